@@ -1,0 +1,52 @@
+// Package modelwatch holds the domain of modelwatch: models, versions, schemas,
+// baselines, jobs, windows, runs, measurements and data files, and the error
+// codes that every other package speaks. It does no I/O and imports no other
+// package of this module.
+package modelwatch
+
+import "time"
+
+// Task is what a model predicts; it decides which backtest metrics apply.
+type Task string
+
+// The tasks a model may have.
+const (
+	TaskBinary     Task = "binary"
+	TaskMulticlass Task = "multiclass"
+	TaskRegression Task = "regression"
+	TaskRanking    Task = "ranking"
+	TaskOther      Task = "other"
+)
+
+// Model is one prediction service under watch.
+type Model struct {
+	Name        string
+	Task        Task
+	Positive    string // binary: the class counted as positive
+	Description string
+	Owner       string
+	Tags        map[string]string
+
+	// Registered is false while the model is known from its traffic alone.
+	Registered bool
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}
+
+// Version is one trained version of a model, with the schema of its rows.
+type Version struct {
+	Model         string
+	Name          string
+	Schema        Schema
+	SamplingRate  float64 // in (0, 1]; 1 keeps every prediction
+	RetentionDays int     // 0 keeps for ever
+
+	// Registered is false while the version is known from its traffic alone:
+	// its schema was then inferred from events and still grows with them.
+	Registered bool
+	// SchemaRevision goes up by one with each change of Schema. Changing a
+	// schema is a compare-and-set on it.
+	SchemaRevision int64
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}

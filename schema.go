@@ -1,0 +1,117 @@
+package modelwatch
+
+import (
+	"slices"
+	"strings"
+)
+
+// FeatureType is the declared type of a column.
+type FeatureType string
+
+// The types a column may have.
+const (
+	TypeNumber    FeatureType = "number"
+	TypeCategory  FeatureType = "category"
+	TypeBoolean   FeatureType = "boolean"
+	TypeTimestamp FeatureType = "timestamp"
+	TypeText      FeatureType = "text"
+	TypeVector    FeatureType = "vector"
+)
+
+// FeatureTypes lists every type, in the order of documentation.
+var FeatureTypes = []FeatureType{TypeNumber, TypeCategory, TypeBoolean, TypeTimestamp, TypeText, TypeVector}
+
+// The columns of ours in tables; every other column is a feature under its own name.
+const (
+	ColumnID         = "_id"
+	ColumnTime       = "_time"
+	ColumnRank       = "_rank"
+	ColumnReceivedAt = "_received_at"
+	ColumnScore      = "_score"
+	ColumnPredicted  = "_predicted"
+	ColumnLabel      = "_label"
+	ColumnGroup      = "_group"
+	ColumnWeight     = "_weight"
+	ColumnInvalid    = "_invalid" // JSON object: feature -> the value as received, where it did not fit its type or range
+	ColumnExtra      = "_extra"   // JSON object: fields of the event that the schema does not know
+
+	PrefixScore       = "_score_" // one column per class
+	PrefixAttribution = "_attr_"  // one column per feature
+	PrefixTag         = "_tag_"   // one column per tag key
+)
+
+// Reserved reports whether a column name belongs to modelwatch.
+func Reserved(column string) bool { return strings.HasPrefix(column, "_") }
+
+// Feature is one input column of a model.
+type Feature struct {
+	Name       string
+	Type       FeatureType
+	Unit       string
+	Minimum    *float64 // a number below it is invalid; nil: no limit
+	Maximum    *float64
+	Importance float64 // relative weight; 0 if unknown
+}
+
+// ColumnMapping says which of the user's columns plays which part. An empty
+// field means the reserved name.
+type ColumnMapping struct {
+	ID, Time, Score, Predicted, Label, Group, Weight string
+}
+
+// Schema is what the rows of one model version look like.
+type Schema struct {
+	Features []Feature // sorted by name
+	// Score, Predicted and Label are the types of those columns, "" where the
+	// version has no such column.
+	Score, Predicted, Label FeatureType
+	// Classes are the suffixes of _score_<class>, sorted.
+	Classes []string
+	// Attributions and Tags are the suffixes of _attr_<feature> and _tag_<key>, sorted.
+	Attributions []string
+	Tags         []string
+	Columns      ColumnMapping
+}
+
+// Feature returns the feature of that name.
+func (s *Schema) Feature(name string) (Feature, bool) {
+	i, ok := slices.BinarySearchFunc(s.Features, name, func(f Feature, n string) int { return strings.Compare(f.Name, n) })
+	if !ok {
+		return Feature{}, false
+	}
+	return s.Features[i], true
+}
+
+// Column is one column to be profiled, under the name it has in tables and the
+// name and subject it has in results.
+type Column struct {
+	Column  string  // name in the table: "amount", "_score"
+	Name    string  // name in results: "amount", "score", or what the user's mapping calls it
+	Subject Subject // feature, prediction, label or attribution
+	Type    FeatureType
+	Minimum *float64
+	Maximum *float64
+}
+
+// Profiled lists the columns of a schema that drift is measured on: features by
+// name, then score and predicted.
+func (s *Schema) Profiled() []Column {
+	cols := make([]Column, 0, len(s.Features)+2)
+	for _, f := range s.Features {
+		cols = append(cols, Column{Column: f.Name, Name: f.Name, Subject: SubjectFeature, Type: f.Type, Minimum: f.Minimum, Maximum: f.Maximum})
+	}
+	if s.Score != "" {
+		cols = append(cols, Column{Column: ColumnScore, Name: orDefault(s.Columns.Score, "score"), Subject: SubjectPrediction, Type: s.Score})
+	}
+	if s.Predicted != "" {
+		cols = append(cols, Column{Column: ColumnPredicted, Name: orDefault(s.Columns.Predicted, "predicted"), Subject: SubjectPrediction, Type: s.Predicted})
+	}
+	return cols
+}
+
+func orDefault(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
