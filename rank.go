@@ -1,0 +1,40 @@
+package modelwatch
+
+import (
+	"github.com/dchest/siphash"
+)
+
+// RankBits is the width of a rank.
+const RankBits = 56
+
+// Salt keys the hash behind ranks: one per deployment, secret where clients
+// choose request ids. Changing it changes every sampling decision.
+type Salt [16]byte
+
+// Rank places a request id uniformly in [0, 2^56): the upper 56 bits of
+// SipHash-2-4 of its bytes. The same id has the same rank in every stream, on
+// every replica and after every replay.
+func Rank(salt Salt, id []byte) int64 {
+	k0, k1 := salt.halves()
+	return int64(siphash.Hash(k0, k1, id) >> (64 - RankBits))
+}
+
+func (s Salt) halves() (uint64, uint64) {
+	var k [2]uint64
+	for i, b := range s {
+		k[i/8] |= uint64(b) << (8 * (i % 8))
+	}
+	return k[0], k[1]
+}
+
+// RankLimit turns a sampling rate into the limit under which a rank is kept.
+// Rates outside (0, 1] are clamped: 0 keeps nothing, 1 everything.
+func RankLimit(rate float64) int64 {
+	switch {
+	case !(rate > 0):
+		return 0
+	case rate >= 1:
+		return 1 << RankBits
+	}
+	return int64(rate * (1 << RankBits))
+}
