@@ -1,0 +1,256 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/goccy/go-yaml"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// Config is modelwatch.yaml. Every field has a default but the addresses of
+// Kafka, the catalog and the archive. ${NAME} anywhere in the file stands for
+// that environment variable, and a value "file:/path" for that file's text, so
+// that no secret needs to stand in the file itself.
+type Config struct {
+	Listen   string         `yaml:"listen"`
+	Token    string         `yaml:"token"`
+	Catalog  CatalogConfig  `yaml:"catalog"`
+	Archive  ArchiveConfig  `yaml:"archive"`
+	Kafka    KafkaConfig    `yaml:"kafka"`
+	Ingest   IngestConfig   `yaml:"ingest"`
+	Work     WorkConfig     `yaml:"work"`
+	Sampling SamplingConfig `yaml:"sampling"`
+	Sinks    SinksConfig    `yaml:"sinks"`
+}
+
+// CatalogConfig says where the SQL database is.
+type CatalogConfig struct {
+	DSN string `yaml:"dsn"`
+}
+
+// ArchiveConfig says where the Parquet objects are.
+type ArchiveConfig struct {
+	URI       string `yaml:"uri"`
+	Endpoint  string `yaml:"endpoint"`
+	Region    string `yaml:"region"`
+	PathStyle bool   `yaml:"path_style"`
+	AccessKey string `yaml:"access_key"`
+	SecretKey string `yaml:"secret_key"`
+}
+
+// KafkaConfig says where events come from.
+type KafkaConfig struct {
+	Brokers []string       `yaml:"brokers"`
+	Group   string         `yaml:"group"`
+	Sources []SourceConfig `yaml:"sources"`
+	TLS     *TLSConfig     `yaml:"tls"`
+	SASL    *SASLConfig    `yaml:"sasl"`
+}
+
+// TLSConfig turns on TLS to the brokers.
+type TLSConfig struct {
+	CAFile   string `yaml:"ca_file"`
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// SASLConfig is how modelwatch authenticates to the brokers.
+type SASLConfig struct {
+	Mechanism string `yaml:"mechanism"`
+	Username  string `yaml:"username"`
+	Password  string `yaml:"password"`
+}
+
+// SourceConfig is one topic and the format of its records.
+type SourceConfig struct {
+	Topic  string `yaml:"topic"`
+	Format string `yaml:"format"`
+}
+
+// IngestConfig bounds one ingest process.
+type IngestConfig struct {
+	FlushBytes Bytes    `yaml:"flush_bytes"`
+	FlushAge   Duration `yaml:"flush_age"`
+	Memory     Bytes    `yaml:"memory"`
+}
+
+// WorkConfig is how runs are executed.
+type WorkConfig struct {
+	Concurrency int      `yaml:"concurrency"`
+	Lease       Duration `yaml:"lease"`
+	Poll        Duration `yaml:"poll"`
+	ReviseAfter Duration `yaml:"revise_after"`
+}
+
+// SamplingConfig is the rate for versions that state none, and the salt behind
+// every sampling decision (made once and kept in the catalog if not given).
+type SamplingConfig struct {
+	Rate float64 `yaml:"rate"`
+	Salt string  `yaml:"salt"`
+}
+
+// SinksConfig says which sinks jobs may name.
+type SinksConfig struct {
+	Datadog DatadogConfig `yaml:"datadog"`
+	Stdout  StdoutConfig  `yaml:"stdout"`
+}
+
+// DatadogConfig is the Datadog sink. Key and site come from DD_API_KEY and DD_SITE.
+type DatadogConfig struct {
+	Enabled    string `yaml:"enabled"`    // auto (when DD_API_KEY is set), true, false
+	Timestamps string `yaml:"timestamps"` // now, window
+	URL        string `yaml:"url"`
+}
+
+// StdoutConfig is the sink that prints points as JSON lines.
+type StdoutConfig struct {
+	Enabled bool `yaml:"enabled"`
+}
+
+// Bytes is a size such as 64MiB.
+type Bytes int64
+
+// UnmarshalYAML reads a size with a unit.
+func (b *Bytes) UnmarshalYAML(text []byte) error {
+	n, err := humanize.ParseBytes(unquote(text))
+	if err != nil {
+		return fmt.Errorf("%s is not a size: write a number with a unit, for example 64MiB", text)
+	}
+	*b = Bytes(n)
+	return nil
+}
+
+// Duration is a duration such as 30s.
+type Duration time.Duration
+
+// UnmarshalYAML reads a duration with a unit.
+func (d *Duration) UnmarshalYAML(text []byte) error {
+	v, err := time.ParseDuration(unquote(text))
+	if err != nil || v <= 0 {
+		return fmt.Errorf("%s is not a positive duration: write a number with a unit, for example 30s", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+func unquote(text []byte) string { return strings.Trim(strings.TrimSpace(string(text)), `"'`) }
+
+// DefaultConfig is the configuration of a file that says nothing.
+func DefaultConfig() Config {
+	return Config{
+		Listen: "127.0.0.1:8080",
+		Kafka: KafkaConfig{
+			Group:   "modelwatch",
+			Sources: []SourceConfig{{Topic: "modelwatch.events", Format: "modelwatch"}},
+		},
+		Ingest:   IngestConfig{FlushBytes: 64 << 20, FlushAge: Duration(30 * time.Second), Memory: 384 << 20},
+		Work:     WorkConfig{Concurrency: 2, Lease: Duration(time.Minute), Poll: Duration(time.Second), ReviseAfter: Duration(time.Minute)},
+		Sampling: SamplingConfig{Rate: 1},
+		Sinks:    SinksConfig{Datadog: DatadogConfig{Enabled: "auto", Timestamps: "now"}},
+	}
+}
+
+// LoadConfig reads a configuration file over the defaults. Unknown fields, and
+// variables that are not set, are errors that name the line.
+func LoadConfig(path string) (Config, error) {
+	cfg := DefaultConfig()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return cfg, modelwatch.Wrap(modelwatch.CodeInvalid, err, "read configuration")
+	}
+	expanded, err := expandEnv(string(text))
+	if err != nil {
+		return cfg, modelwatch.Wrap(modelwatch.CodeInvalid, err, "configuration %s", path)
+	}
+	if err := yaml.UnmarshalWithOptions([]byte(expanded), &cfg, yaml.Strict()); err != nil {
+		return cfg, modelwatch.Errorf(modelwatch.CodeInvalid, "configuration %s:\n%s", path, yaml.FormatError(err, false, true))
+	}
+	if err := cfg.readSecretFiles(filepath.Dir(path)); err != nil {
+		return cfg, modelwatch.Wrap(modelwatch.CodeInvalid, err, "configuration %s", path)
+	}
+	if err := cfg.Validate(); err != nil {
+		return cfg, modelwatch.Wrap(modelwatch.CodeInvalid, err, "configuration %s", path)
+	}
+	return cfg, nil
+}
+
+var envReference = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\}`)
+
+// expandEnv replaces ${NAME} and ${NAME:-default}. Comment lines are left alone.
+func expandEnv(text string) (string, error) {
+	var missing error
+	lines := strings.SplitAfter(text, "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		lines[i] = envReference.ReplaceAllStringFunc(line, func(ref string) string {
+			m := envReference.FindStringSubmatch(ref)
+			value, ok := os.LookupEnv(m[1])
+			switch {
+			case ok && (value != "" || m[2] == ""):
+				return value
+			case m[2] != "":
+				return m[3]
+			}
+			missing = errors.Join(missing, fmt.Errorf("line %d: environment variable %s is not set", i+1, m[1]))
+			return ""
+		})
+	}
+	return strings.Join(lines, ""), missing
+}
+
+func (c *Config) readSecretFiles(dir string) error {
+	secrets := []*string{&c.Token, &c.Catalog.DSN, &c.Archive.AccessKey, &c.Archive.SecretKey, &c.Sampling.Salt}
+	if c.Kafka.SASL != nil {
+		secrets = append(secrets, &c.Kafka.SASL.Username, &c.Kafka.SASL.Password)
+	}
+	for _, s := range secrets {
+		path, ok := strings.CutPrefix(*s, "file:")
+		if !ok || (s == &c.Catalog.DSN && strings.HasSuffix(path, ".db")) {
+			continue
+		}
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("read secret: %w", err)
+		}
+		*s = strings.TrimSpace(string(text))
+	}
+	return nil
+}
+
+// Validate reports every field that cannot work, each with its path.
+func (c *Config) Validate() error {
+	var errs []error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	require(c.Catalog.DSN != "", `catalog.dsn is missing: "postgres://user@host/database" or "sqlite:path/to/catalog.db"`)
+	require(c.Archive.URI != "", `archive.uri is missing: "s3://bucket/prefix" or a folder`)
+	require(len(c.Kafka.Brokers) > 0, `kafka.brokers is missing: a list of host:port`)
+	require(len(c.Kafka.Sources) > 0, "kafka.sources is empty: name at least one topic")
+	for i, s := range c.Kafka.Sources {
+		require(s.Topic != "", "kafka.sources[%d].topic is missing", i)
+	}
+	require(c.Sampling.Rate > 0 && c.Sampling.Rate <= 1, "sampling.rate is %v: it must be over 0 and at most 1", c.Sampling.Rate)
+	require(c.Work.Concurrency > 0 && c.Work.Concurrency <= 64, "work.concurrency is %d: it must be 1 to 64", c.Work.Concurrency)
+	require(c.Ingest.Memory >= 2*c.Ingest.FlushBytes, "ingest.memory (%s) must be at least twice ingest.flush_bytes (%s)",
+		humanize.IBytes(uint64(c.Ingest.Memory)), humanize.IBytes(uint64(c.Ingest.FlushBytes)))
+	d := c.Sinks.Datadog
+	require(d.Enabled == "auto" || d.Enabled == "true" || d.Enabled == "false", "sinks.datadog.enabled is %q: it must be auto, true or false", d.Enabled)
+	require(d.Timestamps == "now" || d.Timestamps == "window", "sinks.datadog.timestamps is %q: it must be now or window", d.Timestamps)
+	return errors.Join(errs...)
+}

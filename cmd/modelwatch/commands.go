@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+
+	"github.com/modelwatch/modelwatch/app"
+)
+
+// commandLine is the grammar; its names are fixed by the contract.
+type commandLine struct {
+	Dev      devCommand      `cmd:"" help:"Everything in one process, with simulated traffic that starts to drift; first result within a minute."`
+	Serve    serveCommand    `cmd:"" help:"Run the service: ingest from Kafka, compute windows, answer the REST API."`
+	Check    checkCommand    `cmd:"" help:"Reach every dependency; a line each: ok, or what is wrong and what to do."`
+	Migrate  migrateCommand  `cmd:"" help:"Apply the database migrations and stop."`
+	Drift    driftCommand    `cmd:"" help:"Compare two files offline: no server, no database."`
+	Backtest backtestCommand `cmd:"" help:"Compare predictions with the truth offline."`
+	Send     sendCommand     `cmd:"" help:"Publish events from a file to Kafka."`
+	Simulate simulateCommand `cmd:"" help:"Publish simulated traffic of two models to Kafka."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
+}
+
+type devCommand struct {
+	Listen       string  `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address of the REST API (${default})."`
+	BrokerListen string  `default:"127.0.0.1:9092" placeholder:"ADDR" help:"Address of the Kafka-protocol broker (${default})."`
+	Data         string  `default:"./modelwatch-data" placeholder:"DIR" help:"Folder that keeps everything (${default})."`
+	NoTraffic    bool    `help:"No simulated models: the small real service on one machine."`
+	Speed        float64 `default:"60" help:"Simulated minutes a minute (${default})."`
+	Plain        bool    `help:"Print lines instead of the live table, also on a terminal."`
+}
+
+func (c *devCommand) Run(ctx context.Context, s app.Streams) error {
+	return app.Dev(ctx, app.DevOptions{
+		Listen: c.Listen, BrokerListen: c.BrokerListen, Data: c.Data,
+		Traffic: !c.NoTraffic, Speed: c.Speed, Plain: c.Plain, Streams: s,
+	})
+}
+
+type configFlag struct {
+	Config string `required:"" short:"c" placeholder:"FILE" env:"MODELWATCH_CONFIG" help:"Configuration file (modelwatch.yaml)."`
+}
+
+type serveCommand struct {
+	configFlag
+	Roles     []string `default:"ingest,work,api" enum:"ingest,work,api" help:"What this process does: ingest, work, api (${default})."`
+	LogFormat string   `default:"json" enum:"json,text" help:"Format of the log on standard error: json or text (${default})."`
+}
+
+func (c *serveCommand) Run(ctx context.Context, s app.Streams) error {
+	cfg, err := app.LoadConfig(c.Config)
+	if err != nil {
+		return err
+	}
+	return app.Serve(ctx, cfg, app.ServeOptions{Roles: c.Roles, LogFormat: c.LogFormat, Streams: s})
+}
+
+type checkCommand struct{ configFlag }
+
+func (c *checkCommand) Run(ctx context.Context, s app.Streams) error {
+	cfg, err := app.LoadConfig(c.Config)
+	if err != nil {
+		return err
+	}
+	return app.Check(ctx, cfg, s)
+}
+
+type migrateCommand struct{ configFlag }
+
+func (c *migrateCommand) Run(ctx context.Context, s app.Streams) error {
+	cfg, err := app.LoadConfig(c.Config)
+	if err != nil {
+		return err
+	}
+	return app.Migrate(ctx, cfg, s)
+}
+
+// outputFlags are what the offline commands share.
+type outputFlags struct {
+	Format       string   `default:"table" enum:"table,json" help:"table or json (${default})."`
+	Output       string   `short:"o" placeholder:"FILE" help:"Write the result there instead of standard output."`
+	Threshold    []string `sep:"none" placeholder:"METRIC=VALUE" help:"A value over it is a breach; repeatable. METRIC<VALUE for a lower limit."`
+	Metrics      []string `placeholder:"NAME" help:"Metrics, separated by commas; \"all\" for every one."`
+	MinimumRows  int64    `default:"100" placeholder:"N" help:"Fewer rows than this give no value (${default})."`
+	FailOnBreach bool     `help:"Exit with code 3 when a threshold is breached."`
+}
+
+func (f outputFlags) options(s app.Streams) app.OutputOptions {
+	return app.OutputOptions{
+		Format: f.Format, Output: f.Output, Thresholds: f.Threshold, Metrics: f.Metrics,
+		MinimumRows: f.MinimumRows, FailOnBreach: f.FailOnBreach, Streams: s,
+	}
+}
+
+type driftCommand struct {
+	Baseline string   `required:"" placeholder:"FILE" help:"The training set: Parquet, CSV or JSON lines, also .gz and .zst."`
+	Current  string   `required:"" placeholder:"FILE" help:"The rows to compare with it."`
+	Features []string `placeholder:"NAME" help:"Columns, separated by commas; a trailing * matches a prefix. Default: all."`
+	outputFlags
+}
+
+func (c *driftCommand) Run(ctx context.Context, s app.Streams) error {
+	return app.Drift(ctx, app.DriftOptions{Baseline: c.Baseline, Current: c.Current, Features: c.Features, OutputOptions: c.options(s)})
+}
+
+type backtestCommand struct {
+	Predictions string `required:"" placeholder:"FILE" help:"Rows with the prediction, and with the truth unless --labels is given."`
+	Labels      string `placeholder:"FILE" help:"Rows with the truth, joined by --id."`
+	Task        string `default:"binary" enum:"binary,multiclass,regression" help:"binary, multiclass or regression (${default})."`
+	ID          string `name:"id" placeholder:"COLUMN" help:"Column that joins predictions with labels (default: _id)."`
+	Score       string `placeholder:"COLUMN" help:"Column with the probability of the positive class."`
+	Predicted   string `placeholder:"COLUMN" help:"Column with the predicted class or value."`
+	Label       string `placeholder:"COLUMN" help:"Column with the truth."`
+	Positive    string `placeholder:"VALUE" help:"The class counted as positive; 1 or true if that is one of the two."`
+	outputFlags
+}
+
+func (c *backtestCommand) Run(ctx context.Context, s app.Streams) error {
+	return app.Backtest(ctx, app.BacktestOptions{
+		Predictions: c.Predictions, Labels: c.Labels, Task: c.Task, ID: c.ID, Score: c.Score,
+		Predicted: c.Predicted, Label: c.Label, Positive: c.Positive, OutputOptions: c.options(s),
+	})
+}
+
+type sendCommand struct {
+	File    string   `required:"" short:"f" placeholder:"FILE" help:"Events, one JSON object a line; - for standard input."`
+	Brokers []string `default:"127.0.0.1:9092" help:"Kafka brokers (${default})."`
+	Topic   string   `default:"modelwatch.events" help:"Topic (${default})."`
+	DryRun  bool     `help:"Read and check the file, send nothing."`
+}
+
+func (c *sendCommand) Run(ctx context.Context, s app.Streams) error {
+	return app.Send(ctx, app.SendOptions{File: c.File, Brokers: c.Brokers, Topic: c.Topic, DryRun: c.DryRun, Streams: s})
+}
+
+type simulateCommand struct {
+	Brokers []string `default:"127.0.0.1:9092" help:"Kafka brokers (${default})."`
+	Topic   string   `default:"modelwatch.events" help:"Topic (${default})."`
+	Speed   float64  `default:"1" help:"Simulated minutes a minute (${default})."`
+	Server  string   `placeholder:"URL" env:"MODELWATCH_SERVER" help:"Also register the two models, their baselines and jobs at this service."`
+	Token   string   `env:"MODELWATCH_TOKEN" help:"Bearer token for the service."`
+}
+
+func (c *simulateCommand) Run(ctx context.Context, s app.Streams) error {
+	return app.Simulate(ctx, app.SimulateOptions{Brokers: c.Brokers, Topic: c.Topic, Speed: c.Speed, Server: c.Server, Token: c.Token, Streams: s})
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(s app.Streams) error { return app.PrintVersion(s) }
