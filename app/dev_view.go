@@ -77,12 +77,16 @@ func (h history) latest(key seriesKey) (modelwatch.Measurement, bool) {
 var sparkBlocks = []rune("▁▂▃▄▅▆▇█") //nolint:gochecknoglobals // a constant
 
 // sparkline draws values on one line, from zero (or the smallest) to the
-// largest; a window without a value is a dot.
+// largest or the threshold, whichever is higher, so that a full block means
+// trouble; a window without a value is a dot.
 func sparkline(series []modelwatch.Measurement) string {
 	low, high := 0.0, 0.0
 	for _, m := range series {
 		if m.Value.Value != nil {
 			low, high = min(low, *m.Value.Value), max(high, *m.Value.Value)
+		}
+		if m.Threshold != nil && m.Threshold.Upper != nil {
+			high = max(high, *m.Threshold.Upper)
 		}
 	}
 	var b strings.Builder
