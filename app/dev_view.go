@@ -135,7 +135,7 @@ func colours() palette {
 	return palette{breach: style("1").Bold(true), good: style("2"), dim: style("8"), head: lipgloss.NewStyle().Bold(true)}
 }
 
-func plain() palette {
+func noColours() palette {
 	none := lipgloss.NewStyle()
 	return palette{none, none, none, none}
 }

@@ -98,7 +98,7 @@ func TestDevSnapshotShowsDriftBreachAndPoints(t *testing.T) {
 		Addresses: []string{"REST http://127.0.0.1:8080"}, Seen: 1234, Kept: 1200, Rejected: 1, History: h,
 		Points: []string{"modelwatch.drift.psi 0.31 model:fraud"}, SinkLabel: "Points for Datadog",
 	}
-	got := s.render(plain(), 120)
+	got := s.render(noColours(), 120)
 	t.Logf("\n%s", got)
 	for _, want := range []string{
 		"1 of 2 columns over the threshold", "0.3100 !", "▁▃▅▇█▇", "1234 events seen", "1 rejected", "modelwatch.drift.psi 0.31", "10:06 to 10:21",
