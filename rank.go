@@ -1,6 +1,8 @@
 package modelwatch
 
 import (
+	"encoding/hex"
+
 	"github.com/dchest/siphash"
 )
 
@@ -38,3 +40,21 @@ func RankLimit(rate float64) int64 {
 	}
 	return int64(rate * (1 << RankBits))
 }
+
+// ParseSalt reads a salt: 16 bytes as they are, or as 32 hexadecimal digits.
+func ParseSalt(text string) (Salt, error) {
+	var s Salt
+	switch len(text) {
+	case len(s):
+		copy(s[:], text)
+		return s, nil
+	case 2 * len(s):
+		if _, err := hex.Decode(s[:], []byte(text)); err == nil {
+			return s, nil
+		}
+	}
+	return Salt{}, Errorf(CodeInvalid, "the salt has %d bytes: it must be 16 bytes, or 32 hexadecimal digits", len(text))
+}
+
+// String returns the salt as hexadecimal digits. It is a secret: do not log it.
+func (s Salt) String() string { return hex.EncodeToString(s[:]) }
