@@ -1,0 +1,182 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// MaxColumns is the most columns that a file may have.
+const MaxColumns = 20_000
+
+// Reader reads a Parquet object of any writer. Row order is file order. A
+// Reader is safe for concurrent use: scans share nothing but the footer.
+type Reader struct {
+	at      io.ReaderAt
+	size    int64
+	file    *parquet.File
+	fields  []field
+	byName  map[string]int
+	skipped []Skipped
+	meta    map[string]string
+}
+
+// Skipped is a column of a file that cannot be read as one of our types.
+type Skipped struct {
+	Name   string
+	Reason string
+}
+
+// OpenParquet reads the footer of a Parquet object. The bytes may come from
+// anywhere: what is wrong with them is a CodeInvalid error, never a panic.
+func OpenParquet(r io.ReaderAt, size int64) (_ *Reader, err error) {
+	defer recoverAs(&err, "read parquet footer")
+	if err := checkFooter(r, size); err != nil {
+		return nil, err
+	}
+	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return nil, readError(err, "read parquet footer")
+	}
+	rd := &Reader{at: r, size: size, file: f, meta: map[string]string{}}
+	for _, kv := range f.Metadata().KeyValueMetadata {
+		rd.meta[kv.Key] = kv.Value
+	}
+	if err := rd.describe(); err != nil {
+		return nil, err
+	}
+	return rd, rd.checkGroups()
+}
+
+func (r *Reader) describe() error {
+	columns := r.file.Root().Columns()
+	if len(columns) > MaxColumns {
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "the parquet file has %d columns: at most %d can be read", len(columns), MaxColumns)
+	}
+	ints := map[string]bool{modelwatch.ColumnRank: true}
+	for name := range strings.SplitSeq(r.meta[metadataInt64], "\n") {
+		ints[name] = true
+	}
+	leaves := leafElements(r.file.Metadata().Schema)
+	r.byName = make(map[string]int, len(columns))
+	for _, c := range columns {
+		f, reason := newField(c, leaves, ints[c.Name()])
+		if reason != "" {
+			r.skipped = append(r.skipped, Skipped{Name: c.Name(), Reason: reason})
+			continue
+		}
+		if _, dup := r.byName[c.Name()]; dup {
+			return modelwatch.Errorf(modelwatch.CodeInvalid, "column %q is in the parquet file twice", c.Name())
+		}
+		r.byName[c.Name()] = len(r.fields)
+		r.fields = append(r.fields, f)
+	}
+	return nil
+}
+
+// leafElements lists the schema's leaves in the order of column chunks.
+func leafElements(schema []format.SchemaElement) []*format.SchemaElement {
+	var leaves []*format.SchemaElement
+	for i := range schema {
+		if e := &schema[i]; i > 0 && e.NumChildren.V == 0 {
+			leaves = append(leaves, e)
+		}
+	}
+	return leaves
+}
+
+// checkGroups refuses counts and places that cannot be true.
+func (r *Reader) checkGroups() error {
+	total := int64(0)
+	for i, g := range r.file.Metadata().RowGroups {
+		if g.NumRows < 0 {
+			return modelwatch.Errorf(modelwatch.CodeInvalid, "row group %d of the parquet file has %d rows", i, g.NumRows)
+		}
+		total += g.NumRows
+		for _, f := range r.fields {
+			if f.leaf >= len(g.Columns) {
+				return modelwatch.Errorf(modelwatch.CodeInvalid, "row group %d of the parquet file has %d columns, its schema more", i, len(g.Columns))
+			}
+		}
+	}
+	if total != r.file.NumRows() {
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "the parquet file has %d rows in its row groups, %d in its footer", total, r.file.NumRows())
+	}
+	return nil
+}
+
+// Rows is the number of rows.
+func (r *Reader) Rows() int64 { return r.file.NumRows() }
+
+// Columns lists what can be read, in file order.
+func (r *Reader) Columns() []ColumnInfo {
+	infos := make([]ColumnInfo, len(r.fields))
+	for i, f := range r.fields {
+		infos[i] = f.info
+	}
+	return infos
+}
+
+// Column returns a column's place in the schema, false if the file lacks it.
+func (r *Reader) Column(name string) (ColumnInfo, bool) {
+	i, ok := r.byName[name]
+	if !ok {
+		return ColumnInfo{}, false
+	}
+	return r.fields[i].info, true
+}
+
+// Skipped lists the columns that cannot be read as one of our types: maps,
+// structs, lists of anything but numbers, times of day.
+func (r *Reader) Skipped() []Skipped { return r.skipped }
+
+// Metadata is the key-value part of the footer.
+func (r *Reader) Metadata() map[string]string { return r.meta }
+
+// Scan calls f for each chunk, a row group or a part of one, with the named
+// columns in the given order. A column that the file lacks comes with its name
+// and all missing. Columns are decoded in parallel, f is called in row order,
+// from one goroutine. Slices are reused: f must not keep them; the strings of
+// Dict it may keep. An error of f ends the scan and is returned as it is.
+func (r *Reader) Scan(ctx context.Context, columns []string, f func(*Chunk) error) error {
+	s := newScan(r, columns, runtime.GOMAXPROCS(0))
+	return s.run(ctx, f)
+}
+
+// ScanColumn reads one column of the whole file, in row order, in the calling
+// goroutine. Slices are reused as in Scan.
+func (r *Reader) ScanColumn(ctx context.Context, name string, f func(rows int, c *Column) error) error {
+	s := newScan(r, []string{name}, 1)
+	return s.run(ctx, func(c *Chunk) error { return f(c.Rows, &c.Columns[0]) })
+}
+
+// recoverAs turns a panic of the Parquet library, which malformed bytes can
+// cause, into an error.
+func recoverAs(err *error, place string) {
+	if p := recover(); p != nil {
+		*err = modelwatch.Wrap(modelwatch.CodeInvalid, fmt.Errorf("%v\n%s", p, debug.Stack()), "%s: the file is malformed", place)
+	}
+}
+
+// readError classifies a failure of the library: bad bytes are the user's, the
+// rest is passed on with its code.
+func readError(err error, format string, args ...any) error {
+	place := fmt.Sprintf(format, args...)
+	var own *modelwatch.Error
+	switch {
+	case errors.As(err, &own), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w", place, err)
+	case errors.Is(err, errSource):
+		return fmt.Errorf("%s: %w", place, err)
+	}
+	return modelwatch.Wrap(modelwatch.CodeInvalid, err, "%s: the file is malformed", place)
+}

@@ -1,0 +1,108 @@
+package table
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// scanBytes is about how much a chunk of numbers takes.
+	scanBytes   = 32 << 20
+	minScanRows = 1_024
+	// windowBytes is how much of the compressed bytes a scan holds, all columns together.
+	windowBytes = 64 << 20
+	maxWindow   = 8 << 20
+	minWindow   = 64 << 10
+)
+
+// scan is one pass over some columns of a file.
+type scan struct {
+	r       *Reader
+	cursors []*cursor // nil where the file lacks the column
+	chunk   Chunk
+	rows    int // most rows in a chunk
+	workers int
+}
+
+func newScan(r *Reader, columns []string, workers int) *scan {
+	n := max(1, len(columns))
+	s := &scan{r: r, workers: min(workers, n)}
+	s.rows = min(RowGroupRows, max(minScanRows, scanBytes/(8*n)))
+	w := min(maxWindow, max(minWindow, int64(windowBytes/n)))
+	s.cursors = make([]*cursor, len(columns))
+	s.chunk.Columns = make([]Column, len(columns))
+	for i, name := range columns {
+		at, ok := r.byName[name]
+		if !ok {
+			s.chunk.Columns[i].Name = name
+			continue
+		}
+		f := &r.fields[at]
+		s.cursors[i] = &cursor{r: r, f: f, window: w}
+		s.chunk.Columns[i] = Column{Name: name, Type: f.info.Type, Physical: f.info.Physical}
+	}
+	return s
+}
+
+func (s *scan) run(ctx context.Context, f func(*Chunk) error) error {
+	defer s.close()
+	for g, group := range s.r.file.Metadata().RowGroups {
+		for _, c := range s.cursors {
+			if c != nil {
+				c.start(g, group.NumRows)
+			}
+		}
+		for left := group.NumRows; left > 0; {
+			n := int(min(left, int64(s.rows)))
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := s.decode(n); err != nil {
+				return err
+			}
+			if err := f(&s.chunk); err != nil {
+				return err
+			}
+			left -= int64(n)
+		}
+	}
+	return nil
+}
+
+// decode fills the chunk with the next n rows, columns in parallel.
+func (s *scan) decode(n int) error {
+	s.chunk.Rows = n
+	if s.workers <= 1 {
+		for i := range s.cursors {
+			if err := s.decodeColumn(i, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var g errgroup.Group
+	g.SetLimit(s.workers)
+	for i := range s.cursors {
+		g.Go(func() error { return s.decodeColumn(i, n) })
+	}
+	return g.Wait()
+}
+
+func (s *scan) decodeColumn(i, n int) error {
+	col := &s.chunk.Columns[i]
+	if s.cursors[i] == nil {
+		col.Valid = grown(col.Valid, n)
+		clear(col.Valid)
+		return nil
+	}
+	return s.cursors[i].next(col, n)
+}
+
+func (s *scan) close() {
+	for _, c := range s.cursors {
+		if c != nil {
+			c.close()
+		}
+	}
+}
