@@ -127,13 +127,13 @@ func (s *series) prometheus() (prometheus.Metric, string, error) {
 		keys[i], values[i] = l.key, l.value
 		id += "\x00" + l.key + "\x00" + l.value
 	}
-	m, err := prometheus.NewConstMetric(prometheus.NewDesc(name, help(s.metric), keys, nil), prometheus.GaugeValue, s.value, values...)
+	m, err := prometheus.NewConstMetric(prometheus.NewDesc(name, help(name), keys, nil), prometheus.GaugeValue, s.value, values...)
 	return m, id, err
 }
 
-// help is the same for each metric of a name: a scrape fails if it differs.
-func help(metric string) string {
-	return "Latest value of " + metric + ", by model version and job."
+// help is the same for each series of a metric: a scrape fails if it differs.
+func help(name string) string {
+	return "Latest value of " + strings.TrimPrefix(name, "modelwatch_") + ", by model version and job."
 }
 
 // metricName turns a name into letters, digits and underscores.

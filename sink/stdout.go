@@ -36,15 +36,19 @@ func (s *Stdout) Deliver(_ context.Context, points []Point) (retry bool, err err
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
+	var rejected []RejectedPoint
 	for i := range points {
 		p := &points[i]
 		line := pointLine{p.Time.UTC(), p.Metric, p.Type, p.Value, p.IntervalSeconds, p.Unit, p.Tags}
 		if err := enc.Encode(line); err != nil {
-			return false, &Rejection{Points: []RejectedPoint{{Index: i, Message: err.Error()}}}
+			rejected = append(rejected, RejectedPoint{Index: i, Message: err.Error()})
 		}
 	}
 	if _, err := s.w.Write(b.Bytes()); err != nil {
 		return true, &Failure{Reason: ReasonUnreachable, Message: "points cannot be printed", Err: err}
+	}
+	if len(rejected) > 0 {
+		return false, &Rejection{Points: rejected}
 	}
 	return false, nil
 }
