@@ -299,11 +299,15 @@ func (b *folder) Delete(ctx context.Context, key string) error {
 	if info, err := os.Lstat(path); err == nil && info.IsDir() {
 		return nil // a directory is not an object
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+	err = os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	if err != nil {
 		return b.fail("delete", key, err)
 	}
 	for dir := filepath.Dir(path); len(dir) > len(b.root); dir = filepath.Dir(dir) {
-		if os.Remove(dir) != nil {
+		if syscall.Rmdir(dir) != nil { // os.Remove would also take a file of that name
 			break // not empty
 		}
 	}

@@ -1,0 +1,70 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// Archive reads and writes data files in a bucket. Its methods may be called
+// concurrently.
+type Archive struct {
+	bucket Bucket
+	opts   Options
+}
+
+// Options bounds what a join may hold. Zero values mean the defaults.
+type Options struct {
+	// TempDir holds what a join of very many files merges beforehand; empty
+	// means the system's.
+	TempDir string
+	// MaxOpenFiles bounds the files that one join reads at the same time; default 256.
+	MaxOpenFiles int
+	// MergeBytes bounds the memory for the rows that one join holds; default 256 MiB.
+	MergeBytes int64
+}
+
+// New makes an archive on a bucket.
+func New(bucket Bucket, opts Options) *Archive {
+	if opts.MaxOpenFiles <= 0 {
+		opts.MaxOpenFiles = 256
+	}
+	if opts.MergeBytes <= 0 {
+		opts.MergeBytes = 256 << 20
+	}
+	return &Archive{bucket: bucket, opts: opts}
+}
+
+// Bucket returns the bucket underneath.
+func (a *Archive) Bucket() Bucket { return a.bucket }
+
+// OpenDataFile opens a registered file. It is read under ctx, until the closer
+// is called. A file whose object is gone or has another length than registered
+// is an error that says so: the bucket was changed behind the catalog's back.
+func (a *Archive) OpenDataFile(ctx context.Context, f modelwatch.DataFile) (*table.Reader, io.Closer, error) {
+	o, err := a.bucket.Open(ctx, f.Key)
+	if modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
+		return nil, nil, modelwatch.Wrap(modelwatch.CodeNotFound, err, "data file %s is registered, but its object is gone from %s", f.Key, a.bucket.URI())
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("open data file: %w", err)
+	}
+	if o.Size() != f.Bytes {
+		o.Close()
+		return nil, nil, modelwatch.Errorf(modelwatch.CodeInternal, "data file %s: registered with %d bytes, %s holds %d", f.Key, f.Bytes, a.bucket.URI(), o.Size())
+	}
+	t, err := readTail(o)
+	if err != nil {
+		o.Close()
+		return nil, nil, fmt.Errorf("open data file: %w", err)
+	}
+	r, err := table.OpenParquet(t, t.Size())
+	if err != nil {
+		o.Close()
+		return nil, nil, fmt.Errorf("open data file %s: %w", f.Key, err)
+	}
+	return r, o, nil
+}
