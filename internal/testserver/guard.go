@@ -22,11 +22,11 @@ type guard struct {
 const guardScript = `
 while read -r next_signal next_pid; do signal=$next_signal pid=$next_pid; done
 if [ "${pid:-0}" != 0 ]; then
-	kill -CONT -- "-$pid"
-	kill "-$signal" -- "-$pid"
+	kill -s CONT -- "-$pid"
+	kill -s "$signal" -- "-$pid"
 	left=100
-	while [ $left -gt 0 ] && kill -0 -- "-$pid"; do sleep 0.1; left=$((left - 1)); done
-	kill -KILL -- "-$pid"
+	while [ $left -gt 0 ] && kill -s 0 -- "-$pid"; do sleep 0.1; left=$((left - 1)); done
+	kill -s KILL -- "-$pid"
 fi 2>/dev/null
 rm -rf -- "$1" 2>/dev/null || { sleep 0.3; rm -rf -- "$1"; } # a session that still ends may write
 `
