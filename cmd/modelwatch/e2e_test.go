@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/catalog"
 	"github.com/modelwatch/modelwatch/internal/testserver"
 	"github.com/modelwatch/modelwatch/sink/datadogtest"
 )
@@ -31,13 +32,14 @@ const e2eSalt = "0123456789abcdef"
 type deployment struct {
 	t       *testing.T
 	kafka   *testserver.KafkaServer
-	intake  *datadogtest.Intake
+	intake  *datadogtest.Server
 	dsn     string
 	bucket  string
 	s3      *testserver.S3Server
 	topic   string
 	config  string
 	address string // of the api process
+	counts  *catalog.Catalog
 }
 
 func newDeployment(t *testing.T) *deployment {
@@ -45,7 +47,7 @@ func newDeployment(t *testing.T) *deployment {
 	d.topic = d.kafka.Topic(t, 8)
 	d.dsn = testserver.Postgres(t).NewDatabase(t)
 	d.bucket = d.s3.Bucket(t)
-	d.intake = datadogtest.New(t, datadogtest.Options{APIKey: "e2e-key", Historical: true})
+	d.intake = datadogtest.Start(t, datadogtest.Options{APIKey: "e2e-key", Historical: true})
 	d.config = filepath.Join(t.TempDir(), "modelwatch.yaml")
 	text := fmt.Sprintf(`
 catalog: {dsn: %q}
@@ -58,7 +60,7 @@ ingest: {flush_bytes: 16MiB, flush_age: 2s, memory: 128MiB}
 work: {concurrency: 2, lease: 5s, poll: 200ms, revise_after: 1s}
 sampling: {salt: %q}
 sinks: {datadog: {enabled: auto, timestamps: window, url: %q}}
-`, d.dsn, d.bucket, d.s3.Endpoint, d.s3.Region, d.s3.AccessKey, d.s3.SecretKey, d.kafka.Brokers[0], d.topic, e2eSalt, d.intake.URL())
+`, d.dsn, d.bucket, d.s3.Endpoint, d.s3.Region, d.s3.AccessKey, d.s3.SecretKey, d.kafka.Brokers[0], d.topic, e2eSalt, d.intake.URL)
 	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,129 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/archive"
+	"github.com/modelwatch/modelwatch/catalog"
+)
+
+// checkTimeout bounds one line of check.
+const checkTimeout = 20 * time.Second
+
+// Check reaches every dependency and prints a line each: ok, or what is wrong
+// and what to do. It fails if one of them failed.
+func Check(ctx context.Context, cfg Config, streams Streams) error {
+	checks := []struct {
+		name, target, remedy string
+		run                  func(context.Context, Config) (string, error)
+	}{
+		{"catalog", redactDSN(cfg.Catalog.DSN), "check catalog.dsn, and that the database exists and takes connections from here", checkCatalog},
+		{"archive", cfg.Archive.URI, "check archive.uri, the region and the credentials: they must allow to write, read, list and delete", checkArchive},
+		{"kafka", strings.Join(cfg.Kafka.Brokers, ","), "check kafka.brokers, kafka.tls and kafka.sasl, and that the topics of kafka.sources exist", checkKafka},
+		{"datadog", "api.datadoghq.com or DD_SITE", "check DD_API_KEY and DD_SITE: a key belongs to one site", checkDatadog},
+	}
+	failed := 0
+	for _, c := range checks {
+		lineCtx, cancel := context.WithTimeout(ctx, checkTimeout)
+		note, err := c.run(lineCtx, cfg)
+		cancel()
+		if err != nil {
+			failed++
+			fmt.Fprintf(streams.Out, "FAIL  %-8s %s: %v\n      %s\n", c.name, c.target, err, c.remedy)
+			continue
+		}
+		fmt.Fprintf(streams.Out, "ok    %-8s %s\n", c.name, note)
+	}
+	if failed > 0 {
+		return modelwatch.Errorf(modelwatch.CodeUnavailable, "%d of %d dependencies are not usable", failed, len(checks))
+	}
+	return nil
+}
+
+func checkCatalog(ctx context.Context, cfg Config) (string, error) {
+	c, err := catalog.Open(ctx, cfg.Catalog.DSN, discardLog())
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	if err := c.Check(ctx); err != nil {
+		return "", err
+	}
+	return redactDSN(cfg.Catalog.DSN), nil
+}
+
+func checkArchive(ctx context.Context, cfg Config) (string, error) {
+	bucket, err := archive.OpenBucket(ctx, cfg.Archive.bucket())
+	if err != nil {
+		return "", err
+	}
+	return bucket.URI() + " (written, read, deleted)", bucket.Check(ctx)
+}
+
+func checkKafka(ctx context.Context, cfg Config) (string, error) {
+	options, err := kafkaOptions(cfg.Kafka)
+	if err != nil {
+		return "", err
+	}
+	client, err := kgo.NewClient(options...)
+	if err != nil {
+		return "", err
+	}
+	defer client.Close()
+	var names []string
+	for _, s := range cfg.Kafka.Sources {
+		names = append(names, s.Topic)
+	}
+	topics, err := kadm.NewClient(client).ListTopics(ctx, names...)
+	if err != nil {
+		return "", err
+	}
+	notes := make([]string, 0, len(names))
+	for _, t := range topics.Sorted() {
+		if t.Err != nil {
+			return "", fmt.Errorf("topic %s: %w", t.Topic, t.Err)
+		}
+		notes = append(notes, fmt.Sprintf("%s (%d partitions)", t.Topic, len(t.Partitions)))
+	}
+	slices.Sort(notes)
+	return strings.Join(notes, ", "), nil
+}
+
+func checkDatadog(ctx context.Context, cfg Config) (string, error) {
+	s, err := cfg.Sinks.Datadog.open()
+	if err != nil {
+		return "", err
+	}
+	if s == nil {
+		return "off: DD_API_KEY is not set, or sinks.datadog.enabled is false", nil
+	}
+	return "the key is accepted", s.Check(ctx)
+}
+
+// Migrate applies the database migrations and says which.
+func Migrate(ctx context.Context, cfg Config, streams Streams) error {
+	c, err := catalog.Open(ctx, cfg.Catalog.DSN, discardLog())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	applied, err := c.Migrate(ctx)
+	if err != nil {
+		return err
+	}
+	if len(applied) == 0 {
+		fmt.Fprintln(streams.Out, "the catalog is up to date")
+	}
+	for _, name := range applied {
+		fmt.Fprintln(streams.Out, "applied", name)
+	}
+	return nil
+}

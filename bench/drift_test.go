@@ -1,0 +1,97 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// BenchmarkDrift compares two Parquet files of 16 numbers and 4 categories, the
+// whole process from start to printed table.
+func BenchmarkDrift(b *testing.B) {
+	for _, rows := range []int{100_000, 1_000_000, 5_000_000} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			dir := b.TempDir()
+			baseline, current := filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")
+			writeTable(b, baseline, rows, 1)
+			writeTable(b, current, rows, 2)
+			for b.Loop() {
+				u := measure(b, binary(b), "drift", "--baseline", baseline, "--current", current)
+				b.ReportMetric(u.wall.Seconds(), "wall-s")
+				b.ReportMetric(u.cpu.Seconds(), "CPU-s")
+				b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
+			}
+		})
+	}
+}
+
+// writeTable writes numbers of different shapes and categories of different sizes.
+func writeTable(b *testing.B, path string, rows int, seed uint64) {
+	b.Helper()
+	var infos []table.ColumnInfo
+	for i := range 16 {
+		infos = append(infos, table.ColumnInfo{Name: fmt.Sprintf("number_%02d", i), Type: modelwatch.TypeNumber})
+	}
+	for i := range 4 {
+		infos = append(infos, table.ColumnInfo{Name: fmt.Sprintf("category_%d", i), Type: modelwatch.TypeCategory})
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w, err := table.NewWriter(f, infos, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(seed, 9)) //nolint:gosec // deterministic on purpose
+	for done := 0; done < rows; done += table.RowGroupRows {
+		if err := w.Write(drawChunk(rng, infos, min(table.RowGroupRows, rows-done))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		b.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func drawChunk(rng *rand.Rand, infos []table.ColumnInfo, rows int) *table.Chunk {
+	chunk := &table.Chunk{Rows: rows}
+	for i, info := range infos {
+		col := table.Column{Name: info.Name, Type: info.Type}
+		if info.Type == modelwatch.TypeNumber {
+			col.Floats = make([]float64, rows)
+			for j := range col.Floats {
+				switch x := rng.NormFloat64(); i % 4 {
+				case 0:
+					col.Floats[j] = x
+				case 1:
+					col.Floats[j] = math.Exp(2 * x)
+				case 2:
+					col.Floats[j] = math.Floor(100 * x)
+				default:
+					col.Floats[j] = rng.Float64()
+				}
+			}
+		} else {
+			size := []int{3, 20, 200, 1000}[i%4]
+			for k := range size {
+				col.Dict = append(col.Dict, fmt.Sprintf("value-%04d", k))
+			}
+			col.Index = make([]int32, rows)
+			for j := range col.Index {
+				col.Index[j] = int32(float64(size) * rng.Float64() * rng.Float64())
+			}
+		}
+		chunk.Columns = append(chunk.Columns, col)
+	}
+	return chunk
+}

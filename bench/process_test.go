@@ -1,0 +1,105 @@
+// Package bench measures whole processes: the built binary on real servers,
+// with the operating system's own account of time and memory. `make bench` runs
+// it; the README quotes it.
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary builds modelwatch once, as it is shipped.
+func binary(tb testing.TB) string {
+	tb.Helper()
+	path, err := buildOnce()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}
+
+var buildOnce = sync.OnceValues(func() (string, error) { //nolint:gochecknoglobals // one build for the package
+	dir, err := os.MkdirTemp("", "modelwatch-bench")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "modelwatch")
+	cmd := exec.Command("go", "build", "-o", path, "../cmd/modelwatch")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// usage is what a finished process took.
+type usage struct {
+	wall, cpu time.Duration
+	peakBytes int64
+}
+
+// measure runs a command to its end.
+func measure(tb testing.TB, name string, args ...string) usage {
+	tb.Helper()
+	cmd := exec.Command(name, args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		tb.Fatalf("%s: %v\n%s", cmd, err, out.String())
+	}
+	return finished(cmd, time.Since(start))
+}
+
+func finished(cmd *exec.Cmd, wall time.Duration) usage {
+	state := cmd.ProcessState
+	u := usage{wall: wall, cpu: state.UserTime() + state.SystemTime()}
+	if r, ok := state.SysUsage().(*syscall.Rusage); ok {
+		u.peakBytes = r.Maxrss << 10
+	}
+	return u
+}
+
+// running is what a process that still runs has taken so far, by /proc.
+func running(tb testing.TB, pid int) usage {
+	tb.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	// The second field, the name in brackets, may hold spaces.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+2:]))
+	ticks := number(tb, fields[11]) + number(tb, fields[12])
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var peak int64
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			peak = number(tb, strings.TrimSuffix(strings.TrimSpace(rest), " kB")) << 10
+		}
+	}
+	const ticksPerSecond = 100 // USER_HZ, fixed on Linux
+	return usage{cpu: time.Duration(ticks) * time.Second / ticksPerSecond, peakBytes: peak}
+}
+
+func number(tb testing.TB, s string) int64 {
+	tb.Helper()
+	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return n
+}
+
+const megabyte = 1 << 20

@@ -1,0 +1,326 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/archive"
+	"github.com/modelwatch/modelwatch/catalog"
+	"github.com/modelwatch/modelwatch/sink/datadogtest"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// expectation is what archive and intake must hold in the end.
+type expectation struct {
+	traffic  *traffic
+	baseline []fraudRow
+	kept     []fraudRow
+	archived int64 // rows of every kind
+	points   []point
+}
+
+// point is one value that the intake must have for one series and second.
+type point struct {
+	metric string
+	tags   []string
+	time   time.Time
+	value  float64
+}
+
+func newExpectation(t *traffic, baseline []fraudRow, salt modelwatch.Salt) *expectation {
+	e := &expectation{traffic: t, baseline: baseline}
+	for _, r := range t.fraud {
+		if r.kept(salt) {
+			e.kept = append(e.kept, r)
+		}
+	}
+	e.archived = int64(len(e.kept) + len(t.price) + len(t.labels()))
+	for i := range e2eWindows {
+		w := t.window(i)
+		e.expectDrift(w)
+		e.expectFraudBacktest(w)
+		e.expectPriceBacktest(w)
+	}
+	return e
+}
+
+// expectDrift computes drift of the kept rows of a window. The bins are those
+// that training fixes: deciles of the baseline's distinct values, by their
+// definition, and its categories.
+func (e *expectation) expectDrift(w modelwatch.Window) {
+	var rows []fraudRow
+	for _, r := range e.kept {
+		if w.Contains(r.time) {
+			rows = append(rows, r)
+		}
+	}
+	tags := []string{"model:fraud", "model_version:3.1.0", "job:drift", "window:15m", "baseline:training"}
+	add := func(subject, feature, metric string, value float64) {
+		prefix := "modelwatch.drift."
+		if strings.HasSuffix(metric, "_ratio") {
+			prefix = "modelwatch.quality."
+		}
+		e.points = append(e.points, point{prefix + metric, append(slices.Clone(tags), "subject:"+subject, "feature:"+feature), w.End, value})
+	}
+	numbers := func(subject, name string, base, now []float64) {
+		uppers := decileCuts(base)
+		p, q := binNumbers(base, uppers), binNumbers(now, uppers)
+		add(subject, name, "psi", referencePSI(p, q))
+		add(subject, name, "js_distance", referenceJS(p, q))
+		add(subject, name, "ks", referenceKS(base, now))
+	}
+	categories := func(subject, name string, base, now []string) {
+		names := slices.Compact(slices.Sorted(slices.Values(base)))
+		p, q := binCategories(base, names), binCategories(now, names)
+		add(subject, name, "psi", referencePSI(p, q))
+		add(subject, name, "js_distance", referenceJS(p, q))
+		add(subject, name, "new_category_ratio", q[len(names)]/float64(len(now)))
+	}
+	amount := func(rows []fraudRow) (values []float64) {
+		for _, r := range rows {
+			if r.state == present {
+				values = append(values, r.amount)
+			}
+		}
+		return values
+	}
+	numbers("feature", "amount", amount(e.baseline), amount(rows))
+	numbers("prediction", "risk", project(e.baseline, func(r fraudRow) float64 { return r.score }), project(rows, func(r fraudRow) float64 { return r.score }))
+	categories("feature", "country", project(e.baseline, func(r fraudRow) string { return r.country }), project(rows, func(r fraudRow) string { return r.country }))
+	categories("feature", "device", project(e.baseline, func(r fraudRow) string { return r.device }), project(rows, func(r fraudRow) string { return r.device }))
+	categories("prediction", "outcome", project(e.baseline, func(r fraudRow) string { return r.predicted }), project(rows, func(r fraudRow) string { return r.predicted }))
+	count := func(state cellState) (n float64) {
+		for _, r := range rows {
+			if r.state == state {
+				n++
+			}
+		}
+		return n / float64(len(rows))
+	}
+	add("feature", "amount", "missing_ratio", count(missing))
+	add("feature", "amount", "invalid_ratio", count(invalid))
+}
+
+func project[T any](rows []fraudRow, f func(fraudRow) T) []T {
+	out := make([]T, len(rows))
+	for i, r := range rows {
+		out[i] = f(r)
+	}
+	return out
+}
+
+// decileCuts are the inner edges of ten quantile groups that never split a tie:
+// the smallest value at which each tenth of the baseline is reached.
+func decileCuts(values []float64) []float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	var cuts []float64
+	for i := 1; i < 10; i++ {
+		cut := sorted[int(math.Ceil(float64(i)/10*float64(len(sorted))))-1]
+		if cut < sorted[len(sorted)-1] && !slices.Contains(cuts, cut) {
+			cuts = append(cuts, cut)
+		}
+	}
+	return cuts
+}
+
+func (e *expectation) expectFraudBacktest(w modelwatch.Window) {
+	var tp, fp, tn, fn, labelled, rows float64
+	for _, r := range e.kept {
+		if !w.Contains(r.time) {
+			continue
+		}
+		rows++
+		if r.truth == "" {
+			continue
+		}
+		labelled++
+		switch {
+		case r.predicted == "fraud" && r.truth == "fraud":
+			tp++
+		case r.predicted == "fraud":
+			fp++
+		case r.truth == "fraud":
+			fn++
+		default:
+			tn++
+		}
+	}
+	precision, recall := tp/(tp+fp), tp/(tp+fn)
+	e.expectBacktest("fraud", "3.1.0", w, map[string]float64{
+		"modelwatch.backtest.accuracy": (tp + tn) / labelled, "modelwatch.backtest.precision": precision, "modelwatch.backtest.recall": recall,
+		"modelwatch.backtest.f1":             2 * precision * recall / (precision + recall),
+		"modelwatch.backtest.true_positives": tp, "modelwatch.backtest.false_positives": fp,
+		"modelwatch.backtest.true_negatives": tn, "modelwatch.backtest.false_negatives": fn,
+		"modelwatch.label_coverage": labelled / rows,
+	})
+}
+
+func (e *expectation) expectPriceBacktest(w modelwatch.Window) {
+	var squares, absolute, n float64
+	for _, r := range e.traffic.price {
+		if w.Contains(r.time) {
+			d := r.predicted - r.truth
+			squares, absolute, n = squares+d*d, absolute+math.Abs(d), n+1
+		}
+	}
+	e.expectBacktest("price", "1.0", w, map[string]float64{"modelwatch.backtest.rmse": math.Sqrt(squares / n), "modelwatch.backtest.mae": absolute / n})
+}
+
+func (e *expectation) expectBacktest(model, version string, w modelwatch.Window, values map[string]float64) {
+	for metric, value := range values {
+		e.points = append(e.points, point{metric, []string{"model:" + model, "model_version:" + version, "job:backtest", "window:15m"}, w.End, value})
+	}
+}
+
+// firstDifference says what the intake does not have yet, "" when it has all.
+// Values agree to 1e-9 relative: the sums run in another order here.
+func (e *expectation) firstDifference(d *deployment) string {
+	series := d.intake.Series()
+	for _, p := range e.points {
+		got, ok := p.find(series)
+		switch {
+		case !ok:
+			return fmt.Sprintf("no point of %s %v at %s", p.metric, p.tags, p.time.Format(time.RFC3339))
+		case math.Abs(got-p.value) > 1e-9*math.Max(1e-3, math.Abs(p.value)):
+			return fmt.Sprintf("%s %v at %s is %v, want %v", p.metric, p.tags, p.time.Format(time.RFC3339), got, p.value)
+		}
+	}
+	return ""
+}
+
+// find returns the value that a series with the point's tags has at its second.
+func (p point) find(all []datadogtest.Series) (float64, bool) {
+	for _, s := range all {
+		if s.Metric != p.metric || slices.ContainsFunc(p.tags, func(tag string) bool { return !slices.Contains(s.Tags, tag) }) {
+			continue
+		}
+		for _, stored := range s.Points {
+			if stored.Timestamp == p.time.Unix() {
+				return stored.Value, true
+			}
+		}
+	}
+	return 0, false
+}
+
+func (d *deployment) openCatalog() *catalog.Catalog {
+	d.t.Helper()
+	c, err := catalog.Open(d.t.Context(), d.dsn, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// volume sums what the catalog counted for both models.
+func (d *deployment) volume(f func(modelwatch.Volume) int64) int64 {
+	d.t.Helper()
+	if d.counts == nil {
+		d.counts = d.openCatalog()
+	}
+	var sum int64
+	everything := modelwatch.Window{Start: time.Unix(0, 0), End: time.Now().AddDate(1, 0, 0)}
+	for _, model := range []string{"fraud", "price"} {
+		volumes, err := d.counts.Volumes(d.t.Context(), model, everything)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		for _, v := range volumes {
+			sum += f(v)
+		}
+	}
+	return sum
+}
+
+func (d *deployment) seen() int64 { return d.volume(func(v modelwatch.Volume) int64 { return v.Seen }) }
+
+func (d *deployment) kept() (rows, rejected int64) {
+	rows = d.volume(func(v modelwatch.Volume) int64 { return v.Kept })
+	counts, err := d.counts.CountDeadLetters(d.t.Context())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, n := range counts {
+		rejected += n
+	}
+	return rows, rejected
+}
+
+// checkArchive reads every registered object and expects each sampled event
+// exactly once, under its own model, version, kind and hour.
+func (e *expectation) checkArchive(d *deployment) {
+	d.t.Helper()
+	want := map[string]int{}
+	for _, r := range e.kept {
+		want["prediction/fraud/3.1.0/"+r.id]++
+	}
+	for _, r := range e.traffic.fraud {
+		if r.truth != "" {
+			want["label/fraud//"+r.id]++
+		}
+	}
+	for _, r := range e.traffic.price {
+		want["prediction/price/1.0/"+r.id]++
+		want["label/price//"+r.id]++
+	}
+	got := d.archivedIDs()
+	for id, n := range got {
+		if n != want[id] {
+			d.t.Fatalf("the archive holds %s %d times, want %d", id, n, want[id])
+		}
+	}
+	if len(got) != len(want) {
+		d.t.Fatalf("the archive holds %d events, want %d", len(got), len(want))
+	}
+}
+
+func (d *deployment) archivedIDs() map[string]int {
+	d.t.Helper()
+	ctx := d.t.Context()
+	bucket, err := archive.OpenBucket(ctx, archive.BucketConfig{
+		URI: "s3://" + d.bucket + "/prod", Endpoint: d.s3.Endpoint, Region: d.s3.Region, PathStyle: true, AccessKey: d.s3.AccessKey, SecretKey: d.s3.SecretKey,
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	files, err := d.counts.DataFiles(ctx, modelwatch.DataFileFilter{})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	ids := map[string]int{}
+	for _, f := range files {
+		object, err := bucket.Open(ctx, f.Key)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		reader, err := table.OpenParquet(object, object.Size())
+		if err != nil {
+			d.t.Fatalf("%s: %v", f.Key, err)
+		}
+		err = reader.Scan(ctx, []string{modelwatch.ColumnID, modelwatch.ColumnRank}, func(c *table.Chunk) error {
+			for i := range c.Rows {
+				if i > 0 && c.Columns[1].Ints[i] < c.Columns[1].Ints[i-1] {
+					return fmt.Errorf("row %d: rank %d after %d", i, c.Columns[1].Ints[i], c.Columns[1].Ints[i-1])
+				}
+				ids[string(f.Kind)+"/"+f.Model+"/"+f.Version+"/"+c.Columns[0].Text(i)]++
+			}
+			return nil
+		})
+		if err != nil {
+			d.t.Fatalf("%s: %v", f.Key, err)
+		}
+		if err := object.Close(); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	d.t.Logf("%d rows in %s objects", len(ids), strconv.Itoa(len(files)))
+	return ids
+}
