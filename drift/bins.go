@@ -1,0 +1,242 @@
+package drift
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// floor is the least proportion that PSI and KL give to a bin.
+const floor = 1e-4
+
+// bins are the proportions of the drift bins.
+type bins struct {
+	counts [2][]int64 // baseline, current; without the bins that are empty on both sides
+	p, q   []float64
+	n, m   float64
+}
+
+func (c *comparison) bins() *bins {
+	if c.shared == nil {
+		c.shared = newBins(c.baseline.BinCounts(), c.current.BinCounts())
+	}
+	return c.shared
+}
+
+func newBins(baseline, current []int64) *bins {
+	b := &bins{}
+	for i, k := range baseline {
+		if k != 0 || current[i] != 0 {
+			b.counts[0] = append(b.counts[0], k)
+			b.counts[1] = append(b.counts[1], current[i])
+		}
+	}
+	b.p, b.n = proportions(b.counts[0])
+	b.q, b.m = proportions(b.counts[1])
+	return b
+}
+
+func proportions(counts []int64) ([]float64, float64) {
+	var n int64
+	for _, k := range counts {
+		n += k
+	}
+	p := make([]float64, len(counts))
+	for i, k := range counts {
+		p[i] = float64(k) / float64(n)
+	}
+	return p, float64(n)
+}
+
+// chi2Null returns the 95 % point, under no drift, of the sum of (q-p)^2/p to
+// which all the smooth distances are proportional when they are small:
+// chi2_{0.95,B-1} (1/n + 1/m), B the number of bins with a value on either side.
+func (b *bins) chi2Null() float64 {
+	if len(b.p) < 2 {
+		return 0
+	}
+	return distuv.ChiSquared{K: float64(len(b.p) - 1)}.Quantile(0.95) * (1/b.n + 1/b.m)
+}
+
+// floored returns max(x, floor), renormalised.
+func floored(p []float64) []float64 {
+	f := make([]float64, len(p))
+	var total float64
+	for i, x := range p {
+		f[i] = max(x, floor)
+		total += f[i]
+	}
+	for i := range f {
+		f[i] /= total
+	}
+	return f
+}
+
+// binned sets the value to f of the bins.
+func (c *comparison) binned(v *modelwatch.Value, f func(*bins) float64, null func(chi2 float64) float64) {
+	if !c.compared(v) {
+		return
+	}
+	b := c.bins()
+	v.Value = ptr(f(b))
+	if null != nil {
+		v.Null95 = ptr(null(b.chi2Null()))
+	}
+}
+
+// psi is the population stability index, the sum of (q'-p') ln(q'/p') with p' =
+// max(p, 1e-4), renormalised, and q' likewise.
+//
+// Range: [0, inf), 0 if p = q. Customary limits are 0.1 and 0.25.
+func psi(c *comparison, v *modelwatch.Value) {
+	c.binned(v, func(b *bins) float64 {
+		p, q := floored(b.p), floored(b.q)
+		var s float64
+		for i := range p {
+			s += (q[i] - p[i]) * math.Log(q[i]/p[i])
+		}
+		return s
+	}, func(x float64) float64 { return x })
+}
+
+// kl is the Kullback-Leibler divergence of the current from the baseline, the
+// sum of q' ln(q'/p') in nats, with the floor of psi.
+//
+// Range: [0, inf).
+func kl(c *comparison, v *modelwatch.Value) {
+	c.binned(v, func(b *bins) float64 {
+		p, q := floored(b.p), floored(b.q)
+		var s float64
+		for i := range p {
+			// q ln(q/p) - q + p is never negative, and sums to the same.
+			s += max(q[i]*math.Log(q[i]/p[i])-q[i]+p[i], 0)
+		}
+		return s
+	}, func(x float64) float64 { return x / 2 })
+}
+
+// jsDivergence is the Jensen-Shannon divergence in bits: the mean of the
+// divergences of p and q from (p+q)/2, where 0 log 0 = 0.
+//
+// Range: [0, 1].
+func jsDivergence(c *comparison, v *modelwatch.Value) {
+	c.binned(v, (*bins).jensenShannon, func(x float64) float64 { return x / (8 * math.Ln2) })
+}
+
+// jsDistance is the square root of jsDivergence, a metric.
+//
+// Range: [0, 1].
+func jsDistance(c *comparison, v *modelwatch.Value) {
+	c.binned(v, func(b *bins) float64 { return math.Sqrt(b.jensenShannon()) },
+		func(x float64) float64 { return math.Sqrt(x / (8 * math.Ln2)) })
+}
+
+// jensenShannon sums s/4 h(t) / ln 2 with s = p+q, t = (p-q)/s and h(t) =
+// (1+t) ln(1+t) + (1-t) ln(1-t), which has no cancellation where p and q agree.
+func (b *bins) jensenShannon() float64 {
+	var sum float64
+	for i, p := range b.p {
+		if s := p + b.q[i]; s > 0 {
+			sum += s * entropyGap((p-b.q[i])/s)
+		}
+	}
+	return min(sum/(4*math.Ln2), 1)
+}
+
+func entropyGap(t float64) float64 {
+	t = math.Abs(t)
+	switch {
+	case t >= 1:
+		return 2 * math.Ln2
+	case t < 0.02:
+		u := t * t
+		return u * (1 + u*(1./6+u*(1./15+u*(1./28+u/45))))
+	}
+	return (1+t)*math.Log1p(t) + (1-t)*math.Log1p(-t)
+}
+
+// hellinger is sqrt(1 - sum sqrt(p q)), computed as the norm of sqrt(p)-sqrt(q)
+// over sqrt(2).
+//
+// Range: [0, 1].
+func hellinger(c *comparison, v *modelwatch.Value) {
+	c.binned(v, func(b *bins) float64 {
+		var s float64
+		for i, p := range b.p {
+			d := math.Sqrt(p) - math.Sqrt(b.q[i])
+			s += d * d
+		}
+		return min(math.Sqrt(s/2), 1)
+	}, func(x float64) float64 { return math.Sqrt(x / 8) })
+}
+
+// tvd is the total variation distance, half the sum of |p - q|.
+//
+// Range: [0, 1].
+func tvd(c *comparison, v *modelwatch.Value) {
+	c.binned(v, func(b *bins) float64 {
+		var s float64
+		for i, p := range b.p {
+			s += math.Abs(p - b.q[i])
+		}
+		return min(s/2, 1)
+	}, nil)
+}
+
+// lInfinity is the largest |p - q|.
+//
+// Range: [0, 1].
+func lInfinity(c *comparison, v *modelwatch.Value) {
+	c.binned(v, func(b *bins) float64 {
+		var s float64
+		for i, p := range b.p {
+			s = max(s, math.Abs(p-b.q[i]))
+		}
+		return s
+	}, nil)
+}
+
+// chi2 is Pearson's statistic of homogeneity of the 2 x B table of counts,
+// without Yates' correction and without the bins that are empty on both sides.
+// Its p-value has B-1 degrees of freedom.
+//
+// Range: [0, n+m].
+func chi2(c *comparison, v *modelwatch.Value) {
+	if !c.compared(v) {
+		return
+	}
+	x, p := c.bins().chi2()
+	v.Value, v.PValue = ptr(x), ptr(p)
+	v.Null95 = ptr(c.bins().chi2Quantile())
+}
+
+// chi2P is the p-value of chi2: small is drift.
+//
+// Range: [0, 1].
+func chi2P(c *comparison, v *modelwatch.Value) {
+	if c.compared(v) {
+		_, p := c.bins().chi2()
+		v.Value, v.PValue = ptr(p), ptr(p)
+	}
+}
+
+func (b *bins) chi2Quantile() float64 { return b.chi2Null() / (1/b.n + 1/b.m) }
+
+// chi2 uses that the statistic of a 2 x B table is n m sum (p-q)^2 / (k+l),
+// where k and l are the counts of a bin.
+func (b *bins) chi2() (x, p float64) {
+	if len(b.p) < 2 {
+		return 0, 1
+	}
+	for i := range b.p {
+		d := b.p[i] - b.q[i]
+		x += d * d * b.n * b.m / float64(b.counts[0][i]+b.counts[1][i])
+	}
+	return x, chi2Survival(x, len(b.p)-1)
+}
+
+func chi2Survival(x float64, freedom int) float64 {
+	return min(max(distuv.ChiSquared{K: float64(freedom)}.Survival(x), 0), 1)
+}

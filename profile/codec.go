@@ -1,0 +1,183 @@
+package profile
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// The encodings begin with one byte for the version. All integers are minimal
+// unsigned varints, doubles are their bits in 8 bytes, little-endian; cells are
+// written sparsely and sums without their zero limbs. There is one encoding of
+// any data: equal sets have equal bytes, and a decoder accepts no other form.
+const (
+	versionSet    = 1
+	versionCounts = 1
+)
+
+// AppendBinary appends the encoding of columns, grids and counts to b. It never
+// fails.
+func (s *Set) AppendBinary(b []byte) ([]byte, error) {
+	b = append(b, versionSet)
+	b = appendUint(b, uint64(len(s.Columns)))
+	for i := range s.Columns {
+		c := &s.Columns[i]
+		b = appendColumn(b, &c.Column)
+		b = c.Profile.grid.append(b)
+		b = c.Profile.append(b)
+	}
+	return b, nil
+}
+
+// MarshalBinary is AppendBinary to nothing.
+func (s *Set) MarshalBinary() ([]byte, error) { return s.AppendBinary(nil) }
+
+// AppendCounts appends the counts alone, for keeping beside many data files what
+// has one grid: [Set.DecodeCounts] of a set with the same GridID reads it.
+func (s *Set) AppendCounts(b []byte) []byte {
+	b = append(b, versionCounts)
+	b = append(b, s.GridID()...)
+	for i := range s.Columns {
+		b = s.Columns[i].Profile.append(b)
+	}
+	return b
+}
+
+// seal computes the id, when all else is in place.
+func (g *Grid) seal() *Grid {
+	g.id = shortHash(g.append(nil))
+	return g
+}
+
+func appendUint[T ~int | ~int32 | ~int64 | ~uint64](b []byte, v T) []byte {
+	return binary.AppendUvarint(b, uint64(v))
+}
+
+func appendString(b []byte, s string) []byte { return append(appendUint(b, len(s)), s...) }
+
+func appendFloat(b []byte, v float64) []byte {
+	return binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+}
+
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+func appendOptional(b []byte, v *float64) []byte {
+	if v == nil {
+		return append(b, 0)
+	}
+	return appendFloat(append(b, 1), *v)
+}
+
+func appendColumn(b []byte, c *modelwatch.Column) []byte {
+	for _, s := range [...]string{c.Column, c.Name, string(c.Subject), string(c.Type)} {
+		b = appendString(b, s)
+	}
+	return appendOptional(appendOptional(b, c.Minimum), c.Maximum)
+}
+
+func (g *Grid) append(b []byte) []byte {
+	b = append(b, byte(g.kind))
+	switch g.kind {
+	case KindNumber:
+		b = appendBool(b, g.exact)
+		b = appendUint(b, len(g.cuts))
+		for _, c := range g.cuts {
+			b = appendFloat(b, c)
+		}
+		b = appendUint(b, len(g.edges))
+		for _, e := range g.edges {
+			b = appendUint(b, e)
+		}
+	case KindCategory:
+		b = appendUint(b, len(g.categories))
+		for _, c := range g.categories {
+			b = appendString(b, c)
+		}
+		b = appendBool(b, g.unbounded)
+		b = appendUint(b, len(g.fingerprints))
+		for _, f := range g.fingerprints {
+			b = binary.LittleEndian.AppendUint64(b, f)
+		}
+	}
+	return b
+}
+
+func (p *Profile) append(b []byte) []byte {
+	b = appendUint(b, p.absent)
+	b = appendUint(b, p.invalid)
+	b = appendUint(b, p.moved)
+	b = appendUint(b, p.outOfRange)
+	if p.grid.kind == KindPresence {
+		return appendUint(b, p.count)
+	}
+	b = appendCells(b, p.cells)
+	if p.hasMoments() {
+		b = p.moments.append(b)
+	}
+	return b
+}
+
+// appendCells writes the number of cells that are not empty, and for each how
+// many empty ones stand before it and its count.
+func appendCells(b []byte, cells []int64) []byte {
+	filled := 0
+	for _, n := range cells {
+		if n != 0 {
+			filled++
+		}
+	}
+	b = appendUint(b, filled)
+	gap := 0
+	for _, n := range cells {
+		if n == 0 {
+			gap++
+			continue
+		}
+		b = appendUint(appendUint(b, gap), n)
+		gap = 0
+	}
+	return b
+}
+
+func (m *moments) append(b []byte) []byte {
+	b = appendFloat(appendFloat(b, m.min), m.max)
+	for _, limbs := range m.limbs() {
+		b = appendLimbs(b, limbs)
+	}
+	return b
+}
+
+// limbs lists all sums, in the order of the encoding.
+func (m *moments) limbs() [7][]uint64 {
+	return [...][]uint64{
+		m.sum.positive[:], m.sum.negative[:], m.squares[:],
+		m.below.positive[:], m.below.negative[:], m.above.positive[:], m.above.negative[:],
+	}
+}
+
+// appendLimbs writes the number of limbs from the lowest to the highest that is
+// not zero, and if there are any the place of the lowest and all of them.
+func appendLimbs(b []byte, limbs []uint64) []byte {
+	lo, hi := 0, len(limbs)
+	for hi > 0 && limbs[hi-1] == 0 {
+		hi--
+	}
+	for lo < hi && limbs[lo] == 0 {
+		lo++
+	}
+	b = appendUint(b, hi-lo)
+	if lo == hi {
+		return b
+	}
+	b = appendUint(b, lo)
+	for _, l := range limbs[lo:hi] {
+		b = binary.LittleEndian.AppendUint64(b, l)
+	}
+	return b
+}

@@ -1,0 +1,174 @@
+package profile
+
+import (
+	"math"
+	"math/big"
+)
+
+// Grid returns the grid that the profile counts on.
+func (p *Profile) Grid() *Grid { return p.grid }
+
+// Rows returns the number of rows, whatever they hold.
+func (p *Profile) Rows() int64 { return p.rows }
+
+// Count returns the number of rows with a value: neither missing nor invalid.
+func (p *Profile) Count() int64 { return p.count }
+
+// Missing returns the number of rows without a value.
+func (p *Profile) Missing() int64 { return p.absent - p.moved }
+
+// Invalid returns the number of rows with something that is not a value of the
+// column's type and range. NaN and infinities are invalid.
+func (p *Profile) Invalid() int64 { return p.invalid }
+
+// OutOfRange returns how many of the invalid rows were outside of the declared
+// range.
+func (p *Profile) OutOfRange() int64 { return p.outOfRange }
+
+// Unseen returns the number of values that the baseline did not hold, for a
+// category column; 0 for any other. It is a lower bound, 0, where the grid does
+// not know all categories of the baseline.
+func (p *Profile) Unseen() int64 {
+	if p.grid.kind != KindCategory {
+		return 0
+	}
+	return p.cells[len(p.cells)-1]
+}
+
+// Cells returns the counts per cell. The caller must not change them.
+func (p *Profile) Cells() []int64 { return p.cells }
+
+// BinCounts returns the counts per drift bin, in the order of [Grid.Bins].
+func (p *Profile) BinCounts() []int64 {
+	counts := make([]int64, len(p.grid.ends))
+	from := 0
+	for i, end := range p.grid.ends {
+		for _, n := range p.cells[from:end] {
+			counts[i] += n
+		}
+		from = end
+	}
+	return counts
+}
+
+// Min returns the smallest value of a number column, false if there is none.
+func (p *Profile) Min() (float64, bool) {
+	if !p.hasMoments() {
+		return 0, false
+	}
+	return p.moments.min, true
+}
+
+// Max returns the largest value of a number column, false if there is none.
+func (p *Profile) Max() (float64, bool) {
+	if !p.hasMoments() {
+		return 0, false
+	}
+	return p.moments.max, true
+}
+
+func (p *Profile) hasMoments() bool { return p.moments != nil && p.count > 0 }
+
+// Mean returns the mean of a number column, false if it has no value. It is the
+// double nearest to the true mean.
+func (p *Profile) Mean() (float64, bool) {
+	if !p.hasMoments() {
+		return 0, false
+	}
+	mean := p.moments.sum.Mean(p.count)
+	return min(max(mean, p.moments.min), p.moments.max), true
+}
+
+// SD returns the population standard deviation of a number column,
+// sqrt(sum (x - mean)^2 / n), false if it has no value. It is accurate to one
+// unit in the last place, whatever the ratio of mean to spread.
+func (p *Profile) SD() (float64, bool) {
+	if !p.hasMoments() {
+		return 0, false
+	}
+	return PopulationSD(p.count, &p.moments.sum, &p.moments.squares)
+}
+
+// SampleSD returns the sample standard deviation of a number column,
+// sqrt(sum (x - mean)^2 / (n-1)), false if it has fewer than two values.
+func (p *Profile) SampleSD() (float64, bool) {
+	if !p.hasMoments() {
+		return 0, false
+	}
+	return SampleSD(p.count, &p.moments.sum, &p.moments.squares)
+}
+
+// MeanDifference returns mean(p) - mean(q), without the cancellation of
+// subtracting the two; false if a side has no value.
+func MeanDifference(p, q *Profile) (float64, bool) {
+	if !p.hasMoments() || !q.hasMoments() {
+		return 0, false
+	}
+	n, m := big.NewInt(p.count), big.NewInt(q.count)
+	a, b := p.moments.sum.int(), q.moments.sum.int()
+	a.Sub(a.Mul(a, m), b.Mul(b, n))
+	d := scaled(a, n.Mul(n, m), sumUnit)
+	return min(max(d, -math.MaxFloat64), math.MaxFloat64), true
+}
+
+// Quantile returns the q-quantile of a number column: the smallest value x with
+// F(x) >= q. It is exact where that value is a cut, which it is for every
+// quantile of a baseline whose grid is [Grid.Exact]; inside an open cell it is
+// interpolated linearly between the ends of the cell, or the extreme values.
+// It is false if the column has no value or q is not in [0, 1].
+func (p *Profile) Quantile(q float64) (float64, bool) {
+	if !p.hasMoments() || !(q >= 0 && q <= 1) {
+		return 0, false
+	}
+	m := p.moments
+	target := max(int64(math.Ceil(q*float64(p.count))), 1)
+	if target >= p.count {
+		return m.max, true
+	}
+	var before int64
+	for cell, n := range p.cells {
+		if before+n < target {
+			before += n
+			continue
+		}
+		if cell%2 == 1 {
+			return p.grid.cuts[cell/2], true
+		}
+		lo, hi := m.min, m.max
+		if cell > 0 {
+			lo = max(lo, p.grid.cuts[cell/2-1])
+		}
+		if cell < len(p.cells)-1 {
+			hi = min(hi, p.grid.cuts[cell/2])
+		}
+		t := float64(target-before) / float64(n)
+		return min(max(lo*(1-t)+hi*t, m.min), m.max), true
+	}
+	return m.max, true
+}
+
+// Tails returns the integrals of the distribution beyond the outer cuts of a
+// number grid: sum (c[0] - x) over the values below the first cut, and
+// sum (x - c[k-1]) over those above the last. They are what a distance needs to
+// know of values that have no cell of finite width. Both are 0 without cuts.
+func (p *Profile) Tails() (below, above float64) {
+	if p.moments == nil || len(p.grid.cuts) == 0 {
+		return 0, 0
+	}
+	cuts := p.grid.cuts
+	below = -tail(&p.moments.below, cuts[0], p.cells[0])
+	above = tail(&p.moments.above, cuts[len(cuts)-1], p.cells[len(p.cells)-1])
+	return max(below, 0), max(above, 0)
+}
+
+// tail returns s - n*cut.
+func tail(s *Sum, cut float64, n int64) float64 {
+	if n == 0 {
+		return 0
+	}
+	var c Sum
+	c.Add(cut)
+	d := s.int()
+	d.Sub(d, new(big.Int).Mul(c.int(), big.NewInt(n)))
+	return scaled(d, big.NewInt(1), sumUnit)
+}

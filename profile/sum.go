@@ -1,0 +1,150 @@
+package profile
+
+import (
+	"math"
+	"math/big"
+	"math/bits"
+)
+
+// Sums are integers in units of the smallest double (its square, for squares):
+// adding is exact, so the order of rows and of merges does not matter, and
+// neither overflow nor cancellation exists. 64-bit limbs, least significant
+// first; the sizes leave 63 bits for the number of terms.
+const (
+	sumLimbs    = 34 // 2098 bits of doubles + 63
+	squareLimbs = 67 // 4196 bits + 63
+	sumUnit     = -1074
+	squareUnit  = 2 * sumUnit
+)
+
+// Sum is the exact sum of finite doubles, positive and negative ones apart. Its
+// zero value is empty. It costs a few nanoseconds a value, and no order of
+// adding or merging changes a bit of it.
+type Sum struct{ positive, negative [sumLimbs]uint64 }
+
+// SquareSum is the exact sum of squares of finite doubles. Its zero value is
+// empty.
+type SquareSum [squareLimbs]uint64
+
+// decompose returns |v| = mantissa * 2^(shift+sumUnit).
+func decompose(v float64) (mantissa uint64, shift uint) {
+	b := math.Float64bits(v)
+	mantissa = b & (1<<52 - 1)
+	exponent := uint(b>>52) & 0x7ff
+	if exponent == 0 {
+		return mantissa, 0
+	}
+	return mantissa | 1<<52, exponent - 1
+}
+
+// Add adds v, which must be finite.
+func (s *Sum) Add(v float64) {
+	m, shift := decompose(v)
+	limbs := &s.positive
+	if v < 0 {
+		limbs = &s.negative
+	}
+	i, o := shift/64, shift%64
+	var c uint64
+	limbs[i], c = bits.Add64(limbs[i], m<<o, 0)
+	limbs[i+1], c = bits.Add64(limbs[i+1], m>>1>>(63-o), c)
+	for i += 2; c != 0; i++ {
+		limbs[i], c = bits.Add64(limbs[i], 0, c)
+	}
+}
+
+// Add adds the square of v, which must be finite.
+func (s *SquareSum) Add(v float64) {
+	m, shift := decompose(v)
+	hi, lo := bits.Mul64(m, m)
+	i, o := 2*shift/64, 2*shift%64
+	var c uint64
+	s[i], c = bits.Add64(s[i], lo<<o, 0)
+	s[i+1], c = bits.Add64(s[i+1], hi<<o|lo>>1>>(63-o), c)
+	s[i+2], c = bits.Add64(s[i+2], hi>>1>>(63-o), c)
+	for i += 3; c != 0; i++ {
+		s[i], c = bits.Add64(s[i], 0, c)
+	}
+}
+
+// Merge adds what t holds.
+func (s *Sum) Merge(t *Sum) {
+	addLimbs(s.positive[:], t.positive[:])
+	addLimbs(s.negative[:], t.negative[:])
+}
+
+// Merge adds what t holds.
+func (s *SquareSum) Merge(t *SquareSum) { addLimbs(s[:], t[:]) }
+
+func addLimbs(s, t []uint64) {
+	var c uint64
+	for i := range s {
+		s[i], c = bits.Add64(s[i], t[i], c)
+	}
+}
+
+// int returns the sum in units of 2^sumUnit.
+func (s *Sum) int() *big.Int {
+	p, n := bigInt(s.positive[:]), bigInt(s.negative[:])
+	return p.Sub(p, n)
+}
+
+// int returns the sum in units of 2^squareUnit.
+func (s *SquareSum) int() *big.Int { return bigInt(s[:]) }
+
+func bigInt(limbs []uint64) *big.Int {
+	b := make([]byte, 8*len(limbs))
+	for i, l := range limbs {
+		for k := range 8 {
+			b[len(b)-1-8*i-k] = byte(l >> (8 * k))
+		}
+	}
+	return new(big.Int).SetBytes(b)
+}
+
+// Mean returns the sum over n as the nearest double.
+func (s *Sum) Mean(n int64) float64 { return scaled(s.int(), big.NewInt(n), sumUnit) }
+
+// Root returns the square root of the sum over n, to one unit in the last place.
+func (s *SquareSum) Root(n int64) float64 { return root(s.int(), big.NewInt(n)) }
+
+// scaled returns num/den * 2^exp as the nearest double.
+func scaled(num, den *big.Int, exp int) float64 {
+	r := new(big.Rat).SetFrac(num, new(big.Int).Lsh(den, uint(-exp)))
+	f, _ := r.Float64()
+	return f
+}
+
+// root returns sqrt(num/den * 2^squareUnit), and 0 for what is negative.
+func root(num, den *big.Int) float64 {
+	if num.Sign() <= 0 {
+		return 0
+	}
+	const precision = 128
+	v := new(big.Float).SetPrec(precision).SetInt(num)
+	v.Quo(v, new(big.Float).SetInt(den))
+	v.Sqrt(v)
+	f, _ := v.SetMantExp(v, sumUnit).Float64()
+	return min(f, math.MaxFloat64)
+}
+
+// PopulationSD returns sqrt(sum (x - mean)^2 / n) from the sums of n values,
+// false without values. It is accurate to one unit in the last place, whatever
+// the ratio of mean to spread.
+func PopulationSD(n int64, s *Sum, q *SquareSum) (float64, bool) { return deviation(n, n, s, q) }
+
+// SampleSD returns sqrt(sum (x - mean)^2 / (n-1)) from the sums of n values,
+// false with fewer than two.
+func SampleSD(n int64, s *Sum, q *SquareSum) (float64, bool) { return deviation(n, n-1, s, q) }
+
+// deviation uses that n sum x^2 - (sum x)^2 is n times the sum of squared
+// deviations: exact in integers.
+func deviation(count, divisor int64, s *Sum, q *SquareSum) (float64, bool) {
+	if count < 1 || divisor < 1 {
+		return 0, false
+	}
+	n := big.NewInt(count)
+	t, d := s.int(), q.int()
+	d.Mul(d, n).Sub(d, t.Mul(t, t))
+	return root(d, n.Mul(n, big.NewInt(divisor))), true
+}
