@@ -1,0 +1,232 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// JobBody is what a caller says about a job.
+type JobBody struct {
+	Kind     modelwatch.JobKind `json:"kind" enum:"drift,backtest,quality"`
+	Versions []string           `json:"versions,omitempty" nullable:"false" maxItems:"1000" uniqueItems:"true" default:"*" doc:"Names of versions; * is every one."`
+	Cron     string             `json:"cron" minLength:"1" maxLength:"200" example:"*/15 * * * *" doc:"When windows end: minute, hour, day of month, month, day of week."`
+	Timezone string             `json:"timezone,omitempty" maxLength:"100" default:"UTC" doc:"IANA name of the zone that the cron expression is read in." example:"Europe/Berlin"`
+	Window   string             `json:"window" example:"1h" doc:"Length of each window."`
+	Delay    string             `json:"delay,omitempty" default:"5m" doc:"A window is computed this long after its end."`
+	Metrics  []string           `json:"metrics,omitempty" nullable:"false" maxItems:"200" uniqueItems:"true" doc:"Names of metrics. Absent: the defaults of the kind." example:"psi,js_distance,ks"`
+	Columns  []string           `json:"columns,omitempty" nullable:"false" maxItems:"10000" uniqueItems:"true" default:"*" doc:"Names as in results; a trailing * matches a prefix."`
+	Baseline *BaselineRef       `json:"baseline,omitempty" doc:"What windows are compared with. Absent: training."`
+
+	MinimumRows *int64      `json:"minimum_rows,omitempty" minimum:"1" default:"100" doc:"Under it a measurement has the reason too_few instead of a value."`
+	Thresholds  []Threshold `json:"thresholds,omitempty" nullable:"false" maxItems:"1000"`
+	Sinks       []string    `json:"sinks,omitempty" nullable:"false" maxItems:"20" uniqueItems:"true" doc:"Where results are delivered. Absent: nowhere, they are only kept." example:"datadog"`
+
+	LabelDelay string `json:"label_delay,omitempty" example:"3d" doc:"Backtests: how long after its prediction a label usually arrives."`
+	Maturity   string `json:"maturity,omitempty" example:"14d" doc:"How long after its end a window is computed again when late rows or labels change it. Absent: 14d for backtests, 1d otherwise."`
+
+	Segments any `json:"segments,omitempty" doc:"Not offered by this version yet."`
+}
+
+// BaselineRef is a job's choice of baseline.
+type BaselineRef struct {
+	Kind   string     `json:"kind" enum:"training,window,previous,rolling,same_weekday,version" doc:"same_weekday and version are not offered by this version yet."`
+	Start  *time.Time `json:"start,omitempty" doc:"Kind window."`
+	End    *time.Time `json:"end,omitempty" doc:"Kind window."`
+	Offset string     `json:"offset,omitempty" example:"7d" doc:"Kind rolling: the baseline ends this long before the window's end."`
+	Length string     `json:"length,omitempty" example:"7d" doc:"Kind rolling."`
+
+	Weeks   any `json:"weeks,omitempty" doc:"Kind same_weekday, which is not offered by this version yet."`
+	Exclude any `json:"exclude,omitempty" doc:"Kind same_weekday, which is not offered by this version yet."`
+	Version any `json:"version,omitempty" doc:"Kind version, which is not offered by this version yet."`
+}
+
+// Threshold is a limit on one metric. A value above upper or below lower is a breach.
+type Threshold struct {
+	Metric string   `json:"metric"`
+	Name   string   `json:"name,omitempty" doc:"Only this column; absent for every one."`
+	Upper  *float64 `json:"upper,omitempty"`
+	Lower  *float64 `json:"lower,omitempty"`
+
+	For     any `json:"for,omitempty" doc:"Not offered by this version yet."`
+	Change  any `json:"change,omitempty" doc:"Not offered by this version yet."`
+	Against any `json:"against,omitempty" doc:"Not offered by this version yet."`
+	Learn   any `json:"learn,omitempty" doc:"Not offered by this version yet."`
+}
+
+// Job is a job as the API shows it.
+type Job struct {
+	Model string `json:"model"`
+	Name  string `json:"name"`
+	JobBody
+	Revision     int64      `json:"revision" doc:"Goes up with each change of the body."`
+	PlannedUntil *time.Time `json:"planned_until,omitempty" doc:"Every window that ends up to here has its run."`
+	CreatedAt    time.Time  `json:"created_at"`
+	UpdatedAt    time.Time  `json:"updated_at"`
+}
+
+func newJob(j modelwatch.Job) Job {
+	minimum := j.MinimumRows
+	body := JobBody{
+		Kind: j.Kind, Versions: j.Versions, Cron: j.Cron, Timezone: j.Timezone,
+		Window: FormatDuration(j.Window), Delay: FormatDuration(j.Delay),
+		Metrics: j.Metrics, Columns: j.Columns, Baseline: newBaselineRef(j.Baseline),
+		MinimumRows: &minimum, Sinks: j.Sinks, Maturity: FormatDuration(j.Maturity),
+	}
+	if j.LabelDelay > 0 {
+		body.LabelDelay = FormatDuration(j.LabelDelay)
+	}
+	for _, t := range j.Thresholds {
+		body.Thresholds = append(body.Thresholds, Threshold{Metric: t.Metric, Name: t.Name, Upper: t.Upper, Lower: t.Lower})
+	}
+	return Job{
+		Model: j.Model, Name: j.Name, JobBody: body, Revision: j.Revision, PlannedUntil: optionalTime(j.PlannedUntil),
+		CreatedAt: j.CreatedAt.UTC(), UpdatedAt: j.UpdatedAt.UTC(),
+	}
+}
+
+func newBaselineRef(r modelwatch.BaselineRef) *BaselineRef {
+	if r.Kind == "" {
+		return nil
+	}
+	out := &BaselineRef{Kind: string(r.Kind)}
+	switch r.Kind {
+	case modelwatch.BaselineWindow:
+		out.Start, out.End = optionalTime(r.Window.Start), optionalTime(r.Window.End)
+	case modelwatch.BaselineRolling:
+		out.Offset, out.Length = FormatDuration(r.Offset), FormatDuration(r.Length)
+	}
+	return out
+}
+
+// JobPath is the path of a job.
+type JobPath struct {
+	ModelPath
+	Job string `path:"job" doc:"Name of the job: 1 to 200 bytes without control characters or slash." example:"drift-hourly"`
+}
+
+type jobOutput struct {
+	Body Job
+}
+
+type putJobOutput struct {
+	Status int
+	Body   Job
+}
+
+func (s *Server) registerJobs() {
+	const path = "/v1/models/{model}/jobs/{job}"
+	call(s, huma.Operation{
+		OperationID: "put-job", Method: http.MethodPut, Path: path, Tags: []string{"jobs"},
+		Summary:     "Schedule a job",
+		Description: "201 when the job is new, 200 otherwise. The same body again changes nothing; another one raises the revision and keeps the runs there are.",
+	}, s.putJob)
+	s.alsoAnswers(path, http.MethodPut, http.StatusCreated)
+	call(s, huma.Operation{
+		OperationID: "get-job", Method: http.MethodGet, Path: path, Tags: []string{"jobs"},
+		Summary: "Show a job",
+	}, s.getJob)
+	call(s, huma.Operation{
+		OperationID: "delete-job", Method: http.MethodDelete, Path: path, Tags: []string{"jobs"},
+		Summary:     "Delete a job",
+		Description: "No further windows are computed. Its runs and measurements stay.",
+	}, s.deleteJob)
+	call(s, huma.Operation{
+		OperationID: "list-jobs", Method: http.MethodGet, Path: "/v1/models/{model}/jobs", Tags: []string{"jobs"},
+		Summary: "List the jobs of a model",
+	}, s.listJobs)
+}
+
+func (s *Server) putJob(ctx context.Context, in *struct {
+	JobPath
+	Body JobBody
+}) (*putJobOutput, error) {
+	model, err := s.requireModel(ctx, in.Model)
+	if err != nil {
+		return nil, err
+	}
+	check := jobCheck{opts: &s.opts, task: model.Task}
+	if check.columns, err = s.knownColumns(ctx, in.Model); err != nil {
+		return nil, err
+	}
+	job, err := check.job(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now().UTC()
+	job.Model, job.Name, job.CreatedAt, job.UpdatedAt = in.Model, in.Job, now, now
+	stored, changed, err := s.opts.Store.PutJob(ctx, job)
+	if err != nil {
+		return nil, fmt.Errorf("store job: %w", err)
+	}
+	return &putJobOutput{Status: createdOrOK(changed && stored.Revision == 1), Body: newJob(stored)}, nil
+}
+
+func (s *Server) getJob(ctx context.Context, in *JobPath) (*jobOutput, error) {
+	j, err := s.opts.Store.Job(ctx, in.Model, in.Job)
+	if err != nil {
+		return nil, fmt.Errorf("read job: %w", err)
+	}
+	return &jobOutput{Body: newJob(j)}, nil
+}
+
+func (s *Server) deleteJob(ctx context.Context, in *JobPath) (*struct{}, error) {
+	if err := s.opts.Store.DeleteJob(ctx, in.Model, in.Job); err != nil {
+		return nil, fmt.Errorf("delete job: %w", err)
+	}
+	return nil, nil
+}
+
+func (s *Server) listJobs(ctx context.Context, in *struct {
+	ModelPath
+	PageQuery
+}) (*listOutput[Job], error) {
+	if _, err := s.requireModel(ctx, in.Model); err != nil {
+		return nil, err
+	}
+	jobs, next, err := s.opts.Store.Jobs(ctx, in.Model, in.page())
+	if err != nil {
+		return nil, fmt.Errorf("list jobs: %w", err)
+	}
+	return &listOutput[Job]{Body: newList(jobs, next, newJob)}, nil
+}
+
+// knownColumns are the names that results of the model may have, by all of its
+// versions; nil while no version has a schema.
+func (s *Server) knownColumns(ctx context.Context, model string) (map[string]bool, error) {
+	var known map[string]bool
+	page := Page{Limit: 1000}
+	for {
+		versions, next, err := s.opts.Store.Versions(ctx, model, page)
+		if err != nil {
+			return nil, fmt.Errorf("list versions: %w", err)
+		}
+		for _, v := range versions {
+			for _, c := range v.Schema.Profiled() {
+				if known == nil {
+					known = map[string]bool{}
+				}
+				known[c.Name] = true
+			}
+			if known != nil && v.Schema.Label != "" {
+				known[labelName(v.Schema)] = true
+			}
+		}
+		if next == "" {
+			return known, nil
+		}
+		page.Cursor = next
+	}
+}
+
+func labelName(s modelwatch.Schema) string {
+	if s.Columns.Label != "" {
+		return s.Columns.Label
+	}
+	return "label"
+}

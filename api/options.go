@@ -1,0 +1,123 @@
+// Package api is modelwatch's REST interface: typed operations on chi with an
+// OpenAPI 3.1 description, problems by RFC 9457, the one JSON of results, and a
+// client for them. It knows the domain and the interfaces declared here; what
+// stands behind those is wired by package app.
+package api
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// Store is the part of the catalog that the API reads and writes. Errors are
+// *modelwatch.Error: CodeNotFound for a name that does not exist, CodeInvalid
+// for a cursor that is not one of its own.
+type Store interface {
+	PutModel(ctx context.Context, m modelwatch.Model) (stored modelwatch.Model, created bool, err error)
+	Model(ctx context.Context, name string) (modelwatch.Model, error)
+	Models(ctx context.Context, page Page) (models []modelwatch.Model, next string, err error)
+
+	PutVersion(ctx context.Context, v modelwatch.Version) (stored modelwatch.Version, created bool, err error)
+	Version(ctx context.Context, model, version string) (modelwatch.Version, error)
+	Versions(ctx context.Context, model string, page Page) (versions []modelwatch.Version, next string, err error)
+
+	Baseline(ctx context.Context, model, version, id string) (modelwatch.Baseline, error)
+	Baselines(ctx context.Context, model, version string, page Page) (baselines []modelwatch.Baseline, next string, err error)
+
+	PutJob(ctx context.Context, j modelwatch.Job) (stored modelwatch.Job, changed bool, err error)
+	Job(ctx context.Context, model, name string) (modelwatch.Job, error)
+	Jobs(ctx context.Context, model string, page Page) (jobs []modelwatch.Job, next string, err error)
+	DeleteJob(ctx context.Context, model, name string) error
+
+	AddRun(ctx context.Context, r modelwatch.Run) (stored modelwatch.Run, created bool, err error)
+	Run(ctx context.Context, id string) (modelwatch.Run, error)
+	Runs(ctx context.Context, f RunFilter) (runs []modelwatch.Run, next string, err error)
+	Measurements(ctx context.Context, f MeasurementFilter) (ms []modelwatch.Measurement, next string, err error)
+
+	DeadLetters(ctx context.Context, f DeadLetterFilter) (letters []modelwatch.DeadLetter, next string, err error)
+	Volumes(ctx context.Context, model string, w modelwatch.Window) ([]modelwatch.Volume, error)
+}
+
+// Baselines registers training sets and shows what was frozen from them.
+type Baselines interface {
+	// Register profiles a table and stores it as a baseline of the version. The
+	// detail is nil while the baseline's status is profiling. The same content
+	// for the same version gives the same baseline. A table that cannot be read
+	// is CodeInvalid, naming line and column; a model or version that must exist
+	// and does not is CodeNotFound.
+	Register(ctx context.Context, r RegisterRequest) (modelwatch.Baseline, *BaselineDetail, error)
+	// Detail returns the frozen bins of a ready baseline.
+	Detail(ctx context.Context, b modelwatch.Baseline) (*BaselineDetail, error)
+}
+
+// RegisterRequest is a training set to be registered: a body or a URI, never both.
+type RegisterRequest struct {
+	Model, Version string
+	// ContentType is the body's media type without parameters; it is one of
+	// UploadTypes. application/octet-stream leaves it to the bytes.
+	ContentType string
+	// ContentEncoding is "", "gzip" or "zstd".
+	ContentEncoding string
+	// Body is read as it arrives from the network; it is not held anywhere.
+	Body io.Reader
+	URI  string
+	// Mapping names the user's columns that play a part; empty fields were not given.
+	Mapping modelwatch.ColumnMapping
+}
+
+// Distributions counts one column of a window on the bins of its baseline.
+type Distributions interface {
+	Distribution(ctx context.Context, model, version, column string, w modelwatch.Window) (*Distribution, error)
+}
+
+// Producer writes events to Kafka, in order, and returns once all of them are
+// acknowledged. After an error some may have been written: sending them again
+// is safe, because the archive keeps the first of each id.
+type Producer interface {
+	Produce(ctx context.Context, events [][]byte) error
+}
+
+// Check is the state of one dependency.
+type Check struct {
+	Name string
+	Err  error // nil: it answers
+}
+
+// Options is what a server is made of.
+type Options struct {
+	Store         Store
+	Baselines     Baselines
+	Distributions Distributions
+	// Producer may be nil: /v1/events and /v1/labels then answer 501.
+	Producer Producer
+	// Backfill queues the runs of the job's windows that end within the span,
+	// and returns them. Windows that have a run already keep it.
+	Backfill func(ctx context.Context, job modelwatch.Job, span modelwatch.Window) ([]modelwatch.Run, error)
+	// ValidateCron reports what is wrong with a cron expression in a time zone.
+	ValidateCron func(expr, timezone string) error
+	// Ready asks each dependency, in the order to be shown.
+	Ready func(ctx context.Context) []Check
+
+	// Metrics are the metric names that each kind of job may ask for.
+	Metrics map[modelwatch.JobKind][]string
+	// TaskMetrics narrows a backtest's names by the model's task. A task that is
+	// not in the map allows all of Metrics.
+	TaskMetrics map[modelwatch.Task][]string
+	// Sinks are the names that jobs may deliver to.
+	Sinks []string
+
+	// Token is the bearer token that every call under /v1 must carry; "" asks for none.
+	Token string
+	// Version is modelwatch's own, as shown in the API's description.
+	Version string
+
+	Log      *slog.Logger
+	Registry *prometheus.Registry
+	Now      func() time.Time // nil: time.Now
+}

@@ -1,0 +1,227 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// UploadTypes are the media types of tables that can be uploaded.
+var UploadTypes = []string{
+	"application/vnd.apache.parquet",
+	"application/octet-stream",
+	"text/csv",
+	"application/x-ndjson",
+	"application/jsonl",
+}
+
+const registerDescription = `The body is the table itself, of any size: it is profiled as it arrives. Content-Type tells Parquet, CSV or JSON lines
+(application/octet-stream: by its first bytes), Content-Encoding may be gzip or zstd. Or the body is JSON with a uri to read from.
+
+201 with the frozen bins; or 202 and a Location to poll while status is profiling. The id is derived from the content: the
+same content again answers 201 with the same baseline. The schema is inferred if the version has none.`
+
+// Upload is a request's body that is read as it arrives, never held. It is
+// exported because huma fills fields of exported types only.
+type Upload struct {
+	ctx huma.Context
+	err error // of the network, once reading failed
+}
+
+// Resolve keeps the request, whose body huma has not touched.
+func (u *Upload) Resolve(ctx huma.Context) []error {
+	u.ctx = ctx
+	return nil
+}
+
+// open lifts the deadlines of ordinary requests: from here on the body may take
+// as long as it keeps moving.
+func (u *Upload) open() io.Reader {
+	_, w := humachi.Unwrap(u.ctx)
+	// A writer that knows no deadlines, as in tests, had none to be lifted.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	return u
+}
+
+// Read reads on. The network's own clock counts here, not an injected one.
+func (u *Upload) Read(p []byte) (int, error) {
+	_ = u.ctx.SetReadDeadline(time.Now().Add(streamIdle)) // see open
+	n, err := u.ctx.BodyReader().Read(p)
+	if err != nil && err != io.EOF {
+		u.err = err
+	}
+	return n, err
+}
+
+// fault explains an error that has its origin in the network rather than in
+// what was read; nil if it has not.
+func (u *Upload) fault() error {
+	var timeout net.Error
+	switch {
+	case u.err == nil:
+		return nil
+	case errors.As(u.err, &timeout) && timeout.Timeout():
+		return statusProblem(http.StatusRequestTimeout, "the body stood still for more than %s", FormatDuration(streamIdle))
+	}
+	return statusProblem(http.StatusBadRequest, "the body ended before its announced end: %v", u.err)
+}
+
+// mediaType is the body's type without parameters.
+func (u *Upload) mediaType() (string, error) {
+	header := u.ctx.Header("Content-Type")
+	if header == "" {
+		return "", nil
+	}
+	t, _, err := mime.ParseMediaType(header)
+	if err != nil {
+		return "", headerProblem(http.StatusUnsupportedMediaType, "Content-Type", header, "is not a media type")
+	}
+	return t, nil
+}
+
+func headerProblem(status int, header, value, format string, args ...any) error {
+	p := statusProblem(status, "the header %s is not acceptable", header)
+	p.Errors = []*huma.ErrorDetail{{Location: "header." + header, Message: fmt.Sprintf(format, args...), Value: value}}
+	return p
+}
+
+// MappingQuery says which of an upload's columns plays which part.
+type MappingQuery struct {
+	ID        string `query:"id" maxLength:"200" doc:"Column with the request id."`
+	Time      string `query:"time" maxLength:"200" doc:"Column with the time of the prediction."`
+	Score     string `query:"score" maxLength:"200" doc:"Column with the score." example:"y_pred_proba"`
+	Predicted string `query:"predicted" maxLength:"200" doc:"Column with the predicted label or value."`
+	Label     string `query:"label" maxLength:"200" doc:"Column with the ground truth."`
+	Group     string `query:"group" maxLength:"200" doc:"Column with the query or list, for ranking."`
+	Weight    string `query:"weight" maxLength:"200" doc:"Column with the inverse sampling probability."`
+}
+
+type registerOutput struct {
+	Status   int
+	Location string `header:"Location"`
+	Body     Baseline
+}
+
+func (s *Server) registerBaseline(ctx context.Context, in *struct {
+	VersionPath
+	MappingQuery
+	Upload Upload
+}) (*registerOutput, error) {
+	req := RegisterRequest{Model: in.Model, Version: in.Version, Mapping: ColumnMapping(in.MappingQuery).domain()}
+	if err := in.Upload.fill(&req); err != nil {
+		return nil, err
+	}
+	b, detail, err := s.opts.Baselines.Register(ctx, req)
+	if fault := in.Upload.fault(); err != nil && fault != nil {
+		return nil, fault
+	}
+	if err != nil {
+		return nil, fmt.Errorf("register baseline: %w", err)
+	}
+	out := &registerOutput{
+		Status:   http.StatusCreated,
+		Location: resourcePath("models", b.Model, "versions", b.Version, "baselines", b.ID),
+		Body:     newBaseline(b),
+	}
+	out.Body.BaselineDetail = detail
+	if b.Status == modelwatch.BaselineProfiling {
+		out.Status = http.StatusAccepted
+	}
+	return out, nil
+}
+
+// fill takes the body either as the table or as JSON that says where it is.
+func (u *Upload) fill(req *RegisterRequest) error {
+	var err error
+	if req.ContentType, err = u.mediaType(); err != nil {
+		return err
+	}
+	switch req.ContentEncoding = strings.ToLower(u.ctx.Header("Content-Encoding")); req.ContentEncoding {
+	case "gzip", "zstd", "":
+	case "identity":
+		req.ContentEncoding = ""
+	default:
+		return headerProblem(http.StatusUnsupportedMediaType, "Content-Encoding", req.ContentEncoding, "must be gzip, zstd or absent")
+	}
+	if req.ContentType == jsonMediaType {
+		req.ContentType = ""
+		req.URI, err = u.source()
+		return err
+	}
+	if !slices.Contains(UploadTypes, req.ContentType) {
+		return headerProblem(http.StatusUnsupportedMediaType, "Content-Type", req.ContentType,
+			"must be one of %s, or %s with a uri", strings.Join(UploadTypes, ", "), jsonMediaType)
+	}
+	req.Body = u.open()
+	return nil
+}
+
+// BaselineSource is the JSON body of a registration: where the table is.
+type BaselineSource struct {
+	URI    string `json:"uri,omitempty" maxLength:"2000" example:"s3://bucket/train.parquet"`
+	Window any    `json:"window,omitempty" doc:"Not offered by this version yet."`
+}
+
+// source reads the JSON form of a registration.
+func (u *Upload) source() (string, error) {
+	text, err := io.ReadAll(io.LimitReader(u, maxBodyBytes+1))
+	if err != nil {
+		return "", u.fault()
+	}
+	if len(text) > maxBodyBytes {
+		return "", statusProblem(http.StatusRequestEntityTooLarge, "a JSON body has at most %d bytes: upload the table itself as Parquet, CSV or JSON lines", maxBodyBytes)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		p := statusProblem(http.StatusBadRequest, "the body is not a JSON object")
+		p.Errors = []*huma.ErrorDetail{{Location: "body", Message: err.Error(), Value: string(text)}}
+		return "", p
+	}
+	return sourceURI(fields)
+}
+
+func sourceURI(fields map[string]json.RawMessage) (string, error) {
+	for _, unimplemented := range [...]struct{ field, what string }{
+		{"window", "a window of archived traffic as baseline"},
+		{"features", "a SageMaker statistics file as baseline"},
+	} {
+		if _, ok := fields[unimplemented.field]; ok {
+			return "", &modelwatch.Error{
+				Code:    modelwatch.CodeUnimplemented,
+				Message: unimplemented.what + " is not offered by this version yet: upload the training set, or give its uri",
+				Fields:  []modelwatch.FieldError{{Location: "body." + unimplemented.field, Message: "not offered by this version yet"}},
+			}
+		}
+	}
+	var f faults
+	for name := range fields {
+		if name != "uri" {
+			f.add("body."+name, nil, "unexpected property: the body has a uri and nothing else")
+		}
+	}
+	slices.SortFunc(f, func(a, b modelwatch.FieldError) int { return strings.Compare(a.Location, b.Location) })
+	var uri string
+	switch raw, ok := fields["uri"]; {
+	case !ok:
+		f.add("body.uri", nil, "is missing: say where the table is, for example s3://bucket/train.parquet")
+	case json.Unmarshal(raw, &uri) != nil:
+		f.add("body.uri", string(bytes.TrimSpace(raw)), "must be a string")
+	case !strings.HasPrefix(uri, "s3://") || len(uri) == len("s3://"):
+		f.add("body.uri", uri, "must begin with s3:// and name a bucket: other tables are uploaded as the body")
+	}
+	return uri, f.err("the baseline")
+}
