@@ -104,3 +104,22 @@ type Run struct {
 	StartedAt  time.Time
 	FinishedAt time.Time
 }
+
+// Judge compares a value with the threshold. Over Upper it is a breach unless
+// the value lies within what chance alone explains: a distance must also exceed
+// its 95 % point under no drift, where one is known. A measurement without a
+// value breaches nothing.
+func (t Threshold) Judge(v Value) (limits Bounds, breached bool) {
+	limits = Bounds{Upper: t.Upper, Lower: t.Lower}
+	if v.Value == nil {
+		return limits, false
+	}
+	over := t.Upper != nil && *v.Value > *t.Upper && (v.Null95 == nil || *v.Value > *v.Null95)
+	under := t.Lower != nil && *v.Value < *t.Lower
+	return limits, over || under
+}
+
+// Applies reports whether the threshold is about that metric of that column.
+func (t Threshold) Applies(metric, name string) bool {
+	return t.Metric == metric && (t.Name == "" || t.Name == name)
+}
