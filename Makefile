@@ -1,0 +1,53 @@
+# modelwatch. `make` lists the targets.
+
+# The binary is pure Go. Tests run under the race detector, which needs a C compiler, set it themselves.
+export CGO_ENABLED := 0
+
+GO       ?= go
+TOOL     := $(GO) tool -modfile=tools/go.mod
+FUZZTIME ?= 10s
+BENCH    ?= .
+COUNT    ?= 1
+IMAGE    ?= modelwatch:dev
+ARGS     ?=
+# For tests alone; a benchmark or a fuzz target has no time limit.
+TIMEOUT  ?= 20m
+
+.DEFAULT_GOAL := help
+.PHONY: help dev build test lint fuzz bench generate image servers
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: build ## run everything in one process, with simulated traffic (ARGS="--speed 120")
+	bin/modelwatch dev $(ARGS)
+
+build: ## build bin/modelwatch, static
+	$(GO) build -ldflags '-s -w' -o bin/modelwatch ./cmd/modelwatch
+
+servers: ## fetch and build the servers that tests start (Kafka, PostgreSQL, S3) into the cache folder
+	@tools/servers/setup
+
+# The client of Datadog's API compiles for minutes, and again for the race detector, in which it has nothing to be
+# found: packages that link it are tested without. -count=1 because the servers are no input that go test knows of.
+test: servers ## vet, and run every test against real servers
+	$(GO) vet ./...
+	packages=$$(tools/packages light) && CGO_ENABLED=1 $(GO) test -race -count=1 -timeout $(TIMEOUT) $$packages
+	packages=$$(tools/packages heavy) && $(GO) test -count=1 -timeout $(TIMEOUT) $$packages
+
+lint: ## check formatting, style, the import table and go.mod
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
+	$(TOOL) golangci-lint run ./...
+	$(GO) mod tidy -diff
+
+fuzz: ## run each fuzz target for FUZZTIME
+	tools/fuzz $(FUZZTIME)
+
+bench: ## run the benchmarks (BENCH=regexp COUNT=10); compare two outputs with: go tool -modfile=tools/go.mod benchstat OLD NEW
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 0 ./...
+
+generate: ## write generated files anew
+	$(GO) generate ./...
+
+image: ## build the container image IMAGE
+	docker build --tag $(IMAGE) .
