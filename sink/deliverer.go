@@ -223,10 +223,10 @@ func (d *Deliverer) postpone(ctx context.Context, b *batch, err error) time.Dura
 	}
 	d.metrics.retried.Add(float64(len(b.points)))
 	d.self.retried += int64(len(b.points))
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		d.limit = max(1, d.limit/2) // too much for one lease
-	}
 	pause := d.troubled(err)
+	if d.trouble == ReasonTimeout || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		d.limit = max(1, d.limit/2) // perhaps it was too much for the time
+	}
 	notBefore := d.Now().Add(pause)
 	retry := func(ctx context.Context, ids []int64) error {
 		return d.Outbox.RetryOutbox(ctx, ids, notBefore, err.Error())

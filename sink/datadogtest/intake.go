@@ -6,12 +6,10 @@ package datadogtest
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -104,40 +102,31 @@ func NewIntake(opts Options) *Intake {
 // Close ends requests that are left hanging.
 func (in *Intake) Close() { in.closeOnce.Do(func() { close(in.closed) }) }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. A request is noted before it is answered,
+// so that its sender finds it among Requests.
 func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := Request{Path: r.URL.Path}
 	f := in.nextFault(r)
-	body, wire, refused := readBody(r)
+	body, wire, unread := readBody(r)
 	rec.Wire, rec.Bytes = wire, len(body)
+
+	var rep reply
 	switch {
 	case f != nil && !f.stored:
-		in.fault(w, r, f, rec)
-		return
+		rep = f.reply
 	case r.Method == http.MethodGet && r.URL.Path == "/api/v1/validate":
-		rec.Status = in.validate(w, r)
+		rep = in.validate(r)
 	case r.Method == http.MethodPost && r.URL.Path == "/api/v2/series":
-		rec.Points, refused = in.submit(r, body, refused)
-		switch {
-		case refused != nil:
-			rec.Status = answer(w, refused.status, refused.message)
-		case f != nil:
-			in.fault(w, r, f, rec)
-			return
-		default:
-			rec.Status = accept(w)
+		rec.Points, rep = in.submit(r, body, unread)
+		if f != nil && rep.status == http.StatusAccepted {
+			rep = f.reply
 		}
 	default:
-		rec.Status = answer(w, http.StatusNotFound, "Not found: "+r.Method+" "+r.URL.Path)
+		rep = failure(http.StatusNotFound, "Not found: "+r.Method+" "+r.URL.Path)
 	}
+	rec.Status = rep.status
 	in.note(rec)
-}
-
-func accept(w http.ResponseWriter) int {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusAccepted)
-	fmt.Fprint(w, `{"errors":[]}`)
-	return http.StatusAccepted
+	in.send(w, r, &rep)
 }
 
 func (in *Intake) note(rec Request) {
@@ -153,28 +142,26 @@ func (in *Intake) keyIsGood(r *http.Request) bool {
 	return key != "" && (in.opts.APIKey == "" || key == in.opts.APIKey)
 }
 
-func (in *Intake) validate(w http.ResponseWriter, r *http.Request) int {
+func (in *Intake) validate(r *http.Request) reply {
 	if !in.keyIsGood(r) {
-		return answer(w, http.StatusForbidden, "Forbidden")
+		return failure(http.StatusForbidden, "Forbidden")
 	}
-	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprint(w, `{"valid":true}`)
-	return http.StatusOK
+	return reply{status: http.StatusOK, body: `{"valid":true}`}
 }
 
 // submit takes what was sent to POST /api/v2/series, or says why not.
-func (in *Intake) submit(r *http.Request, body []byte, unread *refusal) (points int, refused *refusal) {
+func (in *Intake) submit(r *http.Request, body []byte, unread *refusal) (points int, rep reply) {
 	if !in.keyIsGood(r) {
-		return 0, &refusal{status: http.StatusForbidden, message: "Forbidden"}
+		return 0, failure(http.StatusForbidden, "Forbidden")
 	}
 	p, refused := in.check(r, body, unread)
 	if refused != nil {
 		in.mu.Lock()
 		defer in.mu.Unlock()
 		in.rejections = append(in.rejections, Rejection{refused.status, refused.metric, refused.tags, refused.message})
-		return 0, refused
+		return 0, failure(refused.status, refused.message)
 	}
-	return in.store(p), nil
+	return in.store(p), reply{status: http.StatusAccepted, body: `{"errors":[]}`}
 }
 
 func (in *Intake) store(p *payload) (points int) {
@@ -288,16 +275,4 @@ func (in *Intake) Await(ctx context.Context, condition func() bool) error {
 			return fmt.Errorf("await the intake: %w after %d requests", ctx.Err(), len(in.Requests()))
 		}
 	}
-}
-
-// answer writes Datadog's error body.
-func answer(w http.ResponseWriter, status int, message string) int {
-	body, err := json.Marshal(map[string][]string{"errors": {message}})
-	if err != nil {
-		body = []byte(`{"errors":["` + strconv.Itoa(status) + `"]}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	w.Write(body)
-	return status
 }
