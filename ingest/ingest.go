@@ -1,0 +1,66 @@
+// Package ingest consumes events from Kafka and turns them into rows of the
+// archive, each exactly once.
+//
+// The way of a record: fetch, decode (decoder, event, scanner), place into the
+// columns of its data file (batch, builder), and with the flush of the batch:
+// sort by rank, upload, and one catalog transaction that registers the files,
+// adds the counts and moves the cursors (flush).
+//
+// Where a partition resumes is the catalog's cursor. Kafka's group only says who
+// consumes what, and even that is not believed: a commit holds only if the
+// cursor is still where this consumer found it and nobody has taken the
+// partition since. So a consumer may die, or sleep and come back, at any
+// instruction: what it has not committed is read again by its successor, and
+// what it tries to commit late is fenced.
+package ingest
+
+import (
+	"context"
+	"time"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// Ledger is the part of the catalog that makes a flush exactly once.
+type Ledger interface {
+	// TakePartitions makes owner the owner of the partitions: commits of the
+	// owner before it are fenced from here on. It returns their cursors.
+	TakePartitions(ctx context.Context, group, owner string, parts []modelwatch.Partition) (map[modelwatch.Partition]modelwatch.Cursor, error)
+	// IntendUpload notes the keys of objects before they are written, so that
+	// what is never registered can be found and deleted.
+	IntendUpload(ctx context.Context, keys []string, owner string) error
+	// CommitIngest does all of the commit or nothing. It returns an error with
+	// CodeFenced if a cursor has moved or an intent was condemned. Called again
+	// with the same ID after an error, it returns nil if the first call had done it.
+	CommitIngest(ctx context.Context, commit modelwatch.IngestCommit) error
+}
+
+// Registry is the part of the catalog that knows models and their schemas.
+type Registry interface {
+	// EnsureVersion makes a model and version known from their traffic, if they
+	// are not known, and returns what is stored.
+	EnsureVersion(ctx context.Context, model, version string) (modelwatch.Version, error)
+	// Version returns an error with CodeNotFound where there is none.
+	Version(ctx context.Context, model, version string) (modelwatch.Version, error)
+	// GrowSchema replaces a schema if its revision still is fromRevision; else
+	// it returns an error with CodeConflict.
+	GrowSchema(ctx context.Context, model, version string, fromRevision int64, s modelwatch.Schema) (modelwatch.Version, error)
+}
+
+// Catalog is what ingest needs of the catalog.
+type Catalog interface {
+	Ledger
+	Registry
+}
+
+// Archive writes data files.
+type Archive interface {
+	// WriteDataFile writes the chunk, whose rows are sorted by rank, under the
+	// key that Options.FileKey derives from the spec. Writing the same again is
+	// not an error. The archive may read the chunk only until it returns.
+	WriteDataFile(ctx context.Context, spec modelwatch.FileSpec, chunk *table.Chunk) (modelwatch.DataFile, error)
+}
+
+// clock is when now is, in the time of events.
+type clock func() time.Time

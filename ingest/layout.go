@@ -1,0 +1,307 @@
+package ingest
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// The limits of what traffic alone may make known. They bound memory and the
+// catalog whatever producers send; what is beyond them is kept in _extra.
+const (
+	maxFeatures     = 2000
+	maxClasses      = 1000
+	maxAttributions = 2000
+	maxTags         = 32
+	maxNameBytes    = 256 // of a feature, class or tag
+)
+
+// cellType is how the values of a column are read and stored.
+type cellType uint8
+
+const (
+	cellNumber cellType = iota
+	cellCategory
+	cellText
+	cellBoolean
+	cellTimestamp
+	cellVector
+	// cellByValue is a prediction or label whose type nobody has declared: a
+	// number is stored as a number, all else as a category, in files apart.
+	cellByValue
+)
+
+func cellTypeOf(t modelwatch.FeatureType) cellType {
+	switch t {
+	case modelwatch.TypeNumber:
+		return cellNumber
+	case modelwatch.TypeCategory:
+		return cellCategory
+	case modelwatch.TypeText:
+		return cellText
+	case modelwatch.TypeBoolean:
+		return cellBoolean
+	case modelwatch.TypeTimestamp:
+		return cellTimestamp
+	case modelwatch.TypeVector:
+		return cellVector
+	}
+	return cellByValue
+}
+
+func (t cellType) featureType() modelwatch.FeatureType {
+	return [...]modelwatch.FeatureType{
+		modelwatch.TypeNumber, modelwatch.TypeCategory, modelwatch.TypeText,
+		modelwatch.TypeBoolean, modelwatch.TypeTimestamp, modelwatch.TypeVector, "",
+	}[t]
+}
+
+// column is one column that events of a version may fill.
+type column struct {
+	name     string // in tables: "amount", "_attr_amount"
+	field    string // in its section of the event: "amount"
+	quoted   string // field as JSON, "" where that needs escapes
+	label    []byte // name as JSON, for _invalid
+	typ      cellType
+	declared bool // stands in every file of predictions, even if no row has a value
+	bounded  bool
+	min, max float64
+
+	// follow is the column that came after this one in the last event: producers
+	// keep their order, so the next name is usually found by one comparison.
+	follow int32
+}
+
+// The columns that every layout begins with.
+const (
+	slotScore int32 = iota
+	slotPredicted
+	slotLabel
+	slotGroup
+	slotWeight
+	coreSlots
+)
+
+// sectionID names an object of the event whose members are columns.
+type sectionID uint8
+
+const (
+	sectionFeatures sectionID = iota
+	sectionScores
+	sectionAttributions
+	sectionTags
+	sectionCount
+	sectionCore // not an object: the core columns, for growth
+)
+
+// section maps the members of one object of the event to columns.
+type section struct {
+	index map[string]int32 // by field name
+	first int32            // see column.follow
+	open  bool             // members that are not known may become columns
+	limit int
+}
+
+// layout is the columns of one version as the decoder needs them. A layout
+// belongs to one consumer: reading events writes its hints.
+type layout struct {
+	columns  []column
+	sections [sectionCount]section
+	version  *version // nil in a layout that is only a guess
+	labels   bool     // of label rows: no sections
+}
+
+func newLayout(v *version, labels bool) *layout {
+	s := &v.stored.Schema
+	l := &layout{version: v, labels: labels}
+	l.core(modelwatch.ColumnScore, cellNumber)
+	l.core(modelwatch.ColumnPredicted, cellTypeOf(s.Predicted))
+	l.core(modelwatch.ColumnLabel, cellTypeOf(s.Label))
+	l.core(modelwatch.ColumnGroup, cellCategory)
+	l.core(modelwatch.ColumnWeight, cellNumber)
+	grows := !v.stored.Registered
+	l.sections = [sectionCount]section{
+		sectionFeatures:     {first: -1, limit: maxFeatures, open: grows},
+		sectionScores:       {first: -1, limit: maxClasses, open: grows || len(s.Classes) == 0},
+		sectionAttributions: {first: -1, limit: maxAttributions, open: true},
+		sectionTags:         {first: -1, limit: maxTags, open: true},
+	}
+	for i := range l.sections {
+		l.sections[i].index = map[string]int32{}
+		l.sections[i].open = l.sections[i].open && !labels
+	}
+	if !labels {
+		l.add(s)
+	}
+	return l
+}
+
+func (l *layout) core(name string, typ cellType) {
+	l.columns = append(l.columns, column{name: name, label: quote(name), typ: typ, follow: -1})
+}
+
+// add appends the columns of the schema that the layout does not have yet.
+func (l *layout) add(s *modelwatch.Schema) {
+	for _, f := range s.Features {
+		l.addFeature(f)
+	}
+	for _, c := range s.Classes {
+		l.addMember(sectionScores, c, cellNumber)
+	}
+	for _, a := range s.Attributions {
+		l.addMember(sectionAttributions, a, cellNumber)
+	}
+	for _, t := range s.Tags {
+		l.addMember(sectionTags, t, cellCategory)
+	}
+}
+
+func (l *layout) addFeature(f modelwatch.Feature) {
+	i := l.addMember(sectionFeatures, f.Name, cellTypeOf(f.Type))
+	c := &l.columns[i]
+	c.declared = true
+	c.min, c.max = -inf, inf
+	if f.Minimum != nil {
+		c.bounded, c.min = true, *f.Minimum
+	}
+	if f.Maximum != nil {
+		c.bounded, c.max = true, *f.Maximum
+	}
+}
+
+// addMember returns the column of a section's member, appending it if need be.
+func (l *layout) addMember(id sectionID, field string, typ cellType) int32 {
+	sec := &l.sections[id]
+	if i, ok := sec.index[field]; ok {
+		return i
+	}
+	i := int32(len(l.columns))
+	c := column{name: columnPrefix(id) + field, field: field, typ: typ, follow: -1}
+	c.label = quote(c.name)
+	if q := quote(field); len(q) == len(field)+2 {
+		c.quoted = string(q)
+	}
+	l.columns = append(l.columns, c)
+	sec.index[field] = i
+	return i
+}
+
+// extends reports whether the layout can take on schema s without changing the
+// type or the bounds of a column that it has.
+func (l *layout) extends(s *modelwatch.Schema) bool {
+	kept := 0
+	for _, f := range s.Features {
+		i, ok := l.sections[sectionFeatures].index[f.Name]
+		if !ok {
+			continue
+		}
+		kept++
+		if l.columns[i].typ != cellTypeOf(f.Type) || l.columns[i].bounded || f.Minimum != nil || f.Maximum != nil {
+			return false
+		}
+	}
+	return kept == len(l.sections[sectionFeatures].index) && l.fits(slotPredicted, s.Predicted) && l.fits(slotLabel, s.Label)
+}
+
+func (l *layout) fits(slot int32, t modelwatch.FeatureType) bool {
+	old := l.columns[slot].typ
+	return old == cellByValue || old == cellTypeOf(t)
+}
+
+// extend takes on a schema that extends allows.
+func (l *layout) extend(s *modelwatch.Schema) {
+	l.columns[slotPredicted].typ = cellTypeOf(s.Predicted)
+	l.columns[slotLabel].typ = cellTypeOf(s.Label)
+	if !l.labels {
+		l.add(s)
+	}
+}
+
+func columnPrefix(id sectionID) string {
+	switch id {
+	case sectionScores:
+		return modelwatch.PrefixScore
+	case sectionAttributions:
+		return modelwatch.PrefixAttribution
+	case sectionTags:
+		return modelwatch.PrefixTag
+	}
+	return ""
+}
+
+// admits reports whether a member that is not known may become a column.
+func (l *layout) admits(id sectionID, field []byte, more int) bool {
+	sec := &l.sections[id]
+	if !sec.open || len(field) == 0 || len(field) > maxNameBytes || len(sec.index)+more >= sec.limit {
+		return false
+	}
+	if id == sectionFeatures && field[0] == '_' {
+		return false // the name of a column of ours
+	}
+	if id == sectionAttributions && l.version != nil && l.version.stored.Registered {
+		_, known := l.sections[sectionFeatures].index[string(field)]
+		return known
+	}
+	return true
+}
+
+// growth is a column that an event brings and the schema does not have.
+type growth struct {
+	section sectionID
+	field   string
+	typ     modelwatch.FeatureType
+}
+
+// grown returns the schema with the growths that it has not; what it has stays.
+func grown(s modelwatch.Schema, growths []growth) modelwatch.Schema {
+	s.Features = slices.Clone(s.Features)
+	for _, g := range growths {
+		switch g.section {
+		case sectionFeatures:
+			i, ok := slices.BinarySearchFunc(s.Features, g.field, func(f modelwatch.Feature, n string) int { return strings.Compare(f.Name, n) })
+			if !ok {
+				s.Features = slices.Insert(s.Features, i, modelwatch.Feature{Name: g.field, Type: g.typ})
+			}
+		case sectionScores:
+			s.Classes = insert(s.Classes, g.field)
+		case sectionAttributions:
+			s.Attributions = insert(s.Attributions, g.field)
+		case sectionTags:
+			s.Tags = insert(s.Tags, g.field)
+		case sectionCore:
+			growCore(&s, g)
+		}
+	}
+	return s
+}
+
+func growCore(s *modelwatch.Schema, g growth) {
+	t := &s.Score
+	switch g.field {
+	case modelwatch.ColumnPredicted:
+		t = &s.Predicted
+	case modelwatch.ColumnLabel:
+		t = &s.Label
+	}
+	if *t == "" {
+		*t = g.typ
+	}
+}
+
+// insert returns a sorted copy with the name in it.
+func insert(names []string, name string) []string {
+	i, ok := slices.BinarySearch(names, name)
+	if ok {
+		return names
+	}
+	return slices.Insert(slices.Clone(names), i, name)
+}
+
+// quote returns the name as a JSON string.
+func quote(name string) []byte {
+	q, _ := jsontext.AppendQuote(nil, name) // what is not UTF-8 is replaced
+	return q
+}

@@ -1,0 +1,254 @@
+package ingest
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// scanner reads JSON (RFC 8259, strictly: no duplicate names, valid UTF-8) out
+// of one record without copying it. Each method that reads a value leaves pos
+// behind it and returns false where the text is not JSON; what exactly is wrong
+// is then found by explain, which reads the record again with jsontext.
+//
+// What is hot is done here: names, strings without escapes, numbers. The rest is
+// jsontext's: strings with escapes, and arrays and objects whose inside is of no
+// interest.
+type scanner struct {
+	data    []byte
+	pos     int
+	scratch []byte // strings whose escapes were resolved; older slices of it stay valid
+	buffer  bytes.Buffer
+	decoder jsontext.Decoder
+}
+
+func (s *scanner) reset(data []byte) {
+	s.data, s.pos, s.scratch = data, 0, s.scratch[:0]
+}
+
+// space skips white space and returns the byte behind it, 0 at the end.
+func (s *scanner) space() byte {
+	for s.pos < len(s.data) {
+		switch c := s.data[s.pos]; c {
+		case ' ', '\n', '\t', '\r':
+			s.pos++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// take skips the byte c, and white space before and after it.
+func (s *scanner) take(c byte) bool {
+	if s.pos < len(s.data) && s.data[s.pos] == c {
+		s.pos++
+	} else if s.space() == c {
+		s.pos++
+	} else {
+		return false
+	}
+	if s.pos < len(s.data) && s.data[s.pos] <= ' ' {
+		s.space()
+	}
+	return true
+}
+
+// plain marks the bytes that stand for themselves inside a string.
+var plain = func() (t [256]bool) { //nolint:gochecknoglobals // a constant table
+	for c := 0x20; c < utf8.RuneSelf; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// text reads a string and returns what it says. The slice is valid until reset.
+func (s *scanner) text() ([]byte, bool) {
+	if s.pos >= len(s.data) || s.data[s.pos] != '"' {
+		return nil, false
+	}
+	start := s.pos + 1
+	for i := start; i < len(s.data); i++ {
+		if plain[s.data[i]] {
+			continue
+		}
+		if s.data[i] == '"' {
+			s.pos = i + 1
+			return s.data[start:i], true
+		}
+		return s.unusualText(start, i)
+	}
+	return nil, false
+}
+
+// unusualText reads on where a string holds an escape or leaves ASCII at i.
+func (s *scanner) unusualText(start, i int) ([]byte, bool) {
+	escaped := false
+	for i < len(s.data) && s.data[i] != '"' {
+		if s.data[i] == '\\' {
+			escaped = true
+			i++
+		}
+		i++
+	}
+	if i >= len(s.data) {
+		return nil, false
+	}
+	s.pos = i + 1
+	if !escaped {
+		body := s.data[start:i]
+		for _, c := range body {
+			if c < 0x20 {
+				return nil, false
+			}
+		}
+		return body, utf8.Valid(body)
+	}
+	from := len(s.scratch)
+	out, err := jsontext.AppendUnquote(s.scratch, s.data[start-1:i+1])
+	if err != nil {
+		return nil, false
+	}
+	s.scratch = out
+	return out[from:], true
+}
+
+// number reads a number: its value, infinite where it overflows, and its text.
+func (s *scanner) number() (float64, []byte, bool) {
+	d, i, start := s.data, s.pos, s.pos
+	if i < len(d) && d[i] == '-' {
+		i++
+	}
+	var mantissa uint64
+	first := i
+	for i < len(d) && d[i]-'0' <= 9 {
+		mantissa = mantissa*10 + uint64(d[i]-'0')
+		i++
+	}
+	digits, exponent := i-first, 0
+	if digits == 0 || digits > 1 && d[first] == '0' {
+		return 0, nil, false
+	}
+	if i < len(d) && d[i] == '.' {
+		i++
+		first = i
+		for i < len(d) && d[i]-'0' <= 9 {
+			mantissa = mantissa*10 + uint64(d[i]-'0')
+			i++
+		}
+		if i == first {
+			return 0, nil, false
+		}
+		digits += i - first
+		exponent = first - i
+	}
+	if i < len(d) && d[i]|0x20 == 'e' {
+		end, ok := skipExponent(d, i+1)
+		if !ok {
+			return 0, nil, false
+		}
+		s.pos = end
+		return parseFloat(d[start:end]), d[start:end], true
+	}
+	s.pos = i
+	// Up to 2^53 and 10^22 both are exact, so one operation rounds correctly.
+	if digits <= 19 && mantissa <= 1<<53 && exponent >= -22 {
+		f := float64(mantissa) / powersOfTen[-exponent]
+		if d[start] == '-' {
+			f = -f
+		}
+		return f, d[start:i], true
+	}
+	return parseFloat(d[start:i]), d[start:i], true
+}
+
+func skipExponent(d []byte, i int) (int, bool) {
+	if i < len(d) && (d[i] == '+' || d[i] == '-') {
+		i++
+	}
+	first := i
+	for i < len(d) && d[i]-'0' <= 9 {
+		i++
+	}
+	return i, i > first
+}
+
+// powersOfTen are exact.
+var powersOfTen = [23]float64{ //nolint:gochecknoglobals // a constant table
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+}
+
+// parseFloat rounds to nearest; overflow is an infinity.
+func parseFloat(b []byte) float64 {
+	f, err := strconv.ParseFloat(unsafe.String(unsafe.SliceData(b), len(b)), 64)
+	if err != nil && !math.IsInf(f, 0) {
+		return math.NaN() // the grammar was checked: cannot happen
+	}
+	return f
+}
+
+// literal reads true, false or null, given its first byte.
+func (s *scanner) literal() bool {
+	rest := s.data[s.pos:]
+	for _, w := range [...]string{"true", "false", "null"} {
+		if len(rest) >= len(w) && string(rest[:len(w)]) == w {
+			s.pos += len(w)
+			return true
+		}
+	}
+	return false
+}
+
+// skip reads any value and returns its text.
+func (s *scanner) skip() ([]byte, bool) {
+	if s.pos >= len(s.data) {
+		return nil, false
+	}
+	start := s.pos
+	ok := false
+	switch c := s.data[s.pos]; c {
+	case '"':
+		_, ok = s.text()
+	case '{', '[':
+		ok = s.nested()
+	case 't', 'f', 'n':
+		ok = s.literal()
+	default:
+		_, _, ok = s.number()
+	}
+	return s.data[start:s.pos], ok
+}
+
+func (s *scanner) nested() bool {
+	s.buffer = *bytes.NewBuffer(s.data[s.pos:])
+	s.decoder.Reset(&s.buffer)
+	if _, err := s.decoder.ReadValue(); err != nil {
+		return false
+	}
+	s.pos += int(s.decoder.InputOffset())
+	return true
+}
+
+// valid reports whether the whole of data is one JSON value.
+func (s *scanner) valid() error {
+	s.buffer = *bytes.NewBuffer(s.data)
+	s.decoder.Reset(&s.buffer)
+	if _, err := s.decoder.ReadValue(); err != nil {
+		return err
+	}
+	return s.trailing()
+}
+
+// trailing checks that only white space is left behind the decoder's value.
+func (s *scanner) trailing() error {
+	s.pos = int(s.decoder.InputOffset())
+	if s.space() != 0 || s.pos < len(s.data) {
+		return &jsontext.SyntacticError{ByteOffset: int64(s.pos), Err: errTrailing}
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package ingest
+
+import (
+	"math"
+	"strconv"
+	"time"
+	"unsafe"
+)
+
+// parseTime reads RFC 3339 text as microseconds since 1970. It also takes what
+// languages print by default: a space or a small t between date and time, no
+// zone (then it is UTC), no seconds, and a date alone (its midnight). A fraction
+// beyond microseconds is cut.
+func parseTime(b []byte) (int64, bool) {
+	year, ok1 := digits(b, 0, 4)
+	month, ok2 := digits(b, 5, 2)
+	day, ok3 := digits(b, 8, 2)
+	if !ok1 || !ok2 || !ok3 || b[4] != '-' || b[7] != '-' || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+		return 0, false
+	}
+	days := daysSince1970(year, month, day)
+	if len(b) == 10 {
+		return days * microsPerDay, true
+	}
+	if c := b[10]; c != 'T' && c != 't' && c != ' ' {
+		return 0, false
+	}
+	clock, rest, ok := parseClock(b[11:])
+	if !ok {
+		return 0, false
+	}
+	zone, ok := parseZone(rest)
+	return days*microsPerDay + clock - zone, ok
+}
+
+const (
+	microsPerSecond = 1_000_000
+	microsPerDay    = 86_400 * microsPerSecond
+)
+
+// parseClock reads hh:mm[:ss[.f]] and returns what follows.
+func parseClock(b []byte) (micros int64, rest []byte, ok bool) {
+	hour, ok1 := digits(b, 0, 2)
+	minute, ok2 := digits(b, 3, 2)
+	if !ok1 || !ok2 || b[2] != ':' || hour > 23 || minute > 59 {
+		return 0, nil, false
+	}
+	micros = (hour*3600 + minute*60) * microsPerSecond
+	b = b[5:]
+	if len(b) == 0 || b[0] != ':' {
+		return micros, b, true
+	}
+	second, ok := digits(b, 1, 2)
+	if !ok || second > 59 {
+		return 0, nil, false
+	}
+	micros += second * microsPerSecond
+	b = b[3:]
+	if len(b) == 0 || b[0] != '.' && b[0] != ',' {
+		return micros, b, true
+	}
+	i, unit := 1, int64(microsPerSecond)
+	for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		unit /= 10
+		micros += int64(b[i]-'0') * unit
+	}
+	return micros, b[i:], i > 1
+}
+
+// parseZone reads nothing, Z, or ±hh[[:]mm], as microseconds east of UTC.
+func parseZone(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) == 1 && (b[0] == 'Z' || b[0] == 'z') {
+		return 0, true
+	}
+	if b[0] != '+' && b[0] != '-' {
+		return 0, false
+	}
+	hour, ok := digits(b, 1, 2)
+	var minute int64
+	switch {
+	case len(b) == 6 && b[3] == ':':
+		minute, ok = digits(b, 4, 2)
+	case len(b) == 5:
+		minute, ok = digits(b, 3, 2)
+	case len(b) != 3:
+		ok = false
+	}
+	if !ok || hour > 23 || minute > 59 {
+		return 0, false
+	}
+	zone := (hour*3600 + minute*60) * microsPerSecond
+	if b[0] == '-' {
+		zone = -zone
+	}
+	return zone, true
+}
+
+func digits(b []byte, at, n int) (int64, bool) {
+	if len(b) < at+n {
+		return 0, false
+	}
+	var v int64
+	for _, c := range b[at : at+n] {
+		if c-'0' > 9 {
+			return 0, false
+		}
+		v = v*10 + int64(c-'0')
+	}
+	return v, true
+}
+
+func daysIn(year, month int64) int64 {
+	if month == 2 {
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 30 + (month+month>>3)&1
+}
+
+// daysSince1970 counts days of the Gregorian calendar, in eras of 400 years
+// that begin in March, so that leap days come last.
+func daysSince1970(year, month, day int64) int64 {
+	if month <= 2 {
+		year--
+		month += 12
+	}
+	era := year / 400
+	yearOfEra := year - era*400
+	dayOfYear := (153*(month-3)+2)/5 + day - 1
+	return era*146_097 + yearOfEra*365 + yearOfEra/4 - yearOfEra/100 + dayOfYear - 719_468
+}
+
+// epochTime reads a number as a time since 1970, in the unit that its magnitude
+// tells: below 10^11 seconds (until the year 5138), then milli-, micro- and
+// nanoseconds.
+func epochTime(f float64, raw []byte) (int64, bool) {
+	a := math.Abs(f)
+	if a >= 1e20 {
+		return 0, false
+	}
+	if n, err := strconv.ParseInt(unsafe.String(unsafe.SliceData(raw), len(raw)), 10, 64); err == nil {
+		switch {
+		case a < 1e11:
+			return n * microsPerSecond, true
+		case a < 1e14:
+			return n * 1000, true
+		case a < 1e17:
+			return n, true
+		}
+		return n / 1000, true
+	}
+	switch {
+	case a < 1e11:
+		f *= microsPerSecond
+	case a < 1e14:
+		f *= 1000
+	case a >= 1e17:
+		f /= 1000
+	}
+	return int64(math.Round(f)), true
+}
+
+func microsTime(micros int64) time.Time { return time.UnixMicro(micros).UTC() }

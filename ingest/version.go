@@ -1,0 +1,267 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// What traffic alone may make known, per process.
+const (
+	maxUnregisteredModels   = 1000
+	maxUnregisteredVersions = 5000
+)
+
+// defaultVersion is the version of predictions and attributions that name none.
+const defaultVersion = "0"
+
+// version is a model version as the decoder sees it. A change of its schema
+// that is more than new columns makes a new one, so rows of different schemas
+// or sampling rates never meet in one data file.
+type version struct {
+	model, name string
+	stored      modelwatch.Version
+	rate        float64
+	limit       int64 // ranks below it are kept
+	rows        *layout
+	labels      *layout
+	loaded      time.Time
+	used        bool // since it was loaded
+	frozen      bool // its schema cannot grow any more
+}
+
+// versions is what the decoder knows of the catalog: a cache that follows it
+// within its time to live.
+type versions struct {
+	registry Registry
+	rate     float64 // of versions that nobody has registered
+	ttl      time.Duration
+	log      *slog.Logger
+
+	models map[string]map[string]*version
+	queue  []*version // all of models, those to refresh soonest first
+
+	unregisteredModels   map[string]int // versions of each
+	unregisteredVersions int
+	refused              map[string]time.Time // names beyond the limit, and when they were looked up
+}
+
+func newVersions(registry Registry, rate float64, ttl time.Duration, log *slog.Logger) *versions {
+	return &versions{
+		registry: registry, rate: rate, ttl: ttl, log: log,
+		models:             map[string]map[string]*version{},
+		unregisteredModels: map[string]int{},
+		refused:            map[string]time.Time{},
+	}
+}
+
+// find returns a version that is in the cache. Only labels may name none.
+func (vs *versions) find(model, name []byte, labels bool) *version {
+	if len(name) == 0 && !labels {
+		return vs.models[string(model)][defaultVersion]
+	}
+	return vs.models[string(model)][string(name)]
+}
+
+// peek is find for an event that is half read.
+func (vs *versions) peek(kind, model, name []byte) *layout {
+	labels := string(kind) == string(modelwatch.KindLabel)
+	v := vs.find(model, name, labels)
+	switch {
+	case v == nil || len(kind) == 0:
+		return nil
+	case labels:
+		return v.labels
+	}
+	return v.rows
+}
+
+// load makes a version known that find has not found. The failure says that it
+// may not become known.
+func (vs *versions) load(ctx context.Context, model, name string, labels bool) (*version, *failure, error) {
+	if name == "" && !labels {
+		name = defaultVersion
+	}
+	if fail, err := vs.refuse(ctx, model, name); fail != nil || err != nil {
+		return nil, fail, err
+	}
+	stored, err := vs.registry.EnsureVersion(ctx, model, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := vs.compile(model, name, stored)
+	if vs.models[model] == nil {
+		vs.models[model] = map[string]*version{}
+	}
+	vs.models[model][name] = v
+	vs.queue = append(vs.queue, v)
+	if !stored.Registered {
+		vs.unregisteredModels[model]++
+		vs.unregisteredVersions++
+		vs.log.Info("model version known from its traffic", "model", model, "version", name)
+	}
+	return v, nil, nil
+}
+
+// refuse says why a version may not become known: the limits are reached, and
+// nobody has registered it.
+func (vs *versions) refuse(ctx context.Context, model, name string) (*failure, error) {
+	_, known := vs.unregisteredModels[model]
+	if vs.unregisteredVersions < maxUnregisteredVersions && (known || len(vs.unregisteredModels) < maxUnregisteredModels) {
+		return nil, nil
+	}
+	fail := failf(modelwatch.DeadTooManyModels, "model %q, version %q is not registered, and %d models with %d versions that are not either are the most",
+		model, name, maxUnregisteredModels, maxUnregisteredVersions)
+	key := model + "\x00" + name
+	if at, ok := vs.refused[key]; ok && time.Since(at) < vs.ttl {
+		return fail, nil
+	}
+	_, err := vs.registry.Version(ctx, model, name)
+	switch modelwatch.ErrorCode(err) {
+	case "":
+		return nil, nil
+	case modelwatch.CodeNotFound:
+		if len(vs.refused) >= maxUnregisteredVersions {
+			clear(vs.refused)
+		}
+		vs.refused[key] = time.Now()
+		return fail, nil
+	}
+	return nil, err
+}
+
+func (vs *versions) compile(model, name string, stored modelwatch.Version) *version {
+	v := &version{model: model, name: name, stored: stored, loaded: time.Now()}
+	v.rate = stored.SamplingRate
+	if !stored.Registered || !(v.rate > 0) {
+		v.rate = vs.rate
+	}
+	v.limit = modelwatch.RankLimit(v.rate)
+	v.rows, v.labels = newLayout(v, false), newLayout(v, true)
+	return v
+}
+
+// refreshAtOnce bounds how long a refresh keeps the consumer from its work.
+const refreshAtOnce = 16
+
+// refresh follows changes of the catalog: registrations, new schemas and rates,
+// columns that other replicas have found. What cannot be read stays as it is.
+func (vs *versions) refresh(ctx context.Context) {
+	for range min(refreshAtOnce, len(vs.queue)) {
+		v := vs.queue[0]
+		if time.Since(v.loaded) < vs.ttl {
+			return
+		}
+		vs.queue = append(vs.queue[1:], v)
+		if !v.used || v.name == "" {
+			v.loaded = time.Now()
+			continue
+		}
+		if err := vs.reload(ctx, v); err != nil {
+			v.loaded = time.Now()
+			vs.log.Warn("cannot refresh the schema of a model version", "model", v.model, "version", v.name, "err", err)
+			return
+		}
+	}
+}
+
+// reload reads a version again. It may no longer be the one that find returns.
+func (vs *versions) reload(ctx context.Context, v *version) error {
+	stored, err := vs.registry.Version(ctx, v.model, v.name)
+	if modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
+		vs.forget(v)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	vs.apply(v, stored)
+	return nil
+}
+
+// apply takes over what the catalog holds now.
+func (vs *versions) apply(v *version, stored modelwatch.Version) {
+	v.loaded, v.used = time.Now(), false
+	old := &v.stored
+	if stored.SchemaRevision == old.SchemaRevision && stored.Registered == old.Registered && stored.SamplingRate == old.SamplingRate {
+		return
+	}
+	if !stored.Registered && !old.Registered && v.rows.extends(&stored.Schema) && v.labels.fits(slotLabel, stored.Schema.Label) {
+		v.stored = stored
+		v.rows.extend(&stored.Schema)
+		v.labels.extend(&stored.Schema)
+		return
+	}
+	vs.forget(v)
+	fresh := vs.compile(v.model, v.name, stored)
+	if vs.models[v.model] == nil {
+		vs.models[v.model] = map[string]*version{}
+	}
+	vs.models[v.model][v.name] = fresh
+	vs.queue = append(vs.queue, fresh)
+	if !stored.Registered {
+		vs.unregisteredModels[v.model]++
+		vs.unregisteredVersions++
+	}
+	vs.log.Info("model version has changed", "model", v.model, "version", v.name, "schema_revision", stored.SchemaRevision,
+		"registered", stored.Registered, "sampling_rate", fresh.rate)
+}
+
+func (vs *versions) forget(v *version) {
+	delete(vs.models[v.model], v.name)
+	if len(vs.models[v.model]) == 0 {
+		delete(vs.models, v.model)
+	}
+	for i, q := range vs.queue {
+		if q == v {
+			vs.queue = append(vs.queue[:i:i], vs.queue[i+1:]...)
+			break
+		}
+	}
+	if !v.stored.Registered {
+		vs.unregisteredVersions--
+		if vs.unregisteredModels[v.model]--; vs.unregisteredModels[v.model] == 0 {
+			delete(vs.unregisteredModels, v.model)
+		}
+	}
+}
+
+// growAttempts bounds the race with other replicas that grow the same schema.
+const growAttempts = 10
+
+// grow makes columns of what an event brought. Of a version that is registered
+// only this process knows them: scores by class, attributions of known features
+// and tags need no declaration, and the schema stays as the user wrote it.
+// Afterwards the event is to be parsed again, with what find returns then.
+func (vs *versions) grow(ctx context.Context, v *version, growths []growth) error {
+	if v.stored.Registered {
+		for _, g := range growths {
+			v.rows.addMember(g.section, g.field, cellTypeOf(g.typ))
+		}
+		return nil
+	}
+	for range growAttempts {
+		stored, err := vs.registry.GrowSchema(ctx, v.model, v.name, v.stored.SchemaRevision, grown(v.stored.Schema, growths))
+		switch modelwatch.ErrorCode(err) {
+		case "":
+			vs.apply(v, stored)
+			return nil
+		case modelwatch.CodeConflict:
+			if err := vs.reload(ctx, v); err != nil {
+				return err
+			}
+			if vs.models[v.model][v.name] != v {
+				return nil
+			}
+		case modelwatch.CodeUnavailable, modelwatch.CodeInternal:
+			return err
+		default:
+			v.frozen = true
+			vs.log.Error("cannot add columns to a schema; they are kept as extra fields", "model", v.model, "version", v.name, "err", err)
+			return nil
+		}
+	}
+	return modelwatch.Errorf(modelwatch.CodeUnavailable, "schema of model %q, version %q changed %d times while columns were added", v.model, v.name, growAttempts)
+}
