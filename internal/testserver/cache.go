@@ -11,16 +11,20 @@ import (
 	"strconv"
 )
 
-// The versions in the cache; tools/servers/setup names the same.
+// The versions that tests run against, and that docker-compose.yml runs too.
+// tools/servers/setup names the same.
 const (
-	kafkaVersion      = "4.3.0"
-	versitygwVersion  = "1.8.0"
-	remedy            = "run `make servers`"
-	firstPort         = 20_000 // below the ephemeral range: no outgoing connection takes a port while its server is stopped
-	lastPort          = 31_999
-	portAttempts      = 100
-	startAttempts     = 3 // another process may take a port between choice and use
-	scratchDirPattern = "modelwatch-test-"
+	KafkaVersion     = "4.3.0"
+	VersitygwVersion = "1.8.0"
+)
+
+const remedy = "run `make servers`"
+
+const (
+	firstPort     = 20_000 // below the ephemeral range: no outgoing connection takes a port while its server is stopped
+	lastPort      = 31_999
+	portAttempts  = 100
+	startAttempts = 3 // another process may take a port between choice and use
 )
 
 // cacheDir is the folder that tools/servers/setup fills.
@@ -54,7 +58,7 @@ func cached(path ...string) (string, error) {
 // newScratch makes a server's own folder, passable for other users, and the
 // guard that removes it.
 func newScratch(name string) (string, *guard, error) {
-	dir, err := os.MkdirTemp("", scratchDirPattern+name+"-")
+	dir, err := os.MkdirTemp("", "modelwatch-test-"+name+"-")
 	if err != nil {
 		return "", nil, fmt.Errorf("make folder: %w", err)
 	}

@@ -35,7 +35,7 @@ func KafkaSettings() map[string]string {
 		"process.roles":                            "broker,controller",
 		"node.id":                                  "1",
 		"controller.listener.names":                "CONTROLLER",
-		"listener.security.protocol.map":           "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"listener.security.protocol.map":           "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,HOST:PLAINTEXT",
 		"inter.broker.listener.name":               "PLAINTEXT",
 		"offsets.topic.replication.factor":         "1",
 		"offsets.topic.num.partitions":             "1",
@@ -111,11 +111,11 @@ func startKafka() (*KafkaServer, error) {
 }
 
 func tryKafka() (*KafkaServer, error) {
-	home, err := cached("kafka-" + kafkaVersion)
+	home, err := cached("kafka-" + KafkaVersion)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := cached("kafka-"+kafkaVersion, "made-with"); err != nil { // written last
+	if _, err := cached("kafka-"+KafkaVersion, "made-with"); err != nil { // written last
 		return nil, err
 	}
 	port, err := freePort()

@@ -67,7 +67,7 @@ func (s *S3Server) Client() *s3.Client {
 }
 
 func startS3() (*S3Server, error) {
-	program, err := cached("versitygw-"+versitygwVersion, "versitygw")
+	program, err := cached("versitygw-"+VersitygwVersion, "versitygw")
 	if err != nil {
 		return nil, err
 	}
