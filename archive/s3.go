@@ -111,13 +111,21 @@ func newRetryer(r Retry) aws.Retryer {
 }
 
 // retryableS3 adds what the SDK does not retry by itself: a conditional write
-// that met another one in flight, throttling by status alone, and an answer
-// that was cut short.
+// that met another one in flight, a body damaged or cut on its way, throttling
+// by status alone, and an answer that was cut short.
 func retryableS3(err error) aws.Ternary {
-	if apiCode(err) == "ConditionalRequestConflict" || httpStatus(err) == http.StatusTooManyRequests || errors.Is(err, io.ErrUnexpectedEOF) {
+	if retryableCode(apiCode(err)) || httpStatus(err) == http.StatusTooManyRequests || errors.Is(err, io.ErrUnexpectedEOF) {
 		return aws.TrueTernary
 	}
 	return aws.UnknownTernary
+}
+
+func retryableCode(code string) bool {
+	switch code {
+	case "ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody":
+		return true
+	}
+	return false
 }
 
 func (b *s3Bucket) URI() string { return b.uri }
@@ -210,7 +218,7 @@ func (b *s3Bucket) fail(ctx context.Context, op, key string, err error) error {
 		return modelwatch.Wrap(modelwatch.CodeConflict, err, "%s %s in %s: the object has changed meanwhile", op, key, b.uri)
 	case status == http.StatusForbidden || status == http.StatusUnauthorized:
 		return modelwatch.Wrap(modelwatch.CodeUnavailable, err, "%s %s: %s refuses the credentials", op, key, b.uri)
-	case status >= 400 && status < 500 && status != http.StatusConflict && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout:
+	case status >= 400 && status < 500 && retryableS3(err) != aws.TrueTernary && status != http.StatusConflict && status != http.StatusRequestTimeout:
 		return modelwatch.Wrap(modelwatch.CodeInternal, err, "%s %s in %s", op, key, b.uri)
 	}
 	return modelwatch.Wrap(modelwatch.CodeUnavailable, err, "%s %s in %s", op, key, b.uri)
