@@ -1,0 +1,84 @@
+package catalog
+
+import (
+	"time"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// jobBody is what the user may change of a job, as JSON. Two jobs with the same
+// text are the same job. The names are those of the stored rows: they may be
+// added to and are never renamed.
+type jobBody struct {
+	Versions              []string        `json:"versions,omitempty"`
+	Cron                  string          `json:"cron,omitempty"`
+	Timezone              string          `json:"timezone,omitempty"`
+	WindowNanoseconds     time.Duration   `json:"window_nanoseconds,omitempty"`
+	DelayNanoseconds      time.Duration   `json:"delay_nanoseconds,omitempty"`
+	Metrics               []string        `json:"metrics,omitempty"`
+	Columns               []string        `json:"columns,omitempty"`
+	Baseline              baselineRefBody `json:"baseline,omitzero"`
+	MinimumRows           int64           `json:"minimum_rows,omitempty"`
+	Thresholds            []thresholdBody `json:"thresholds,omitempty"`
+	Sinks                 []string        `json:"sinks,omitempty"`
+	LabelDelayNanoseconds time.Duration   `json:"label_delay_nanoseconds,omitempty"`
+	MaturityNanoseconds   time.Duration   `json:"maturity_nanoseconds,omitempty"`
+}
+
+type baselineRefBody struct {
+	Kind              modelwatch.BaselineKind `json:"kind,omitempty"`
+	Window            windowBody              `json:"window,omitzero"`
+	OffsetNanoseconds time.Duration           `json:"offset_nanoseconds,omitempty"`
+	LengthNanoseconds time.Duration           `json:"length_nanoseconds,omitempty"`
+}
+
+type windowBody struct {
+	Start time.Time `json:"start,omitzero"`
+	End   time.Time `json:"end,omitzero"`
+}
+
+type thresholdBody struct {
+	Metric string   `json:"metric"`
+	Name   string   `json:"name,omitempty"`
+	Upper  *float64 `json:"upper,omitempty"`
+	Lower  *float64 `json:"lower,omitempty"`
+}
+
+func newWindowBody(w modelwatch.Window) windowBody {
+	return windowBody{Start: w.Start.UTC(), End: w.End.UTC()}
+}
+
+func (b windowBody) window() modelwatch.Window {
+	return modelwatch.Window{Start: b.Start.UTC(), End: b.End.UTC()}
+}
+
+func newJobBody(j modelwatch.Job) jobBody {
+	return jobBody{
+		Versions: j.Versions, Cron: j.Cron, Timezone: j.Timezone,
+		WindowNanoseconds: j.Window, DelayNanoseconds: j.Delay,
+		Metrics: j.Metrics, Columns: j.Columns,
+		Baseline: baselineRefBody{
+			Kind: j.Baseline.Kind, Window: newWindowBody(j.Baseline.Window),
+			OffsetNanoseconds: j.Baseline.Offset, LengthNanoseconds: j.Baseline.Length,
+		},
+		MinimumRows:           j.MinimumRows,
+		Thresholds:            convert(j.Thresholds, func(t modelwatch.Threshold) thresholdBody { return thresholdBody(t) }),
+		Sinks:                 j.Sinks,
+		LabelDelayNanoseconds: j.LabelDelay, MaturityNanoseconds: j.Maturity,
+	}
+}
+
+// fill sets the fields of a job that the body holds.
+func (b jobBody) fill(j *modelwatch.Job) {
+	j.Versions, j.Cron, j.Timezone = b.Versions, b.Cron, b.Timezone
+	j.Window, j.Delay = b.WindowNanoseconds, b.DelayNanoseconds
+	j.Metrics, j.Columns = b.Metrics, b.Columns
+	j.Baseline = modelwatch.BaselineRef{
+		Kind: b.Baseline.Kind, Window: b.Baseline.Window.window(),
+		Offset: b.Baseline.OffsetNanoseconds, Length: b.Baseline.LengthNanoseconds,
+	}
+	j.MinimumRows = b.MinimumRows
+	j.Thresholds = convert(b.Thresholds, func(t thresholdBody) modelwatch.Threshold { return modelwatch.Threshold(t) })
+	j.Sinks = b.Sinks
+	j.LabelDelay, j.Maturity = b.LabelDelayNanoseconds, b.MaturityNanoseconds
+}

@@ -1,0 +1,65 @@
+package catalog
+
+import "github.com/modelwatch/modelwatch"
+
+// schemaBody is a schema as JSON. The names are those of the stored rows: they
+// may be added to and are never renamed.
+type schemaBody struct {
+	Features     []featureBody          `json:"features,omitempty"`
+	Score        modelwatch.FeatureType `json:"score,omitempty"`
+	Predicted    modelwatch.FeatureType `json:"predicted,omitempty"`
+	Label        modelwatch.FeatureType `json:"label,omitempty"`
+	Classes      []string               `json:"classes,omitempty"`
+	Attributions []string               `json:"attributions,omitempty"`
+	Tags         []string               `json:"tags,omitempty"`
+	Columns      columnsBody            `json:"columns,omitzero"`
+}
+
+type featureBody struct {
+	Name       string                 `json:"name"`
+	Type       modelwatch.FeatureType `json:"type"`
+	Unit       string                 `json:"unit,omitempty"`
+	Minimum    *float64               `json:"minimum,omitempty"`
+	Maximum    *float64               `json:"maximum,omitempty"`
+	Importance float64                `json:"importance,omitempty"`
+}
+
+type columnsBody struct {
+	ID        string `json:"id,omitempty"`
+	Time      string `json:"time,omitempty"`
+	Score     string `json:"score,omitempty"`
+	Predicted string `json:"predicted,omitempty"`
+	Label     string `json:"label,omitempty"`
+	Group     string `json:"group,omitempty"`
+	Weight    string `json:"weight,omitempty"`
+}
+
+func newSchemaBody(s modelwatch.Schema) schemaBody {
+	return schemaBody{
+		Features: convert(s.Features, func(f modelwatch.Feature) featureBody { return featureBody(f) }),
+		Score:    s.Score, Predicted: s.Predicted, Label: s.Label,
+		Classes: s.Classes, Attributions: s.Attributions, Tags: s.Tags,
+		Columns: columnsBody(s.Columns),
+	}
+}
+
+func (b schemaBody) schema() modelwatch.Schema {
+	return modelwatch.Schema{
+		Features: convert(b.Features, func(f featureBody) modelwatch.Feature { return modelwatch.Feature(f) }),
+		Score:    b.Score, Predicted: b.Predicted, Label: b.Label,
+		Classes: b.Classes, Attributions: b.Attributions, Tags: b.Tags,
+		Columns: modelwatch.ColumnMapping(b.Columns),
+	}
+}
+
+// convert maps a slice; nil stays nil.
+func convert[A, B any](in []A, f func(A) B) []B {
+	if in == nil {
+		return nil
+	}
+	out := make([]B, len(in))
+	for i, v := range in {
+		out[i] = f(v)
+	}
+	return out
+}
