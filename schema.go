@@ -115,3 +115,8 @@ func orDefault(s, fallback string) string {
 	}
 	return s
 }
+
+// SortFeatures puts the features in the order that Feature relies on.
+func (s *Schema) SortFeatures() {
+	slices.SortFunc(s.Features, func(a, b Feature) int { return strings.Compare(a.Name, b.Name) })
+}
