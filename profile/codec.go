@@ -147,18 +147,20 @@ func appendCells(b []byte, cells []int64) []byte {
 
 func (m *moments) append(b []byte) []byte {
 	b = appendFloat(appendFloat(b, m.min), m.max)
-	for _, limbs := range m.limbs() {
-		b = appendLimbs(b, limbs)
-	}
-	return b
+	b = m.sum.append(b)
+	b = appendLimbs(b, m.squares[:])
+	b = m.below.append(b)
+	return m.above.append(b)
 }
 
-// limbs lists all sums, in the order of the encoding.
-func (m *moments) limbs() [7][]uint64 {
-	return [...][]uint64{
-		m.sum.positive[:], m.sum.negative[:], m.squares[:],
-		m.below.positive[:], m.below.negative[:], m.above.positive[:], m.above.negative[:],
+// append writes the magnitude of the sum, then its sign unless it is 0.
+func (s *Sum) append(b []byte) []byte {
+	limbs, negative := s.magnitude()
+	b = appendLimbs(b, limbs[:])
+	if limbs != [sumLimbs]uint64{} {
+		b = appendBool(b, negative)
 	}
+	return b
 }
 
 // appendLimbs writes the number of limbs from the lowest to the highest that is

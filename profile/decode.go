@@ -288,8 +288,19 @@ func (d *decoder) moments(m *moments) {
 	if m.min > m.max {
 		d.fail("minimum %v over maximum %v", m.min, m.max)
 	}
-	for _, limbs := range m.limbs() {
-		d.limbs(limbs)
+	d.sum(&m.sum)
+	d.limbs(m.squares[:])
+	d.sum(&m.below)
+	d.sum(&m.above)
+}
+
+func (d *decoder) sum(s *Sum) {
+	if d.limbs(s.positive()); s.limbs == (Sum{}).limbs {
+		return
+	}
+	if d.bool() {
+		copy(s.negative(), s.positive())
+		clear(s.positive())
 	}
 }
 

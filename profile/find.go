@@ -1,17 +1,237 @@
 package profile
 
-import "sort"
+import (
+	"math"
+	"math/bits"
+)
 
-// finder locates a value among the cuts.
-type finder struct{ cuts []float64 }
+// finder places values among the cuts. A value is first mapped to a slot of a
+// table, by a function that never decreases; the table says how many cuts lie in
+// lower slots, and the cuts that share a slot are searched by halving, in a
+// number of steps that is the same for all values. Nothing in it branches on the
+// data, so that the processor works on several values at a time: 4 to 7 ns a
+// value among 2,000 cuts, where a binary search takes 75.
+//
+// The map is affine where that spreads the cuts well, else logarithmic on both
+// sides of a centre, which suits heavy tails. At worst all cuts share a slot,
+// and the steps are those of a binary search.
+type finder struct {
+	keys  []uint64 // of the cuts, padded with the highest so that the steps cannot leave them
+	table []uint16
+	half  int // first step: 2^(steps-1)
+	log   bool
 
-func newFinder(cuts []float64) finder { return finder{cuts} }
+	// affine: slot = (v - origin) * scale
+	origin, scale float64
 
-// cell returns the cell of a finite value.
-func (f *finder) cell(v float64) int {
-	i := sort.SearchFloat64s(f.cuts, v)
-	if i < len(f.cuts) && f.cuts[i] == v {
-		return 2*i + 1
+	// logarithmic: slot = (key(v) - low) >> shift, for keys clamped to [low, high]
+	centre, offset float64
+	base           int64
+	low, high      int64
+	shift          uint
+}
+
+const maxSlots = 8192
+
+func newFinder(cuts []float64) finder {
+	if len(cuts) == 0 {
+		return finder{keys: []uint64{math.MaxUint64, math.MaxUint64}, table: []uint16{0, 0}, half: 1}
 	}
-	return 2 * i
+	slots := min(max(1<<bits.Len(uint(4*len(cuts)-1)), 16), maxSlots)
+	table := make([]uint16, slots)
+	best, cost := finder{}, math.MaxInt
+	for _, f := range candidates(cuts, slots) {
+		f.table = table
+		if c := f.fill(cuts); c < cost {
+			best, cost = f, c
+		}
+		if cost <= 2 {
+			break
+		}
+	}
+	best.fill(cuts)
+	best.keys = make([]uint64, len(cuts)+2*best.half)
+	for i := range best.keys {
+		best.keys[i] = math.MaxUint64
+	}
+	for i, c := range cuts {
+		best.keys[i] = orderedKey(c)
+	}
+	return best
+}
+
+// candidates lists maps to try, the cheapest first. Each also leaves out a few
+// outer cuts, which then share the first and the last slot: a lone outlier
+// would else push all other cuts into one.
+func candidates(cuts []float64, slots int) []finder {
+	var fs []finder
+	last := len(cuts) - 1
+	trims := []int{0, 1, 3, 7}
+	for _, t := range trims {
+		if f, ok := affine(cuts[min(t, last)], cuts[max(last-t, 0)], slots); ok {
+			fs = append(fs, f)
+		}
+	}
+	spread := cuts[last*3/4]/2 - cuts[last/4]/2
+	for _, centre := range []float64{0, cuts[0], cuts[last/2], cuts[last]} {
+		for _, offset := range []float64{0, spread, spread / 16, spread / 256} {
+			for _, t := range trims {
+				if 2*t <= last {
+					fs = append(fs, logarithmic(centre, offset, cuts[t], cuts[last-t], slots))
+				}
+			}
+		}
+	}
+	return fs
+}
+
+// affine fails where the scale is beyond the range of a double.
+func affine(lo, hi float64, slots int) (finder, bool) {
+	f := finder{origin: lo, scale: float64(slots-1) / (hi - lo)}
+	return f, f.scale > 0 && finite(f.scale)
+}
+
+func logarithmic(centre, offset, lo, hi float64, slots int) finder {
+	f := finder{log: true, centre: centre, offset: offset, base: int64(math.Float64bits(offset))}
+	f.low, f.high = f.key(lo), f.key(hi)
+	for uint64(f.high-f.low)>>f.shift >= uint64(slots) {
+		f.shift++
+	}
+	return f
+}
+
+// key is about log|v - centre|, with the sign of v - centre and bent to a line
+// within the offset: the bits of a positive double ascend with it.
+func (f *finder) key(v float64) int64 {
+	d := v - f.centre
+	k := int64(math.Float64bits(math.Abs(d)+f.offset)) - f.base
+	sign := int64(math.Float64bits(d)) >> 63
+	return (k ^ sign) - sign
+}
+
+func (f *finder) slot(v float64) int {
+	if f.log {
+		return int(uint64(min(max(f.key(v), f.low), f.high)-f.low) >> f.shift)
+	}
+	return int(min(max((v-f.origin)*f.scale, 0), float64(len(f.table)-1)))
+}
+
+// fill fills table, sets half and returns the cost of a search: the number of
+// steps, and one more for the costlier map.
+func (f *finder) fill(cuts []float64) int {
+	clear(f.table)
+	for _, c := range cuts {
+		f.table[f.slot(c)]++
+	}
+	var most, sum uint16
+	for i, n := range f.table {
+		f.table[i] = sum
+		sum += n
+		most = max(most, n)
+	}
+	steps := bits.Len16(most)
+	f.half = 1 << (steps - 1)
+	if f.log {
+		return steps + 1
+	}
+	return steps
+}
+
+// orderedKey returns a number that ascends with v. Numbers are compared through
+// it because an integer comparison can be turned into arithmetic, while the
+// compiler makes a branch of a comparison of doubles.
+func orderedKey(v float64) uint64 {
+	b := math.Float64bits(v)
+	return b ^ (uint64(int64(b)>>63) | 1<<63)
+}
+
+// count adds each finite value to its cell. It makes two passes over a block of
+// values, one for the table and one for the search: in one, the processor would
+// run out of registers.
+func (f *finder) count(cells []int64, values []float64) {
+	var first [blockSize]uint16
+	for len(values) > 0 {
+		n := min(len(values), blockSize)
+		if f.log {
+			f.startLog(&first, values[:n])
+		} else {
+			f.startAffine(&first, values[:n])
+		}
+		f.search(cells, &first, values[:n])
+		values = values[n:]
+	}
+}
+
+// startAffine sets, for each value, the number of cuts in slots below its own.
+func (f *finder) startAffine(first *[blockSize]uint16, values []float64) {
+	table, origin, scale, last := f.table, f.origin, f.scale, float64(len(f.table)-1)
+	for i, v := range values {
+		t := min(max((v-origin)*scale, 0), last)
+		first[i&(blockSize-1)] = table[int(t)]
+	}
+}
+
+func (f *finder) startLog(first *[blockSize]uint16, values []float64) {
+	table, centre, offset, base := f.table, f.centre, f.offset, f.base
+	low, high, shift := f.low, f.high, f.shift&63
+	for i, v := range values {
+		d := v - centre
+		b := math.Float64bits(d)
+		k := int64(math.Float64bits(math.Float64frombits(b&^(1<<63))+offset)) - base
+		sign := int64(b) >> 63
+		k = min(max((k^sign)-sign, low), high)
+		first[i&(blockSize-1)] = table[uint64(k-low)>>shift]
+	}
+}
+
+// search goes on from the first candidates by halving.
+func (f *finder) search(cells []int64, first *[blockSize]uint16, values []float64) {
+	switch f.half {
+	case 1:
+		f.search1(cells, first, values)
+	case 2:
+		f.search2(cells, first, values)
+	default:
+		f.searchN(cells, first, values)
+	}
+}
+
+func (f *finder) search1(cells []int64, first *[blockSize]uint16, values []float64) {
+	keys := f.keys
+	for j, v := range values {
+		k := orderedKey(v)
+		i := int(first[j&(blockSize-1)])
+		_, below := bits.Sub64(keys[i], k, 0)
+		i += int(below)
+		_, open := bits.Sub64(k, keys[i], 0)
+		cells[2*i+1-int(open)]++
+	}
+}
+
+func (f *finder) search2(cells []int64, first *[blockSize]uint16, values []float64) {
+	keys := f.keys
+	for j, v := range values {
+		k := orderedKey(v)
+		i := int(first[j&(blockSize-1)])
+		_, below := bits.Sub64(keys[i+1], k, 0)
+		i += 2 * int(below)
+		_, below = bits.Sub64(keys[i], k, 0)
+		i += int(below)
+		_, open := bits.Sub64(k, keys[i], 0)
+		cells[2*i+1-int(open)]++
+	}
+}
+
+func (f *finder) searchN(cells []int64, first *[blockSize]uint16, values []float64) {
+	keys, half := f.keys, f.half
+	for j, v := range values {
+		k := orderedKey(v)
+		i := int(first[j&(blockSize-1)])
+		for h := half; h > 0; h >>= 1 {
+			_, below := bits.Sub64(keys[i+h-1], k, 0)
+			i += h & -int(below)
+		}
+		_, open := bits.Sub64(k, keys[i], 0)
+		cells[2*i+1-int(open)]++
+	}
 }

@@ -45,35 +45,87 @@ func New(g *Grid) *Profile {
 // row has a value.
 func (p *Profile) AddFloats(values []float64, valid []bool) {
 	p.grid.mustBe(KindNumber, "AddFloats")
+	if valid != nil && len(valid) != len(values) {
+		panic(fmt.Sprintf("profile: AddFloats of %d values, %d valid flags", len(values), len(valid)))
+	}
 	p.rows += int64(len(values))
-	m := p.moments
-	for i, v := range values {
-		if valid != nil && !valid[i] {
-			p.absent++
-			continue
+	var block [blockSize]float64
+	for len(values) > 0 {
+		n := min(len(values), blockSize)
+		var ok []bool
+		if valid != nil {
+			ok, valid = valid[:n], valid[n:]
 		}
-		if !finite(v) {
-			p.invalid++
-			continue
-		}
-		v += 0
-		cell := p.grid.finder.cell(v)
-		p.cells[cell]++
-		p.count++
-		m.add(v)
-		switch cell {
-		case 0:
-			m.below.Add(v)
-		case len(p.cells) - 1:
-			m.above.Add(v)
-		}
+		kept, absent := compact(&block, values[:n], ok)
+		p.absent += absent
+		p.invalid += int64(n-kept) - absent
+		p.count += int64(kept)
+		p.grid.finder.count(p.cells, block[:kept])
+		p.moments.add(block[:kept], p.grid.cuts)
+		values = values[n:]
 	}
 }
 
-func (m *moments) add(v float64) {
-	m.min, m.max = min(m.min, v), max(m.max, v)
-	m.sum.Add(v)
-	m.squares.Add(v)
+// blockSize is the number of values that are counted in one go: few enough to
+// stay in the first cache between one pass and the next.
+const blockSize = 512
+
+// compact copies the values that are valid and finite to the front of the
+// block, and returns how many they are and how many rows were not valid.
+func compact(block *[blockSize]float64, values []float64, valid []bool) (kept int, absent int64) {
+	if valid == nil {
+		for _, v := range values {
+			block[kept&(blockSize-1)] = v + 0 // -0 + 0 is +0
+			if finite(v) {
+				kept++
+			}
+		}
+		return kept, 0
+	}
+	for i, v := range values {
+		if !valid[i] {
+			absent++
+			continue
+		}
+		block[kept&(blockSize-1)] = v + 0
+		if finite(v) {
+			kept++
+		}
+	}
+	return kept, absent
+}
+
+func (m *moments) add(values, cuts []float64) {
+	lo, hi := m.min, m.max
+	for _, v := range values {
+		if v < lo {
+			lo = v
+		}
+		if v > hi {
+			hi = v
+		}
+	}
+	addBlock(&m.sum, &m.squares, values)
+	m.min, m.max = lo, hi
+	if len(cuts) == 0 || lo < cuts[0] || hi > cuts[len(cuts)-1] {
+		m.addTails(values, cuts)
+	}
+}
+
+// addTails adds the values beyond the outer cuts; without cuts, all are below.
+func (m *moments) addTails(values, cuts []float64) {
+	first, last := math.Inf(1), math.Inf(1)
+	if len(cuts) > 0 {
+		first, last = cuts[0], cuts[len(cuts)-1]
+	}
+	for _, v := range values {
+		switch {
+		case v < first:
+			m.below.Add(v)
+		case v > last:
+			m.above.Add(v)
+		}
+	}
 }
 
 // AddCategories counts the rows of a category column: row i holds

@@ -7,20 +7,22 @@ import (
 )
 
 // Sums are integers in units of the smallest double (its square, for squares):
-// adding is exact, so the order of rows and of merges does not matter, and
-// neither overflow nor cancellation exists. 64-bit limbs, least significant
-// first; the sizes leave 63 bits for the number of terms.
+// adding is exact, so that the order of rows and of merges does not matter, and
+// there is neither overflow nor cancellation. Limbs have 64 bits, the least
+// significant first; their number leaves 63 bits for the number of terms.
 const (
 	sumLimbs    = 34 // 2098 bits of doubles + 63
-	squareLimbs = 67 // 4196 bits + 63
+	squareLimbs = 67 // 4196 bits of their squares + 63
 	sumUnit     = -1074
 	squareUnit  = 2 * sumUnit
 )
 
-// Sum is the exact sum of finite doubles, positive and negative ones apart. Its
-// zero value is empty. It costs a few nanoseconds a value, and no order of
-// adding or merging changes a bit of it.
-type Sum struct{ positive, negative [sumLimbs]uint64 }
+// Sum is the exact sum of finite doubles. Its zero value is empty. It costs a
+// few nanoseconds a value, and no order of adding or merging changes a bit of
+// what is read from it.
+type Sum struct {
+	limbs [2 * sumLimbs]uint64 // of what was added, then of what was subtracted
+}
 
 // SquareSum is the exact sum of squares of finite doubles. Its zero value is
 // empty.
@@ -29,27 +31,24 @@ type SquareSum [squareLimbs]uint64
 // decompose returns |v| = mantissa * 2^(shift+sumUnit).
 func decompose(v float64) (mantissa uint64, shift uint) {
 	b := math.Float64bits(v)
-	mantissa = b & (1<<52 - 1)
-	exponent := uint(b>>52) & 0x7ff
-	if exponent == 0 {
-		return mantissa, 0
+	mantissa, shift = b&(1<<52-1), uint(b>>52)&0x7ff
+	normal := uint(1)
+	if shift == 0 {
+		normal = 0
 	}
-	return mantissa | 1<<52, exponent - 1
+	return mantissa | uint64(normal)<<52, shift - normal
 }
 
 // Add adds v, which must be finite.
 func (s *Sum) Add(v float64) {
 	m, shift := decompose(v)
-	limbs := &s.positive
-	if v < 0 {
-		limbs = &s.negative
-	}
-	i, o := shift/64, shift%64
+	sign := uint(math.Float64bits(v) >> 63)
+	i, o := shift/64+sumLimbs*sign, shift%64
 	var c uint64
-	limbs[i], c = bits.Add64(limbs[i], m<<o, 0)
-	limbs[i+1], c = bits.Add64(limbs[i+1], m>>1>>(63-o), c)
+	s.limbs[i], c = bits.Add64(s.limbs[i], m<<o, 0)
+	s.limbs[i+1], c = bits.Add64(s.limbs[i+1], m>>1>>(o^63), c)
 	for i += 2; c != 0; i++ {
-		limbs[i], c = bits.Add64(limbs[i], 0, c)
+		s.limbs[i], c = bits.Add64(s.limbs[i], 0, c)
 	}
 }
 
@@ -60,21 +59,116 @@ func (s *SquareSum) Add(v float64) {
 	i, o := 2*shift/64, 2*shift%64
 	var c uint64
 	s[i], c = bits.Add64(s[i], lo<<o, 0)
-	s[i+1], c = bits.Add64(s[i+1], hi<<o|lo>>1>>(63-o), c)
-	s[i+2], c = bits.Add64(s[i+2], hi>>1>>(63-o), c)
+	s[i+1], c = bits.Add64(s[i+1], hi<<o|lo>>1>>(o^63), c)
+	s[i+2], c = bits.Add64(s[i+2], hi>>1>>(o^63), c)
 	for i += 3; c != 0; i++ {
 		s[i], c = bits.Add64(s[i], 0, c)
 	}
 }
 
+// addShifted adds words * 2^shift. The highest word must leave 64 bits.
+func addShifted(limbs []uint64, words [3]uint64, shift uint) {
+	i, o := shift/64, shift%64
+	var c, rest uint64
+	for _, w := range words {
+		limbs[i], c = bits.Add64(limbs[i], w<<o|rest, c)
+		rest = w >> 1 >> (63 - o)
+		i++
+	}
+	if limbs = limbs[i:]; rest|c == 0 {
+		return
+	}
+	limbs[0], c = bits.Add64(limbs[0], rest, c)
+	for i := 1; c != 0; i++ {
+		limbs[i], c = bits.Add64(limbs[i], 0, c)
+	}
+}
+
+// maxSpread is how many powers of two the values of a block may span to be
+// summed in registers: squares of 106 bits, shifted by twice that, and as many
+// as a block holds, fit in three words.
+const maxSpread = 31
+
+// addBlock adds up to blockSize values and their squares. It sums them in
+// registers, relative to the smallest exponent, and then once to the limbs; a
+// block of too many magnitudes is added value by value.
+func addBlock(s *Sum, q *SquareSum, values []float64) {
+	lo, hi := shifts(values)
+	if lo > hi {
+		return // nothing but zeros
+	}
+	if hi-lo > maxSpread {
+		for _, v := range values {
+			s.Add(v)
+			q.Add(v)
+		}
+		return
+	}
+	addWords(s, values, lo)
+	addSquareWords(q, values, lo)
+}
+
+// addWords adds values whose shifts are at most maxSpread over lo.
+func addWords(s *Sum, values []float64, lo uint) {
+	var s0, s1, c uint64
+	for _, v := range values {
+		m, shift := decompose(v)
+		o := (shift - lo) & 63 // of a zero: whatever, shifting 0
+		sign := int64(math.Float64bits(v)) >> 63
+		x := (int64(m) ^ sign) - sign
+		s0, c = bits.Add64(s0, uint64(x)<<o, 0)
+		s1 += uint64(x>>1>>(o^63)) + c
+	}
+	limbs := s.positive()
+	if int64(s1) < 0 {
+		limbs = s.negative()
+		s0, c = bits.Sub64(0, s0, 0)
+		s1, _ = bits.Sub64(0, s1, c)
+	}
+	addShifted(limbs, [3]uint64{s0, s1}, lo)
+}
+
+// addSquareWords adds the squares of values whose shifts are at most maxSpread
+// over lo.
+func addSquareWords(q *SquareSum, values []float64, lo uint) {
+	var q0, q1, q2, c uint64
+	for _, v := range values {
+		m, shift := decompose(v)
+		o := 2 * (shift - lo) & 63
+		h, l := bits.Mul64(m, m)
+		q0, c = bits.Add64(q0, l<<o, 0)
+		q1, c = bits.Add64(q1, h<<o|l>>1>>(o^63), c)
+		q2 += h>>1>>(o^63) + c
+	}
+	addShifted(q[:], [3]uint64{q0, q1, q2}, 2*lo)
+}
+
+// shifts returns the smallest and the largest shift of the values that are not
+// zero; lo > hi if there are none.
+func shifts(values []float64) (lo, hi uint) {
+	lo = math.MaxUint
+	for _, v := range values {
+		m, s := decompose(v)
+		l := s
+		if m == 0 {
+			l, s = lo, hi
+		}
+		lo, hi = min(lo, l), max(hi, s)
+	}
+	return lo, hi
+}
+
 // Merge adds what t holds.
 func (s *Sum) Merge(t *Sum) {
-	addLimbs(s.positive[:], t.positive[:])
-	addLimbs(s.negative[:], t.negative[:])
+	addLimbs(s.positive(), t.positive())
+	addLimbs(s.negative(), t.negative())
 }
 
 // Merge adds what t holds.
 func (s *SquareSum) Merge(t *SquareSum) { addLimbs(s[:], t[:]) }
+
+func (s *Sum) positive() []uint64 { return s.limbs[:sumLimbs] }
+func (s *Sum) negative() []uint64 { return s.limbs[sumLimbs:] }
 
 func addLimbs(s, t []uint64) {
 	var c uint64
@@ -83,10 +177,31 @@ func addLimbs(s, t []uint64) {
 	}
 }
 
+// magnitude returns the limbs of the absolute sum, and whether it is negative.
+func (s *Sum) magnitude() (limbs [sumLimbs]uint64, negative bool) {
+	p, n := s.positive(), s.negative()
+	var b uint64
+	for i := range limbs {
+		limbs[i], b = bits.Sub64(p[i], n[i], b)
+	}
+	if b == 0 {
+		return limbs, false
+	}
+	b = 0
+	for i := range limbs {
+		limbs[i], b = bits.Sub64(0, limbs[i], b)
+	}
+	return limbs, true
+}
+
 // int returns the sum in units of 2^sumUnit.
 func (s *Sum) int() *big.Int {
-	p, n := bigInt(s.positive[:]), bigInt(s.negative[:])
-	return p.Sub(p, n)
+	limbs, negative := s.magnitude()
+	i := bigInt(limbs[:])
+	if negative {
+		i.Neg(i)
+	}
+	return i
 }
 
 // int returns the sum in units of 2^squareUnit.

@@ -1,0 +1,126 @@
+package profile
+
+import (
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// exactSums adds in rationals.
+func exactSums(values []float64) (sum, squares *big.Rat) {
+	sum, squares = new(big.Rat), new(big.Rat)
+	for _, v := range values {
+		x := new(big.Rat).SetFloat64(v)
+		sum.Add(sum, x)
+		squares.Add(squares, new(big.Rat).Mul(x, x))
+	}
+	return sum, squares
+}
+
+func unit(exp int) *big.Rat {
+	return new(big.Rat).SetFrac(big.NewInt(1), new(big.Int).Lsh(big.NewInt(1), uint(-exp)))
+}
+
+func checkSums(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, s *Sum, q *SquareSum, values []float64) {
+	t.Helper()
+	sum, squares := exactSums(values)
+	if got := new(big.Rat).Mul(new(big.Rat).SetInt(s.int()), unit(sumUnit)); got.Cmp(sum) != 0 {
+		t.Fatalf("sum of %d values is %v, want %v", len(values), got, sum)
+	}
+	if got := new(big.Rat).Mul(new(big.Rat).SetInt(q.int()), unit(squareUnit)); got.Cmp(squares) != 0 {
+		t.Fatalf("sum of %d squares is %v, want %v", len(values), got, squares)
+	}
+}
+
+var extremes = []float64{
+	math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, -math.SmallestNonzeroFloat64,
+	0x1p-1022, -0x1p-1022, 0x0.fffffffffffffp-1022, 0, 1, -1, 1 << 53, 1e300, 1e-300,
+}
+
+func TestSumsAreExact(t *testing.T) {
+	t.Parallel()
+	number := rapid.OneOf(
+		rapid.Float64Range(-math.MaxFloat64, math.MaxFloat64),
+		rapid.Float64Range(-1000, 1000),
+		rapid.SampledFrom(extremes),
+	)
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOf(number).Draw(t, "values")
+		var one, block Sum
+		var oneSq, blockSq SquareSum
+		for _, v := range values {
+			one.Add(v)
+			oneSq.Add(v)
+		}
+		for rest := values; len(rest) > 0; {
+			n := min(len(rest), blockSize)
+			addBlock(&block, &blockSq, rest[:n])
+			rest = rest[n:]
+		}
+		checkSums(t, &one, &oneSq, values)
+		checkSums(t, &block, &blockSq, values)
+	})
+}
+
+// The register path is only taken for blocks of similar magnitude, and is
+// nearest to overflow with full blocks of the widest spread and all bits set.
+func TestBlockSumsAtTheirLimits(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, spread := range []int{0, 1, maxSpread, maxSpread + 1, 60, 200} {
+		for _, base := range []int{-1074 + 52, -500, 0, 970 - spread} {
+			for _, sign := range []float64{1, -1, 0} {
+				values := make([]float64, blockSize)
+				for i := range values {
+					m := float64(1<<53 - 1 - r.Int64N(3))
+					v := math.Ldexp(m, base-52+[...]int{0, spread, r.IntN(spread + 1)}[i%3])
+					if sign < 0 || sign == 0 && r.IntN(2) == 0 {
+						v = -v
+					}
+					if i%7 == 0 {
+						v = 0
+					}
+					values[i] = v
+				}
+				var s Sum
+				var q SquareSum
+				addBlock(&s, &q, values)
+				addBlock(&s, &q, values)
+				checkSums(t, &s, &q, append(values, values...))
+			}
+		}
+	}
+}
+
+func TestSDSurvivesCancellation(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name           string
+		values         []float64
+		population, at float64
+	}{
+		{"far from zero", []float64{1e15, 1e15 + 1, 1e15 + 2}, math.Sqrt(2. / 3), 1},
+		{"constant", []float64{0.1, 0.1, 0.1}, 0, 0},
+		{"largest", []float64{-math.MaxFloat64, math.MaxFloat64}, math.MaxFloat64, math.MaxFloat64},
+		{"smallest", []float64{0, 4 * math.SmallestNonzeroFloat64}, 2 * math.SmallestNonzeroFloat64, 3 * math.SmallestNonzeroFloat64},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := New(NewNumberGrid(tt.values))
+			p.AddFloats(tt.values, nil)
+			if got, ok := p.SD(); !ok || got != tt.population {
+				t.Errorf("population SD %v %v, want %v", got, ok, tt.population)
+			}
+			if got, ok := p.SampleSD(); !ok || got != tt.at {
+				t.Errorf("sample SD %v %v, want %v", got, ok, tt.at)
+			}
+		})
+	}
+}
