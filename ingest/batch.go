@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -29,6 +30,7 @@ type batch struct {
 	started     time.Time // when its first record was read; zero while there is none
 	bytes       int64
 	counts      counts
+	resetAfter  bool // when it is committed, reading resumes at the catalog's cursors
 }
 
 type volumeKey struct {
@@ -186,4 +188,11 @@ func (b *batch) volumeList() []modelwatch.Volume {
 		return cmp.Or(cmp.Compare(x.Model, y.Model), cmp.Compare(x.Version, y.Version), cmp.Compare(x.Kind, y.Kind), x.BucketStart.Compare(y.BucketStart))
 	})
 	return out
+}
+
+// sortRanges orders what a transaction will lock, so that no two deadlock.
+func sortRanges(ranges []modelwatch.Range) {
+	slices.SortFunc(ranges, func(x, y modelwatch.Range) int {
+		return cmp.Or(bytes.Compare(x.TopicID[:], y.TopicID[:]), cmp.Compare(x.Partition.Partition, y.Partition.Partition))
+	})
 }

@@ -52,6 +52,7 @@ type rejection struct {
 // that the catalog could not be asked, and says nothing about the record.
 type format interface {
 	decode(ctx context.Context, r *kgo.Record) (row, *rejection, error)
+	current() *event
 }
 
 // decoder decodes canonical JSON events, the format "modelwatch".
@@ -69,6 +70,8 @@ func newDecoder(vs *versions, salt modelwatch.Salt, now clock) *decoder {
 	l.version = nil
 	return &decoder{versions: vs, salt: salt, now: now, last: l}
 }
+
+func (d *decoder) current() *event { return &d.event }
 
 // parseAttempts: a guess, the right layout, and after each growth once more.
 const parseAttempts = 5
@@ -284,8 +287,8 @@ func (d *decoder) reject(out *row, fail *failure) *rejection {
 			rej.kind = modelwatch.KindLabel
 		}
 	}
-	if rej.micros == 0 {
-		rej.micros = out.received
+	if rej.micros < earliest.UnixMicro() {
+		rej.micros = max(out.received, earliest.UnixMicro())
 	}
 	if model := d.model(); validName(model) {
 		rej.model = string(model)

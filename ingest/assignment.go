@@ -1,0 +1,365 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+// assignment is a partition that this consumer has taken. Taking it again makes
+// another one: the catalog accepts commits of the newest only.
+type assignment struct {
+	modelwatch.Partition
+	epoch int64
+	// cursor is where the catalog will stand when all that was sealed is committed.
+	cursor int64
+	// next is the offset to read next. While nothing was read it is where reading
+	// starts, which is not the cursor where that is -1 or where Kafka has a gap.
+	next  int64
+	start int64
+	end   int64 // of the partition, as last heard
+}
+
+func (a *assignment) labels() (topic, partition string) {
+	return a.Topic, strconv.Itoa(int(a.Partition.Partition))
+}
+
+// dirty reports that there is something to commit.
+func (a *assignment) dirty() bool {
+	return a.next != a.cursor && (a.cursor >= 0 || a.next != a.start)
+}
+
+// adjust is asked where to read partitions that the group has assigned. It takes
+// them, so that whoever had them before is fenced, and answers with the
+// catalog's cursors. The client gives up on it by ending ctx.
+func (c *Consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	var parts []topicPartition
+	for topic, ps := range offsets {
+		for p := range ps {
+			parts = append(parts, topicPartition{topic, p})
+		}
+	}
+	taken, err := c.takeInsisting(ctx, parts)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for tp, a := range taken {
+		if old := c.parts[tp]; old != nil && old.dirty() {
+			c.reset = true // its rows cannot be told from the others in the batch
+		}
+		c.install(tp, a)
+		offsets[tp.topic][tp.partition] = kgo.NewOffset().At(a.next).WithEpoch(-1)
+	}
+	return offsets, nil
+}
+
+func (c *Consumer) install(tp topicPartition, a *assignment) {
+	c.parts[tp] = a
+	if a.dirty() && c.building.started.IsZero() {
+		c.building.started = time.Now() // so that a gap is committed, even if no record comes
+	}
+	c.metrics.partitions.Set(float64(len(c.parts)))
+	c.metrics.lag(a, time.Time{}, time.Time{})
+	c.log.Info("partition taken", "topic", a.Topic, "partition", a.Partition.Partition, "cursor", a.cursor, "offset", a.next, "owner_epoch", a.epoch)
+}
+
+func (c *Consumer) takeInsisting(ctx context.Context, parts []topicPartition) (map[topicPartition]*assignment, error) {
+	for attempt := 0; ; attempt++ {
+		taken, err := c.take(ctx, parts)
+		if err == nil {
+			return taken, nil
+		}
+		c.metrics.retries.WithLabelValues("take").Inc()
+		c.log.Warn("cannot take partitions", "partitions", len(parts), "err", err)
+		if !pause(ctx, backoff(attempt)) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// takeTimeout bounds one attempt, which asks Kafka twice and the catalog once.
+const takeTimeout = 15 * time.Second
+
+// take makes this consumer the owner of the partitions and finds where to start.
+func (c *Consumer) take(ctx context.Context, parts []topicPartition) (map[topicPartition]*assignment, error) {
+	if len(parts) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
+	defer cancel()
+	topics := map[string]bool{}
+	for _, tp := range parts {
+		topics[tp.topic] = true
+	}
+	names := make([]string, 0, len(topics))
+	for t := range topics {
+		names = append(names, t)
+	}
+	admin := kadm.NewClient(c.client)
+	details, err := admin.ListTopics(ctx, names...)
+	if err != nil {
+		return nil, modelwatch.Wrap(modelwatch.CodeUnavailable, err, "read topics from kafka")
+	}
+	starts, ends, err := listEnds(ctx, admin, names)
+	if err != nil {
+		return nil, err
+	}
+	wanted := make([]modelwatch.Partition, len(parts))
+	for i, tp := range parts {
+		d := details[tp.topic]
+		if d.Err != nil {
+			return nil, modelwatch.Wrap(modelwatch.CodeUnavailable, d.Err, "topic %s", tp.topic)
+		}
+		wanted[i] = modelwatch.Partition{Topic: tp.topic, TopicID: d.ID, Partition: tp.partition}
+	}
+	cursors, err := c.options.Catalog.TakePartitions(ctx, c.options.Group, c.options.Owner, wanted)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[topicPartition]*assignment, len(parts))
+	for i, tp := range parts {
+		cursor, ok := cursors[wanted[i]]
+		start, okStart := starts.Lookup(tp.topic, tp.partition)
+		end, okEnd := ends.Lookup(tp.topic, tp.partition)
+		if !ok || !okStart || !okEnd || start.Err != nil || end.Err != nil {
+			return nil, modelwatch.Wrap(modelwatch.CodeUnavailable, errors.Join(start.Err, end.Err), "offsets of topic %s, partition %d", tp.topic, tp.partition)
+		}
+		a := &assignment{Partition: wanted[i], epoch: cursor.Epoch, cursor: cursor.Next, end: end.Offset}
+		a.next = c.startAt(a, start.Offset, end.Offset)
+		a.start = a.next
+		out[tp] = a
+	}
+	return out, nil
+}
+
+func listEnds(ctx context.Context, admin *kadm.Client, topics []string) (starts, ends kadm.ListedOffsets, err error) {
+	if starts, err = admin.ListStartOffsets(ctx, topics...); err != nil {
+		return nil, nil, modelwatch.Wrap(modelwatch.CodeUnavailable, err, "read start offsets from kafka")
+	}
+	if ends, err = admin.ListEndOffsets(ctx, topics...); err != nil {
+		return nil, nil, modelwatch.Wrap(modelwatch.CodeUnavailable, err, "read end offsets from kafka")
+	}
+	return starts, ends, nil
+}
+
+// startAt returns where to read on. That is the cursor, unless the log no longer
+// has it; then it is said, never passed over:
+//
+//   - the log starts behind the cursor: retention has deleted what was not read.
+//     Reading continues at the start, and what is between is lost.
+//   - the log ends before the cursor: the brokers have lost what was archived
+//     already. Reading continues at the end: from the start, everything that is
+//     still there would be archived twice.
+func (c *Consumer) startAt(a *assignment, start, end int64) int64 {
+	switch {
+	case a.cursor < 0:
+		return start
+	case a.cursor < start:
+		c.metrics.gaps.Add(float64(start - a.cursor))
+		c.log.Error("records were deleted before they were read", "topic", a.Topic, "partition", a.Partition.Partition,
+			"cursor", a.cursor, "log_start", start, "lost", start-a.cursor)
+		return start
+	case a.cursor > end:
+		c.metrics.gaps.Add(float64(a.cursor - end))
+		c.log.Error("the brokers have lost records that were archived; records since then may be missing",
+			"topic", a.Topic, "partition", a.Partition.Partition, "cursor", a.cursor, "log_end", end)
+		return end
+	}
+	return a.cursor
+}
+
+func (c *Consumer) onAssigned(_ context.Context, _ *kgo.Client, assigned map[string][]int32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.joined = true
+	c.metrics.rebalances.WithLabelValues("assigned").Add(float64(count(assigned)))
+}
+
+// onRevoked hands partitions over. What was read of them is flushed, if that
+// takes no longer than the group may wait.
+func (c *Consumer) onRevoked(ctx context.Context, _ *kgo.Client, revoked map[string][]int32) {
+	c.metrics.rebalances.WithLabelValues("revoked").Add(float64(count(revoked)))
+	if count(revoked) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.options.RevokeTimeout)
+	defer cancel()
+	if err := c.flushAll(ctx); err != nil {
+		c.log.Warn("partitions are handed over before all was flushed; it will be read again", "partitions", count(revoked), "err", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remove(revoked)
+}
+
+// onLost forgets partitions that others may have already.
+func (c *Consumer) onLost(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
+	c.metrics.rebalances.WithLabelValues("lost").Add(float64(count(lost)))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if count(lost) > 0 {
+		c.log.Warn("partitions lost", "partitions", count(lost))
+		c.abort()
+		c.remove(lost)
+	}
+}
+
+func (c *Consumer) remove(gone map[string][]int32) {
+	for topic, ps := range gone {
+		for _, p := range ps {
+			tp := topicPartition{topic, p}
+			if a := c.parts[tp]; a != nil {
+				delete(c.parts, tp)
+				c.metrics.gone(a)
+			}
+		}
+	}
+	c.metrics.partitions.Set(float64(len(c.parts)))
+}
+
+func count(parts map[string][]int32) int {
+	n := 0
+	for _, ps := range parts {
+		n += len(ps)
+	}
+	return n
+}
+
+// resume drops what is buffered and reads on from the catalog's cursors. It is
+// the one way out of all trouble: nothing that was not committed counts.
+func (c *Consumer) resume(ctx context.Context) {
+	c.mu.Lock()
+	f := c.flight
+	c.abort()
+	c.mu.Unlock()
+	if f != nil {
+		<-f.done
+		c.settle(f)
+	}
+	c.mu.Lock()
+	c.metrics.dropped.Add(float64(c.building.counts.records))
+	c.building = newBatch()
+	wait := backoff(c.refusals)
+	if c.refusals == 0 {
+		wait = 0
+	}
+	c.refusals++
+	c.mu.Unlock()
+	if !pause(ctx, wait) {
+		return
+	}
+	c.renew()
+	if err := c.retake(ctx); err != nil && ctx.Err() == nil {
+		c.metrics.retries.WithLabelValues("take").Inc()
+		c.log.Warn("cannot go back to the last commit", "err", err)
+	}
+}
+
+// retake takes the partitions again that the group still assigns to us. If
+// another consumer has them in truth, its next commit is fenced, it takes them
+// again, and our client learns of that with its next heartbeat: some work is done
+// twice, and none is committed twice.
+func (c *Consumer) retake(ctx context.Context) error {
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	c.client.PollRecords(ended, 1) // returns at once, and holds rebalances
+	defer c.client.AllowRebalance()
+	c.mu.Lock()
+	parts := make([]topicPartition, 0, len(c.parts))
+	for tp := range c.parts {
+		parts = append(parts, tp)
+	}
+	c.mu.Unlock()
+	taken, err := c.take(ctx, parts)
+	if err != nil {
+		return err
+	}
+	offsets := map[string]map[int32]kgo.EpochOffset{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for tp, a := range taken {
+		c.install(tp, a)
+		if offsets[tp.topic] == nil {
+			offsets[tp.topic] = map[int32]kgo.EpochOffset{}
+		}
+		offsets[tp.topic][tp.partition] = kgo.EpochOffset{Epoch: -1, Offset: a.next}
+	}
+	c.client.SetOffsets(offsets)
+	c.reset = false
+	return nil
+}
+
+func outOfRange(err error) bool {
+	var loss *kgo.ErrDataLoss
+	return errors.Is(err, kerr.OffsetOutOfRange) || errors.As(err, &loss)
+}
+
+func recreated(err error) bool { return errors.Is(err, kerr.UnknownTopicID) }
+
+// settleGap leads to a reset, in which the gap is found and said. What was read
+// before is flushed first, because it may not be there to be read again.
+func (c *Consumer) settleGap() {
+	c.building.resetAfter = true
+	if c.building.started.IsZero() {
+		c.building.started = time.Now()
+	}
+}
+
+// recreate follows a topic that was deleted and made again: the client does not
+// by itself. Its new partitions have cursors of their own.
+func (c *Consumer) recreate(topic string) {
+	c.log.Warn("a topic was deleted and made again; reading it from its start", "topic", topic)
+	c.reset = true
+	c.renewed = append(c.renewed, topic)
+}
+
+// renew makes the client forget topics that are not what they were, and find
+// them again. It must not be called between polling and AllowRebalance.
+func (c *Consumer) renew() {
+	c.mu.Lock()
+	topics := c.renewed
+	c.renewed = nil
+	for tp, a := range c.parts {
+		if slices.Contains(topics, tp.topic) {
+			delete(c.parts, tp)
+			c.metrics.gone(a)
+		}
+	}
+	c.mu.Unlock()
+	if len(topics) > 0 {
+		c.client.PurgeTopicsFromConsuming(topics...)
+		c.client.AddConsumeTopics(topics...)
+	}
+}
+
+// skipBatch passes over a batch that would take too much memory.
+func (c *Consumer) skipBatch(e *kgo.ErrDecompressTooLarge) {
+	a := c.parts[topicPartition{e.Topic, e.Partition}]
+	if a == nil || e.NextOffset <= a.next {
+		return
+	}
+	c.log.Error("a batch was not read: it is too large", "topic", e.Topic, "partition", e.Partition, "offset", e.Offset, "next_offset", e.NextOffset)
+	r := &kgo.Record{Topic: e.Topic, Partition: e.Partition, Offset: max(e.Offset, a.next), Timestamp: time.Now()}
+	c.building.reject(r, &rejection{failure: *failf(modelwatch.DeadTooLarge,
+		"the batch of offsets %d to %d decompresses to more than %d bytes and was passed over", r.Offset, e.NextOffset-1, maxDecompressedBatch)}, time.Now())
+	if c.building.started.IsZero() {
+		c.building.started = time.Now()
+	}
+	a.next = e.NextOffset
+	c.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{e.Topic: {e.Partition: {Epoch: -1, Offset: e.NextOffset}}})
+}
