@@ -79,11 +79,10 @@ func meanAbs(a, b float64) float64 {
 }
 
 func (w *widths) tails(baseline, current *profile.Profile) {
-	n, m := float64(baseline.Count()), float64(current.Count())
 	fb, fa := baseline.Tails()
 	gb, ga := current.Tails()
-	w.tail(fb/n, gb/m)
-	w.tail(ga/m, fa/n) // above: D = (1-G) - (1-F)
+	w.tail(fb, gb)
+	w.tail(ga, fa) // above: D = (1-G) - (1-F)
 }
 
 // tail adds a region where the integrals of the two parts of D are known.

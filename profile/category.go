@@ -23,14 +23,19 @@ type CategoryCount struct {
 // fingerprint with odds of one in 10^9). Beyond that nothing can be told, and
 // [Grid.KnowsCategories] is false.
 func NewCategoryGrid(values []CategoryCount) *Grid {
-	counts := mergeCategories(values)
+	return categoryGrid(mergeCategories(values), false)
+}
+
+// categoryGrid builds the grid from categories in order; lossy says that the
+// baseline held others beside.
+func categoryGrid(counts []CategoryCount, lossy bool) *Grid {
 	named := min(len(counts), MaxCategories)
 	categories := make([]string, named)
 	for i := range categories {
 		categories[i] = counts[i].Value
 	}
 	rest := counts[named:]
-	unbounded := len(rest) > MaxFingerprints
+	unbounded := lossy || len(rest) > MaxFingerprints
 	if unbounded {
 		rest = nil
 	}

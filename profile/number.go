@@ -18,7 +18,8 @@ import (
 // fills several groups leaves fewer bins. A constant baseline has three: below
 // it, the constant, above it.
 func NewNumberGrid(values []float64) *Grid {
-	return numberGridFromRuns(runsOf(sortedFinite(values)))
+	runs := runsOf(sortedFinite(values))
+	return numberGridFromRuns(runs, len(runs) <= MaxCuts)
 }
 
 // run is a distinct value and the number of values up to and including it.
@@ -50,13 +51,14 @@ func runsOf(sorted []float64) []run {
 	return runs
 }
 
-func numberGridFromRuns(runs []run) *Grid {
+// numberGridFromRuns builds the grid; exact says that the runs are all distinct
+// values of the baseline.
+func numberGridFromRuns(runs []run, exact bool) *Grid {
 	if len(runs) == 0 {
 		return newNumberGrid(nil, nil, true)
 	}
-	exact := len(runs) <= MaxCuts
 	cuts := make([]float64, 0, min(len(runs), MaxCuts+1))
-	if exact {
+	if len(runs) <= MaxCuts {
 		for _, r := range runs {
 			cuts = append(cuts, r.value)
 		}
@@ -103,10 +105,7 @@ func newNumberGrid(cuts []float64, edges []int, exact bool) *Grid {
 	g := &Grid{kind: KindNumber, cells: 2*len(cuts) + 1, cuts: cuts, edges: edges, exact: exact}
 	g.finder = newFinder(cuts)
 	if len(cuts) == 1 {
-		below := math.Nextafter(cuts[0], math.Inf(-1))
-		g.bins = []Bin{{Upper: &below}, {Upper: &cuts[0]}, {}}
-		g.ends = []int{1, 2, 3}
-		return g.seal()
+		g.constantBins(cuts[0])
 	}
 	for _, e := range edges {
 		g.bins = append(g.bins, Bin{Upper: &cuts[e]})
@@ -115,4 +114,14 @@ func newNumberGrid(cuts []float64, edges []int, exact bool) *Grid {
 	g.bins = append(g.bins, Bin{})
 	g.ends = append(g.ends, g.cells)
 	return g.seal()
+}
+
+// constantBins sets the bins below and at a constant.
+func (g *Grid) constantBins(c float64) {
+	if below := math.Nextafter(c, math.Inf(-1)); finite(below) {
+		g.bins = append(g.bins, Bin{Upper: &below})
+		g.ends = append(g.ends, 1)
+	}
+	g.bins = append(g.bins, Bin{Upper: &c})
+	g.ends = append(g.ends, 2)
 }

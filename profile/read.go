@@ -15,7 +15,7 @@ func (p *Profile) Rows() int64 { return p.rows }
 func (p *Profile) Count() int64 { return p.count }
 
 // Missing returns the number of rows without a value.
-func (p *Profile) Missing() int64 { return p.absent - p.moved }
+func (p *Profile) Missing() int64 { return max(p.absent-p.moved, 0) }
 
 // Invalid returns the number of rows with something that is not a value of the
 // column's type and range. NaN and infinities are invalid.
@@ -147,28 +147,29 @@ func (p *Profile) Quantile(q float64) (float64, bool) {
 	return m.max, true
 }
 
-// Tails returns the integrals of the distribution beyond the outer cuts of a
-// number grid: sum (c[0] - x) over the values below the first cut, and
-// sum (x - c[k-1]) over those above the last. They are what a distance needs to
-// know of values that have no cell of finite width. Both are 0 without cuts.
+// Tails returns the integrals of the distribution function below the first cut
+// of a number grid, and of its complement above the last: the means, over all n
+// values, of max(c[0] - x, 0) and of max(x - c[k-1], 0). They are what a distance
+// needs to know of values that have no cell of finite width. Both are 0 without
+// cuts, and +Inf where they are beyond the range of a double.
 func (p *Profile) Tails() (below, above float64) {
-	if p.moments == nil || len(p.grid.cuts) == 0 {
+	if !p.hasMoments() || len(p.grid.cuts) == 0 {
 		return 0, 0
 	}
-	cuts := p.grid.cuts
-	below = -tail(&p.moments.below, cuts[0], p.cells[0])
-	above = tail(&p.moments.above, cuts[len(cuts)-1], p.cells[len(p.cells)-1])
+	first, last := p.grid.cuts[0], p.grid.cuts[len(p.grid.cuts)-1]
+	below = -p.tail(&p.moments.below, first, p.cells[0])
+	above = p.tail(&p.moments.above, last, p.cells[len(p.cells)-1])
 	return max(below, 0), max(above, 0)
 }
 
-// tail returns s - n*cut.
-func tail(s *Sum, cut float64, n int64) float64 {
-	if n == 0 {
+// tail returns (s - k*cut) / n.
+func (p *Profile) tail(s *Sum, cut float64, k int64) float64 {
+	if k == 0 {
 		return 0
 	}
 	var c Sum
 	c.Add(cut)
 	d := s.int()
-	d.Sub(d, new(big.Int).Mul(c.int(), big.NewInt(n)))
-	return scaled(d, big.NewInt(1), sumUnit)
+	d.Sub(d, new(big.Int).Mul(c.int(), big.NewInt(k)))
+	return scaled(d, big.NewInt(p.count), sumUnit)
 }
