@@ -76,7 +76,7 @@ func foldValue(value string) string {
 }
 
 // fold lower-cases, turns what Datadog does not allow in tags into underscores,
-// and drops runs of them and those at the end.
+// and drops runs of them and those at the end, with colons there.
 func fold(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
@@ -92,7 +92,7 @@ func fold(s string) string {
 		underscore = r == '_'
 		b.WriteRune(r)
 	}
-	return strings.TrimRight(b.String(), "_")
+	return strings.TrimRight(b.String(), "_:")
 }
 
 func tagRune(r rune) bool {
@@ -113,7 +113,7 @@ func cut(s string, limit int) string {
 	for limit > 0 && !utf8.RuneStart(s[limit]) {
 		limit--
 	}
-	return strings.TrimRight(s[:limit], "_")
+	return strings.TrimRight(s[:limit], "_:")
 }
 
 // Collision tells of two names of ours that a backend would take for one.
@@ -160,30 +160,25 @@ func (n *Names) Collisions() int64 {
 func (n *Names) claim(scope, space, folded, raw string, limit int) string {
 	key := scope + "\x00" + space + "\x00" + folded
 	n.mu.Lock()
-	owner, known := n.owners[key]
-	var loser string
+	kept, known := n.owners[key]
+	loser := raw
 	switch {
+	case !known && len(n.owners) < maxNames, known && raw == folded:
+		loser, kept = kept, raw
+		n.owners[key] = raw
 	case !known:
-		if len(n.owners) < maxNames {
-			n.owners[key] = raw
-		}
-	case owner == raw:
-	case raw == folded:
-		n.owners[key], loser = raw, owner
-	default:
-		loser = raw
+		kept = raw
 	}
-	kept := n.owners[key]
-	fresh := loser != "" && n.first(key, loser)
+	fresh := known && loser != kept && n.first(key, loser)
 	n.mu.Unlock()
 
 	if fresh && n.report != nil {
 		n.report(Collision{Scope: scope, Folded: space + folded, Kept: kept, Renamed: loser})
 	}
-	if loser != raw || loser == "" {
-		return folded
+	if raw != kept {
+		return suffixed(folded, raw, limit)
 	}
-	return suffixed(folded, raw, limit)
+	return folded
 }
 
 // first notes that a name was renamed and tells whether that is new.
