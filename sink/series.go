@@ -166,7 +166,7 @@ func ofVersion(m *modelwatch.Measurement, metric string, value float64, window s
 
 // timed gives how long a run took and, for a window's first result, how long
 // after the window's end it stood. A later revision has no lag: it comes from
-// late rows, not from a late computation.
+// late rows, not from a late computation. Nor has a failure: nothing stands.
 func timed(run *modelwatch.Run) []series {
 	if run == nil || run.FinishedAt.IsZero() {
 		return nil
@@ -182,7 +182,7 @@ func timed(run *modelwatch.Run) []series {
 	if !run.StartedAt.IsZero() {
 		out = append(out, gauge("duration", run.FinishedAt.Sub(run.StartedAt)))
 	}
-	if run.Revision <= 1 && !run.Window.End.IsZero() {
+	if run.Revision <= 1 && run.State != modelwatch.RunFailed && !run.Window.End.IsZero() {
 		out = append(out, gauge("lag", run.FinishedAt.Sub(run.Window.End)))
 	}
 	return out
