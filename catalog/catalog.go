@@ -37,13 +37,14 @@ type Catalog struct {
 	dialect dialect
 	log     *slog.Logger
 	now     func() time.Time
+	commit  func(*sql.Tx) error // where tests lose a connection
 }
 
 // Open connects to a database: "postgres://..." or "host=... dbname=..." for
 // PostgreSQL, "sqlite:path" for a SQLite file, which is made if it is absent. It
 // does not migrate. A database that cannot be reached is CodeUnavailable.
 func Open(ctx context.Context, dsn string, log *slog.Logger) (*Catalog, error) {
-	c := &Catalog{log: log, now: time.Now}
+	c := &Catalog{log: log, now: time.Now, commit: (*sql.Tx).Commit}
 	var err error
 	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
 		err = c.openSQLite(path)
@@ -103,7 +104,7 @@ func (c *Catalog) transact(ctx context.Context, f func(context.Context, *sql.Tx)
 		_ = tx.Rollback()
 		return false, err
 	}
-	if err := tx.Commit(); err != nil {
+	if err := c.commit(tx); err != nil {
 		return !c.dialect.refused(err), err
 	}
 	return false, nil
