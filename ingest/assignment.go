@@ -25,12 +25,11 @@ type assignment struct {
 	modelwatch.Partition
 	epoch int64
 	// cursor is where the catalog will stand when all that was sealed is committed.
+	// It never goes back.
 	cursor int64
-	// next is the offset to read next. While nothing was read it is where reading
-	// starts, which is not the cursor where that is -1 or where Kafka has a gap.
-	next  int64
-	start int64
-	end   int64 // of the partition, as last heard
+	next   int64 // the offset to read next
+	sealed int64 // next, when a batch was last sealed
+	end    int64 // of the partition, as last heard
 }
 
 func (a *assignment) labels() (topic, partition string) {
@@ -38,8 +37,13 @@ func (a *assignment) labels() (topic, partition string) {
 }
 
 // dirty reports that there is something to commit.
-func (a *assignment) dirty() bool {
-	return a.next != a.cursor && (a.cursor >= 0 || a.next != a.start)
+func (a *assignment) dirty() bool { return a.next != a.sealed }
+
+// seal returns the range of what was read since the last time.
+func (a *assignment) seal() modelwatch.Range {
+	r := modelwatch.Range{Partition: a.Partition, From: a.cursor, To: max(a.cursor, a.next), Epoch: a.epoch}
+	a.cursor, a.sealed = r.To, a.next
+	return r
 }
 
 // adjust is asked where to read partitions that the group has assigned. It takes
@@ -140,8 +144,7 @@ func (c *Consumer) take(ctx context.Context, parts []topicPartition) (map[topicP
 			return nil, modelwatch.Wrap(modelwatch.CodeUnavailable, errors.Join(start.Err, end.Err), "offsets of topic %s, partition %d", tp.topic, tp.partition)
 		}
 		a := &assignment{Partition: wanted[i], epoch: cursor.Epoch, cursor: cursor.Next, end: end.Offset}
-		a.next = c.startAt(a, start.Offset, end.Offset)
-		a.start = a.next
+		c.start(a, start.Offset, end.Offset)
 		out[tp] = a
 	}
 	return out, nil
@@ -157,30 +160,31 @@ func listEnds(ctx context.Context, admin *kadm.Client, topics []string) (starts,
 	return starts, ends, nil
 }
 
-// startAt returns where to read on. That is the cursor, unless the log no longer
-// has it; then it is said, never passed over:
+// start sets where to read on. That is the cursor, unless the log no longer has
+// it; then it is said, never passed over:
 //
 //   - the log starts behind the cursor: retention has deleted what was not read.
-//     Reading continues at the start, and what is between is lost.
+//     Reading continues at the start, the cursor follows with the next commit, and
+//     what is between is lost.
 //   - the log ends before the cursor: the brokers have lost what was archived
 //     already. Reading continues at the end: from the start, everything that is
-//     still there would be archived twice.
-func (c *Consumer) startAt(a *assignment, start, end int64) int64 {
+//     still there would be archived twice. The cursor waits for the log.
+func (c *Consumer) start(a *assignment, start, end int64) {
+	a.next, a.sealed = a.cursor, a.cursor
 	switch {
 	case a.cursor < 0:
-		return start
+		a.next, a.sealed = start, start
 	case a.cursor < start:
+		a.next = start
 		c.metrics.gaps.Add(float64(start - a.cursor))
 		c.log.Error("records were deleted before they were read", "topic", a.Topic, "partition", a.Partition.Partition,
 			"cursor", a.cursor, "log_start", start, "lost", start-a.cursor)
-		return start
 	case a.cursor > end:
+		a.next, a.sealed = end, end
 		c.metrics.gaps.Add(float64(a.cursor - end))
-		c.log.Error("the brokers have lost records that were archived; records since then may be missing",
+		c.log.Error("the brokers have lost records that were archived, and may have lost others with them",
 			"topic", a.Topic, "partition", a.Partition.Partition, "cursor", a.cursor, "log_end", end)
-		return end
 	}
-	return a.cursor
 }
 
 func (c *Consumer) onAssigned(_ context.Context, _ *kgo.Client, assigned map[string][]int32) {

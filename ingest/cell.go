@@ -126,7 +126,9 @@ func (e *event) readText(i int32, c byte) bool {
 
 // canonical is the text of a number as a category: an integer as it was
 // written, whatever its length, anything else as the shortest text that reads
-// back as the same float64. 1.0 and 1 are the same category, 1e3 and 1000 too.
+// back as the same float64: 1.0 and 1 are the same category, 1e3 and 1000 too.
+// The archive writes number labels the same way when it compares them with
+// predicted categories.
 func (e *event) canonical(f float64, raw []byte) []byte {
 	integer := true
 	for _, c := range raw {
@@ -139,11 +141,7 @@ func (e *event) canonical(f float64, raw []byte) []byte {
 		return zero
 	}
 	from := len(e.scratch)
-	format := byte('f')
-	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
-		format = 'e'
-	}
-	e.scratch = strconv.AppendFloat(e.scratch, f, format, -1, 64)
+	e.scratch = strconv.AppendFloat(e.scratch, f, 'g', -1, 64)
 	return e.scratch[from:]
 }
 

@@ -470,7 +470,7 @@ func (e *event) place(slot int32, typ cellType, v *value) {
 // does not have yet.
 func (e *event) grow(id sectionID, name string, typ modelwatch.FeatureType) {
 	v := e.layout.version
-	if v == nil || v.stored.Registered || v.name == "" {
+	if v == nil || !v.grows || e.frozen {
 		return
 	}
 	s := &v.stored.Schema

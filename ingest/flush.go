@@ -69,8 +69,7 @@ func (c *Consumer) launch(ctx context.Context) *flight {
 	}
 	for _, a := range c.parts {
 		if a.dirty() {
-			f.ranges = append(f.ranges, modelwatch.Range{Partition: a.Partition, From: a.cursor, To: a.next, Epoch: a.epoch})
-			a.cursor = a.next
+			f.ranges = append(f.ranges, a.seal())
 		}
 	}
 	sortRanges(f.ranges)
@@ -144,10 +143,16 @@ func (c *Consumer) at(point string) error {
 	return nil
 }
 
+// intend notes the keys. Nobody else makes the same ones: if they are there
+// already, they are from an attempt of ours whose answer was lost.
 func (c *Consumer) intend(ctx context.Context, keys []string) error {
-	return c.insist(ctx, "intend", func(ctx context.Context) error {
+	err := c.insist(ctx, "intend", func(ctx context.Context) error {
 		return c.options.Catalog.IntendUpload(ctx, keys, c.options.Owner)
 	})
+	if modelwatch.ErrorCode(err) == modelwatch.CodeConflict {
+		return nil
+	}
+	return err
 }
 
 func (c *Consumer) upload(ctx context.Context, f *flight) error {

@@ -28,7 +28,8 @@ type Ledger interface {
 	// owner before it are fenced from here on. It returns their cursors.
 	TakePartitions(ctx context.Context, group, owner string, parts []modelwatch.Partition) (map[modelwatch.Partition]modelwatch.Cursor, error)
 	// IntendUpload notes the keys of objects before they are written, so that
-	// what is never registered can be found and deleted.
+	// what is never registered can be found and deleted. It returns an error with
+	// CodeConflict if a key was noted before.
 	IntendUpload(ctx context.Context, keys []string, owner string) error
 	// CommitIngest does all of the commit or nothing. It returns an error with
 	// CodeFenced if a cursor has moved or an intent was condemned. Called again

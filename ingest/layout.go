@@ -122,7 +122,7 @@ func newLayout(v *version, labels bool) *layout {
 	l.core(modelwatch.ColumnLabel, cellTypeOf(s.Label))
 	l.core(modelwatch.ColumnGroup, cellCategory)
 	l.core(modelwatch.ColumnWeight, cellNumber)
-	grows := !v.stored.Registered
+	grows := v.grows
 	l.sections = [sectionCount]section{
 		sectionFeatures:     {first: -1, limit: maxFeatures, open: grows},
 		sectionScores:       {first: -1, limit: maxClasses, open: grows || len(s.Classes) == 0},
@@ -241,7 +241,7 @@ func (l *layout) admits(id sectionID, field []byte, more int) bool {
 	if id == sectionFeatures && field[0] == '_' {
 		return false // the name of a column of ours
 	}
-	if id == sectionAttributions && l.version != nil && l.version.stored.Registered {
+	if id == sectionAttributions && l.version != nil && !l.version.grows {
 		_, known := l.sections[sectionFeatures].index[string(field)]
 		return known
 	}

@@ -29,7 +29,11 @@ type version struct {
 	labels      *layout
 	loaded      time.Time
 	used        bool // since it was loaded
-	frozen      bool // its schema cannot grow any more
+	// grows: traffic adds features to the schema. So it is while nobody has said
+	// what the features are: the version is not registered, or was registered
+	// without any. Of the latter this process remembers that they come from traffic.
+	grows  bool
+	frozen bool // the catalog does not let it grow
 }
 
 // versions is what the decoder knows of the catalog: a cache that follows it
@@ -134,6 +138,7 @@ func (vs *versions) refuse(ctx context.Context, model, name string) (*failure, e
 
 func (vs *versions) compile(model, name string, stored modelwatch.Version) *version {
 	v := &version{model: model, name: name, stored: stored, loaded: time.Now()}
+	v.grows = name != "" && (!stored.Registered || len(stored.Schema.Features) == 0)
 	v.rate = stored.SamplingRate
 	if !stored.Registered || !(v.rate > 0) {
 		v.rate = vs.rate
@@ -188,7 +193,7 @@ func (vs *versions) apply(v *version, stored modelwatch.Version) {
 	if stored.SchemaRevision == old.SchemaRevision && stored.Registered == old.Registered && stored.SamplingRate == old.SamplingRate {
 		return
 	}
-	if !stored.Registered && !old.Registered && v.rows.extends(&stored.Schema) && v.labels.fits(slotLabel, stored.Schema.Label) {
+	if stored.Registered == old.Registered && stored.SamplingRate == old.SamplingRate && v.rows.extends(&stored.Schema) && v.labels.fits(slotLabel, stored.Schema.Label) {
 		v.stored = stored
 		v.rows.extend(&stored.Schema)
 		v.labels.extend(&stored.Schema)
@@ -231,12 +236,12 @@ func (vs *versions) forget(v *version) {
 // growAttempts bounds the race with other replicas that grow the same schema.
 const growAttempts = 10
 
-// grow makes columns of what an event brought. Of a version that is registered
-// only this process knows them: scores by class, attributions of known features
-// and tags need no declaration, and the schema stays as the user wrote it.
-// Afterwards the event is to be parsed again, with what find returns then.
+// grow makes columns of what an event brought. Where the user has said what the
+// features are, only this process knows of them: scores by class, attributions of
+// known features and tags need no declaration, and the schema stays as it was
+// written. Afterwards the event is to be parsed again, with what find returns then.
 func (vs *versions) grow(ctx context.Context, v *version, growths []growth) error {
-	if v.stored.Registered {
+	if !v.grows {
 		for _, g := range growths {
 			v.rows.addMember(g.section, g.field, cellTypeOf(g.typ))
 		}

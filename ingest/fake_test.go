@@ -1,0 +1,351 @@
+package ingest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// fakeCatalog keeps the promises of Ledger and Registry in memory.
+type fakeCatalog struct {
+	mu       sync.Mutex
+	versions map[[2]string]modelwatch.Version
+	cursors  map[string]modelwatch.Cursor // by group and partition
+	owners   map[string]string
+	intents  map[string]string
+	commits  map[string]modelwatch.IngestCommit
+	order    []string                // of commits
+	fail     func(step string) error // asked before each call
+	after    func(step string) error // asked after it: a lost answer
+	grows    int                     // calls of GrowSchema that changed something
+	changed  chan struct{}           // closed and replaced with each commit
+}
+
+func newFakeCatalog() *fakeCatalog {
+	return &fakeCatalog{
+		versions: map[[2]string]modelwatch.Version{}, cursors: map[string]modelwatch.Cursor{}, owners: map[string]string{},
+		intents: map[string]string{}, commits: map[string]modelwatch.IngestCommit{}, changed: make(chan struct{}),
+	}
+}
+
+func (c *fakeCatalog) enter(step string) (leave func(*error), err error) {
+	c.mu.Lock()
+	if c.fail != nil {
+		if err := c.fail(step); err != nil {
+			c.mu.Unlock()
+			return nil, err
+		}
+	}
+	return func(err *error) {
+		if *err == nil && c.after != nil {
+			*err = c.after(step)
+		}
+		c.mu.Unlock()
+	}, nil
+}
+
+func cursorKey(group string, p modelwatch.Partition) string {
+	return fmt.Sprintf("%s/%x/%d", group, p.TopicID, p.Partition)
+}
+
+func (c *fakeCatalog) TakePartitions(_ context.Context, group, owner string, parts []modelwatch.Partition) (out map[modelwatch.Partition]modelwatch.Cursor, err error) {
+	leave, err := c.enter("take")
+	if err != nil {
+		return nil, err
+	}
+	defer leave(&err)
+	out = map[modelwatch.Partition]modelwatch.Cursor{}
+	for _, p := range parts {
+		k := cursorKey(group, p)
+		cursor, ok := c.cursors[k]
+		if ok {
+			cursor.Epoch++
+		} else {
+			cursor = modelwatch.Cursor{Next: -1}
+		}
+		c.cursors[k], c.owners[k], out[p] = cursor, owner, cursor
+	}
+	return out, nil
+}
+
+func (c *fakeCatalog) IntendUpload(_ context.Context, keys []string, owner string) (err error) {
+	leave, err := c.enter("intend")
+	if err != nil {
+		return err
+	}
+	defer leave(&err)
+	for _, k := range keys {
+		if c.intents[k] != "" {
+			return modelwatch.Errorf(modelwatch.CodeConflict, "intent %s exists", k)
+		}
+	}
+	for _, k := range keys {
+		c.intents[k] = "pending"
+	}
+	return nil
+}
+
+func (c *fakeCatalog) CommitIngest(_ context.Context, commit modelwatch.IngestCommit) (err error) {
+	leave, err := c.enter("commit")
+	if err != nil {
+		return err
+	}
+	defer leave(&err)
+	if _, ok := c.commits[commit.ID]; ok {
+		return nil
+	}
+	for _, r := range commit.Ranges {
+		if r.To < r.From || r.To < 0 {
+			return modelwatch.Errorf(modelwatch.CodeInternal, "range [%d,%d)", r.From, r.To)
+		}
+		if have := c.cursors[cursorKey(commit.Group, r.Partition)]; have.Next != r.From || have.Epoch != r.Epoch {
+			return modelwatch.Errorf(modelwatch.CodeFenced, "cursor %v, commit %v", have, r)
+		}
+	}
+	for _, f := range commit.Files {
+		if c.intents[f.Key] != "pending" {
+			return modelwatch.Errorf(modelwatch.CodeFenced, "intent of %s is %q", f.Key, c.intents[f.Key])
+		}
+	}
+	for _, r := range commit.Ranges {
+		k := cursorKey(commit.Group, r.Partition)
+		c.cursors[k] = modelwatch.Cursor{Next: r.To, Epoch: c.cursors[k].Epoch}
+	}
+	for _, f := range commit.Files {
+		c.intents[f.Key] = "registered"
+	}
+	c.commits[commit.ID] = commit
+	c.order = append(c.order, commit.ID)
+	close(c.changed)
+	c.changed = make(chan struct{})
+	return nil
+}
+
+func (c *fakeCatalog) EnsureVersion(_ context.Context, model, version string) (v modelwatch.Version, err error) {
+	leave, err := c.enter("ensure")
+	if err != nil {
+		return v, err
+	}
+	defer leave(&err)
+	k := [2]string{model, version}
+	if _, ok := c.versions[k]; !ok {
+		c.versions[k] = modelwatch.Version{Model: model, Name: version, SamplingRate: 1, SchemaRevision: 1}
+	}
+	return c.versions[k], nil
+}
+
+func (c *fakeCatalog) Version(_ context.Context, model, version string) (v modelwatch.Version, err error) {
+	leave, err := c.enter("version")
+	if err != nil {
+		return v, err
+	}
+	defer leave(&err)
+	v, ok := c.versions[[2]string{model, version}]
+	if !ok {
+		return v, modelwatch.Errorf(modelwatch.CodeNotFound, "no version %q of %q", version, model)
+	}
+	return v, nil
+}
+
+func (c *fakeCatalog) GrowSchema(_ context.Context, model, version string, from int64, s modelwatch.Schema) (v modelwatch.Version, err error) {
+	leave, err := c.enter("grow")
+	if err != nil {
+		return v, err
+	}
+	defer leave(&err)
+	k := [2]string{model, version}
+	v = c.versions[k]
+	if v.SchemaRevision != from {
+		return v, modelwatch.Errorf(modelwatch.CodeConflict, "revision %d, not %d", v.SchemaRevision, from)
+	}
+	v.Schema, v.SchemaRevision = s, from+1
+	c.versions[k] = v
+	c.grows++
+	return v, nil
+}
+
+// put registers a version.
+func (c *fakeCatalog) put(v modelwatch.Version) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := [2]string{v.Model, v.Name}
+	v.Registered, v.SchemaRevision = true, c.versions[k].SchemaRevision+1
+	if v.SamplingRate == 0 {
+		v.SamplingRate = 1
+	}
+	c.versions[k] = v
+}
+
+func (c *fakeCatalog) version(model, version string) modelwatch.Version {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.versions[[2]string{model, version}]
+}
+
+func (c *fakeCatalog) setFail(f func(step string) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail = f
+}
+
+// ledger returns the commits in order.
+func (c *fakeCatalog) ledger() []modelwatch.IngestCommit {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make([]modelwatch.IngestCommit, 0, len(c.order))
+	for _, id := range c.order {
+		out = append(out, c.commits[id])
+	}
+	return out
+}
+
+// await waits until the ledger satisfies what is asked.
+func (c *fakeCatalog) await(ctx context.Context, ok func([]modelwatch.IngestCommit) bool) error {
+	for {
+		c.mu.Lock()
+		changed := c.changed
+		c.mu.Unlock()
+		if ok(c.ledger()) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// fakeArchive keeps chunks under their keys.
+type fakeArchive struct {
+	mu      sync.Mutex
+	objects map[string]*table.Chunk
+	fail    func(key string) error
+}
+
+func newFakeArchive() *fakeArchive { return &fakeArchive{objects: map[string]*table.Chunk{}} }
+
+func fakeKey(s modelwatch.FileSpec) string {
+	return strings.Join([]string{string(s.Kind), s.Model, s.Version, s.Hour.Format("2006-01-02T15"), s.Unique}, "|")
+}
+
+func (a *fakeArchive) WriteDataFile(_ context.Context, spec modelwatch.FileSpec, c *table.Chunk) (modelwatch.DataFile, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key := fakeKey(spec)
+	if a.fail != nil {
+		if err := a.fail(key); err != nil {
+			return modelwatch.DataFile{}, err
+		}
+	}
+	if err := checkChunk(c); err != nil {
+		return modelwatch.DataFile{}, err
+	}
+	a.objects[key] = c
+	times := c.Column(modelwatch.ColumnTime).Ints
+	return modelwatch.DataFile{
+		Key: key, Kind: spec.Kind, Model: spec.Model, Version: spec.Version, Rows: int64(c.Rows), Bytes: int64(c.Rows), CommitID: spec.CommitID,
+		MinTime: microsTime(slices.Min(times)), MaxTime: microsTime(slices.Max(times)), SamplingRate: spec.SamplingRate, SchemaRevision: spec.SchemaRevision,
+	}, nil
+}
+
+func (a *fakeArchive) setFail(f func(key string) error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fail = f
+}
+
+func (a *fakeArchive) chunk(key string) *table.Chunk {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.objects[key]
+}
+
+// checkChunk checks what every data file must be: columns of one length, sorted
+// by rank, each name once.
+func checkChunk(c *table.Chunk) error {
+	if c.Rows == 0 || !slices.IsSorted(c.Column(modelwatch.ColumnRank).Ints) {
+		return fmt.Errorf("%d rows, sorted by rank: %v", c.Rows, slices.IsSorted(c.Column(modelwatch.ColumnRank).Ints))
+	}
+	seen := map[string]bool{}
+	for i := range c.Columns {
+		col := &c.Columns[i]
+		n := len(col.Floats) + len(col.Ints) + len(col.Bools) + len(col.Index) + len(col.Vectors)
+		if n != c.Rows || col.Valid != nil && len(col.Valid) != c.Rows || seen[col.Name] || col.Type == "" {
+			return fmt.Errorf("column %q of type %q has %d values, %d valid, of %d rows", col.Name, col.Type, n, len(col.Valid), c.Rows)
+		}
+		seen[col.Name] = true
+		for i, at := range col.Index {
+			if !col.Missing(i) && int(at) >= len(col.Dict) {
+				return fmt.Errorf("column %q: index %d of %d", col.Name, at, len(col.Dict))
+			}
+		}
+	}
+	return nil
+}
+
+// cell renders one value of a chunk, "-" where it is missing.
+func cell(c *table.Chunk, name string, row int) string {
+	col := c.Column(name)
+	if col == nil {
+		return "absent"
+	}
+	if col.Missing(row) {
+		return "-"
+	}
+	switch {
+	case col.Floats != nil:
+		return fmt.Sprint(col.Floats[row])
+	case col.Ints != nil:
+		return fmt.Sprint(col.Ints[row])
+	case col.Bools != nil:
+		return fmt.Sprint(col.Bools[row])
+	case col.Vectors != nil:
+		return fmt.Sprint(col.Vectors[row])
+	}
+	return col.Text(row)
+}
+
+// keptIDs counts the rows of each id in the registered files of a kind.
+func keptIDs(c *fakeCatalog, a *fakeArchive, kind modelwatch.Kind) map[string]int {
+	out := map[string]int{}
+	for _, commit := range c.ledger() {
+		for _, f := range commit.Files {
+			if f.Kind != kind {
+				continue
+			}
+			ids := a.chunk(f.Key).Column(modelwatch.ColumnID)
+			for i := range ids.Index {
+				out[ids.Text(i)]++
+			}
+		}
+	}
+	return out
+}
+
+// checkTiling checks that the ranges of each partition follow each other without
+// gap or overlap, and returns how far each goes.
+func checkTiling(commits []modelwatch.IngestCommit) (map[modelwatch.Partition]int64, error) {
+	next := map[modelwatch.Partition]int64{}
+	for _, commit := range commits {
+		ranges := slices.Clone(commit.Ranges)
+		slices.SortFunc(ranges, func(a, b modelwatch.Range) int { return cmp.Compare(a.From, b.From) })
+		for _, r := range ranges {
+			at, ok := next[r.Partition]
+			if !ok {
+				at = -1
+			}
+			if r.From != at {
+				return nil, fmt.Errorf("partition %d: range [%d,%d) after %d", r.Partition.Partition, r.From, r.To, at)
+			}
+			next[r.Partition] = r.To
+		}
+	}
+	return next, nil
+}
