@@ -150,7 +150,11 @@ func selectColumns(columns []modelwatch.Column, patterns []string, file string) 
 func measureSets(baseline, current profiled, metrics []string, minimum int64) []modelwatch.Measurement {
 	var out []modelwatch.Measurement
 	for i, c := range baseline.set.Columns {
-		for _, v := range drift.Measure(c.Profile, current.set.Columns[i].Profile, applicable(metrics, c.Profile.Grid().Kind()), drift.Options{MinimumRows: minimum}) {
+		wanted := applicable(metrics, c.Profile.Grid().Kind())
+		if len(metrics) > 0 && len(wanted) == 0 {
+			continue
+		}
+		for _, v := range drift.Measure(c.Profile, current.set.Columns[i].Profile, wanted, drift.Options{MinimumRows: minimum}) {
 			out = append(out, modelwatch.Measurement{Value: v, Kind: modelwatch.JobDrift, Subject: c.Subject, Name: c.Name})
 		}
 	}
@@ -160,10 +164,7 @@ func measureSets(baseline, current profiled, metrics []string, minimum int64) []
 // applicable drops what a column of that kind has no value for, so that a
 // metric named for the numbers does not fill the categories with reasons.
 func applicable(metrics []string, kind profile.Kind) []string {
-	if len(metrics) == 0 {
-		return nil
-	}
-	out := []string{}
+	var out []string
 	for _, m := range metrics {
 		if drift.Applies(m, kind) {
 			out = append(out, m)

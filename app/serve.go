@@ -1,0 +1,157 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/api"
+	"github.com/modelwatch/modelwatch/archive"
+	"github.com/modelwatch/modelwatch/backtest"
+	"github.com/modelwatch/modelwatch/drift"
+	"github.com/modelwatch/modelwatch/ingest"
+	"github.com/modelwatch/modelwatch/schedule"
+	"github.com/modelwatch/modelwatch/sink"
+)
+
+// ServeOptions are the flags of modelwatch serve.
+type ServeOptions struct {
+	Roles     []string
+	LogFormat string
+	Streams   Streams
+}
+
+// Serve runs the service until ctx ends, then stops in order.
+func Serve(ctx context.Context, cfg Config, opts ServeOptions) error {
+	log := newLogger(opts.Streams.Err, opts.LogFormat, slog.LevelInfo)
+	s, err := newService(ctx, cfg, serviceOptions{Roles: opts.Roles, Log: log, EventNow: time.Now})
+	if err != nil {
+		return err
+	}
+	if err := s.assemble(); err != nil {
+		return errors.Join(err, s.life.close())
+	}
+	return s.run(ctx)
+}
+
+// assemble makes the parts of the process's roles; it starts none.
+func (s *service) assemble() error {
+	var handler http.Handler = s.probes()
+	if s.has(roleAPI) {
+		server, err := s.newAPI()
+		if err != nil {
+			return err
+		}
+		handler = server
+	}
+	if s.has(roleIngest) {
+		if err := s.consume(); err != nil {
+			return err
+		}
+	}
+	if s.has(roleWork) {
+		if err := s.work(); err != nil {
+			return err
+		}
+		if err := s.deliver(); err != nil {
+			return err
+		}
+	}
+	return s.serveHTTP(handler)
+}
+
+func (s *service) consume() error {
+	client, err := kafkaOptions(s.cfg.Kafka)
+	if err != nil {
+		return err
+	}
+	sources := make([]ingest.Source, len(s.cfg.Kafka.Sources))
+	for i, c := range s.cfg.Kafka.Sources {
+		sources[i] = ingest.Source{Topic: c.Topic, Format: c.Format}
+	}
+	consumer, err := ingest.New(ingest.Options{
+		Client: client, Sources: sources, Group: s.cfg.Kafka.Group, Owner: s.owner,
+		Catalog: s.catalog, Archive: s.archive, FileKey: archive.FileKey,
+		Salt: s.salt, DefaultRate: s.cfg.Sampling.Rate,
+		FlushBytes: int64(s.cfg.Ingest.FlushBytes), FlushAge: time.Duration(s.cfg.Ingest.FlushAge), MemoryBytes: int64(s.cfg.Ingest.Memory),
+		Log: s.log, Registerer: s.registry,
+	})
+	if err != nil {
+		return err
+	}
+	s.front = append(s.front, part{"ingest", consumer.Run})
+	s.ready = append(s.ready, readiness{"kafka", func(context.Context) error { return consumer.Ready() }})
+	return nil
+}
+
+func (s *service) work() error {
+	worker, err := schedule.New(schedule.Options{
+		Catalog: s.catalog, Baselines: s.baselines(), Engine: s.engine, Archive: s.archive,
+		Owner: s.owner, Concurrency: s.cfg.Work.Concurrency,
+		Lease: time.Duration(s.cfg.Work.Lease), Poll: time.Duration(s.cfg.Work.Poll), ReviseAfter: time.Duration(s.cfg.Work.ReviseAfter),
+		Now: time.Now, EventNow: s.eventNow, Log: s.log, Registerer: s.registry,
+	})
+	if err != nil {
+		return err
+	}
+	s.front = append(s.front, part{"worker", worker.Run})
+	return nil
+}
+
+func (s *service) newAPI() (*api.Server, error) {
+	client, err := kafkaOptions(s.cfg.Kafka)
+	if err != nil {
+		return nil, err
+	}
+	producer, err := kgo.NewClient(append(client, kgo.RecordDeliveryTimeout(20*time.Second))...)
+	if err != nil {
+		return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "kafka")
+	}
+	s.life.onClose("producer", 5*time.Second, func(context.Context) error { producer.Close(); return nil })
+	if err := s.registry.Register(sink.NewCollector(s.catalog, time.Now, s.log)); err != nil {
+		return nil, err
+	}
+	return api.New(api.Options{
+		Store: s.catalog, Baselines: s.baselines(), Distributions: s,
+		Producer: eventProducer{producer, s.cfg.Kafka.Sources[0].Topic},
+		Backfill: func(ctx context.Context, job modelwatch.Job, span modelwatch.Window) ([]modelwatch.Run, error) {
+			return schedule.Backfill(ctx, s.catalog, job, span)
+		},
+		ValidateCron: schedule.ValidateCron,
+		Ready:        s.readyChecks,
+		Metrics: map[modelwatch.JobKind][]string{
+			modelwatch.JobDrift:    drift.Metrics(),
+			modelwatch.JobQuality:  {drift.MissingRatio, drift.InvalidRatio, drift.NewCategoryRatio, drift.OutOfRangeRatio},
+			modelwatch.JobBacktest: backtestMetrics(),
+		},
+		TaskMetrics: map[modelwatch.Task][]string{
+			modelwatch.TaskBinary:     backtest.Metrics(modelwatch.TaskBinary),
+			modelwatch.TaskMulticlass: backtest.Metrics(modelwatch.TaskMulticlass),
+			modelwatch.TaskRegression: backtest.Metrics(modelwatch.TaskRegression),
+		},
+		Sinks: jobSinks, Token: s.cfg.Token, Version: versionText(),
+		Log: s.log, Registry: s.registry,
+	})
+}
+
+// jobSinks are the sinks that a job may name. They are known whether or not this
+// process delivers to them: the API and the workers may be configured apart.
+var jobSinks = []string{"datadog", "stdout"} //nolint:gochecknoglobals // a constant
+
+func backtestMetrics() []string {
+	seen, out := map[string]bool{}, []string(nil)
+	for _, task := range []modelwatch.Task{modelwatch.TaskBinary, modelwatch.TaskMulticlass, modelwatch.TaskRegression} {
+		for _, m := range backtest.Metrics(task) {
+			if !seen[m] {
+				seen[m] = true
+				out = append(out, m)
+			}
+		}
+	}
+	return out
+}
