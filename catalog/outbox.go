@@ -165,7 +165,7 @@ func (c *Catalog) RetryOutbox(ctx context.Context, ids []int64, notBefore time.T
 func (c *Catalog) DropOutbox(ctx context.Context, ids []int64, errText string) error {
 	return c.change(ctx, "drop outbox entries", func(ctx context.Context, tx *sql.Tx) error {
 		drops := map[string]int64{}
-		err := eachBatch(slices.Sorted(slices.Values(ids)), func(batch []int64) error {
+		err := eachBatch(slices.Sorted(slices.Values(ids)), 1, func(batch []int64) error {
 			query, args := inList(deleteOutbox, " RETURNING sink", batch, nil)
 			sinks, err := all(ctx, tx, scanText, query, args...)
 			for _, sink := range sinks {

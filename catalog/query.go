@@ -121,10 +121,15 @@ func (q *selection) andWindow(from, to time.Time) {
 // distinct statements, so each is parsed and planned once per connection.
 var batches = [...]int{128, 16, 1}
 
-// eachBatch hands out items in slices as long as a batch, in order.
-func eachBatch[T any](items []T, f func(batch []T) error) error {
+// maximumParameters bounds a statement: SQLite looks its parameters up one by
+// one, so that their number counts squared.
+const maximumParameters = 1000
+
+// eachBatch hands out items, of width parameters each, in slices as long as a
+// batch, in order.
+func eachBatch[T any](items []T, width int, f func(batch []T) error) error {
 	for _, size := range batches {
-		for len(items) >= size {
+		for len(items) >= size && size*width <= maximumParameters {
 			if err := f(items[:size]); err != nil {
 				return err
 			}
@@ -137,7 +142,10 @@ func eachBatch[T any](items []T, f func(batch []T) error) error {
 // insertRows runs head + VALUES lists + tail over all rows and returns how many
 // rows were changed. Rows are locked in the order given.
 func insertRows(ctx context.Context, r runner, head, tail string, rows [][]any) (changed int64, err error) {
-	err = eachBatch(rows, func(batch [][]any) error {
+	if len(rows) == 0 {
+		return 0, nil
+	}
+	err = eachBatch(rows, len(rows[0]), func(batch [][]any) error {
 		var text strings.Builder
 		text.WriteString(head)
 		args := make([]any, 0, len(batch)*len(batch[0]))
@@ -159,7 +167,7 @@ func insertRows(ctx context.Context, r runner, head, tail string, rows [][]any) 
 // execIn runs head + (list of $n) + tail in batches over the values and returns
 // how many rows were changed. The list's parameters follow those of args.
 func execIn[T any](ctx context.Context, r runner, head, tail string, values []T, args ...any) (changed int64, err error) {
-	err = eachBatch(values, func(batch []T) error {
+	err = eachBatch(values, 1, func(batch []T) error {
 		text, all := inList(head, tail, batch, args)
 		n, err := exec(ctx, r, text, all...)
 		changed += n
