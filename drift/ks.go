@@ -53,7 +53,7 @@ func gap(f, h, n, m int64) float64 { return math.Abs(difference(f, h, n, m)) }
 // distinct value of one side is a cut; else Lower and Upper enclose the
 // statistic, and the value is Lower, a gap that does occur.
 //
-// The p-value is that of [KolmogorovSurvival] for the value. Null95 is the
+// The p-value is [KolmogorovSurvival] of the value, with n m / (n+m) rounded. Null95 is the
 // asymptotic 95 % point, 1.3581 sqrt(1/n + 1/m).
 //
 // Range: [0, 1].
@@ -85,21 +85,7 @@ func ksP(c *comparison, v *modelwatch.Value) {
 	}
 }
 
+// ksSurvival is the two-sided p-value for two samples of n and m values.
 func ksSurvival(d, n, m float64) float64 {
-	return kolmogorovLimit(math.Sqrt(n*m/(n+m)) * d)
-}
-
-// kolmogorovLimit returns the probability that the supremum of a Brownian bridge
-// exceeds t.
-func kolmogorovLimit(t float64) float64 {
-	if t < 1.18 {
-		if t <= 0.04 {
-			return 1
-		}
-		y := math.Exp(-math.Pi * math.Pi / (8 * t * t))
-		s := y + math.Pow(y, 9) + math.Pow(y, 25) + math.Pow(y, 49)
-		return 1 - math.Sqrt(2*math.Pi)/t*s
-	}
-	x := math.Exp(-2 * t * t)
-	return 2 * (x - math.Pow(x, 4) + math.Pow(x, 9))
+	return KolmogorovSurvival(int64(max(math.RoundToEven(n*m/(n+m)), 1)), d)
 }

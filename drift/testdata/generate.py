@@ -1,0 +1,254 @@
+"""Writes vectors.json: distances computed by SciPy and, where SciPy has none,
+by numpy straight from the definitions in the package's documentation.
+
+    python3 -m venv venv && venv/bin/pip install -r requirements.txt
+    venv/bin/python generate.py > vectors.json
+
+Nothing here shares code with the Go package. The output is the same on every
+run with the pinned versions.
+"""
+
+import json
+import math
+import sys
+import warnings
+from fractions import Fraction
+
+import numpy as np
+from scipy import stats
+from scipy.spatial import distance
+
+FLOOR = 1e-4
+GROUPS = 10
+
+
+def edges(values):
+    """Upper edges of the drift bins: at each tenth the nearest rank at which a
+    value ends, the higher of two as near; never the largest value."""
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) == 1:
+        return [float(np.nextafter(distinct[0], -np.inf)), float(distinct[0])]
+    ends = np.cumsum(counts)[:-1]
+    found = set()
+    for j in range(1, GROUPS):
+        gap = np.abs(ends * GROUPS - j * len(values))
+        best = len(gap) - 1 - int(np.argmin(gap[::-1]))
+        found.add(float(distinct[best]))
+    return sorted(found)
+
+
+def histogram(values, upper):
+    return np.bincount(np.searchsorted(upper, values, side="left"), minlength=len(upper) + 1)
+
+
+def floored(p):
+    p = np.maximum(p, FLOOR)
+    return p / p.sum()
+
+
+def binned(k, l):
+    """Everything that is computed from the counts of bins."""
+    p, q = k / k.sum(), l / l.sum()
+    fp, fq = floored_union(k, l)
+    table = np.array([k, l])[:, (k + l) > 0]
+    if table.shape[1] == 1:
+        chi2, chi2_p = 0.0, 1.0
+    else:
+        chi2, chi2_p, _, _ = stats.chi2_contingency(table, correction=False)
+    x = stats.chi2.ppf(0.95, table.shape[1] - 1) * (1 / k.sum() + 1 / l.sum()) if table.shape[1] > 1 else 0.0
+    return {
+        "psi": float(np.sum((fq - fp) * np.log(fq / fp))),
+        "kl": float(stats.entropy(fq, fp)),
+        "js_distance": float(np.nan_to_num(distance.jensenshannon(p, q, base=2))),
+        "js_divergence": float(np.nan_to_num(distance.jensenshannon(p, q, base=2)) ** 2),
+        "hellinger": float(math.sqrt(max(0.0, 1 - np.sum(np.sqrt(p * q))))),
+        "tvd": float(np.abs(p - q).sum() / 2),
+        "l_infinity": float(np.abs(p - q).max()),
+        "chi2": float(chi2),
+        "chi2_p": float(chi2_p),
+        "psi_null_95": float(x),
+        "js_null_95": float(x / (8 * math.log(2))),
+    }
+
+
+def floored_union(k, l):
+    """Proportions with the floor, over the bins that hold a value on a side."""
+    used = (k + l) > 0
+    return floored(k[used] / k.sum()), floored(l[used] / l.sum())
+
+
+def number(name, x, y):
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    upper = edges(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ks = stats.ks_2samp(x, y, method="asymp")
+        expect = binned(histogram(x, upper), histogram(y, upper))
+    expect["ks"] = float(ks.statistic)
+    if not math.isnan(ks.pvalue):  # SciPy has none when n m / (n+m) rounds to 0
+        expect["ks_p"] = float(ks.pvalue)
+    if name == "denormals":  # SciPy rounds each term to a whole number of the smallest double
+        expect["wasserstein"] = to_float(exact_wasserstein(x, y))
+    else:
+        expect["wasserstein"] = float(stats.wasserstein_distance(x, y))
+    variance = exact_variance(x)
+    if variance > Fraction(1e-300) ** 2:  # below, a standard deviation has no full precision
+        expect["wasserstein_scaled"] = to_float(exact_wasserstein(x, y) ** 2 / variance, root=True)
+        shift = exact_mean(y) - exact_mean(x)
+        expect["mean_shift"] = math.copysign(to_float(shift**2 / variance, root=True), shift)
+    return {"name": name, "baseline": x.tolist(), "current": y.tolist(), "upper": upper, "expect": expect}
+
+
+def exact_mean(x):
+    return sum(Fraction(float(v)) for v in x) / len(x)
+
+
+def exact_variance(x):
+    mean = exact_mean(x)
+    return sum((Fraction(float(v)) - mean) ** 2 for v in x) / len(x)
+
+
+def exact_wasserstein(x, y):
+    x, y = np.sort(x), np.sort(y)
+    points = np.unique(np.r_[x, y])
+    total = Fraction(0)
+    for a, b in zip(points[:-1], points[1:]):
+        f = Fraction(int(np.searchsorted(x, a, "right")), len(x))
+        g = Fraction(int(np.searchsorted(y, a, "right")), len(y))
+        total += abs(f - g) * (Fraction(float(b)) - Fraction(float(a)))
+    return total
+
+
+def to_float(v, root=False):
+    """The double nearest to v, or to its square root, for tiny v as well."""
+    if not root:
+        return float(v)
+    digits = 400
+    return float(Fraction(math.isqrt(int(v * 4**digits)), 2**digits))
+
+
+def category(name, base, cur):
+    """Counts by category; 49 bins by count, then value, and one for the rest."""
+    order = sorted(base, key=lambda c: (-base[c], c))[:49]
+    k = np.array([base[c] for c in order] + [sum(n for c, n in base.items() if c not in order)])
+    l = np.array([cur.get(c, 0) for c in order] + [sum(n for c, n in cur.items() if c not in order)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expect = binned(k, l)
+    expect["new_category_ratio"] = sum(n for c, n in cur.items() if c not in base) / sum(cur.values())
+    return {"name": name, "baseline": base, "current": cur, "expect": expect}
+
+
+def numbers(r):
+    def normal(n, mu=0.0, sd=1.0):
+        return np.round(r.normal(mu, sd, n), 4)
+
+    def heavy(n, scale=1.0):
+        return np.round(scale * r.standard_t(1.5, n), 4)
+
+    yield "same values", normal(300), None
+    yield "same distribution", normal(800), normal(500)
+    for shift in (0.05, 0.2, 0.5, 1, 3, 50):
+        yield f"shift {shift}", normal(600), normal(400, shift)
+    for scale in (0.2, 0.8, 1.25, 4):
+        yield f"scale {scale}", normal(600), normal(400, 0, scale)
+    yield "disjoint, above", normal(200), normal(200, 100)
+    yield "disjoint, below", normal(200), normal(200, -100)
+    yield "interleaved", np.arange(200.0), np.arange(200.0) + 0.5
+    yield "reversed", np.arange(150.0), np.arange(150.0)[::-1]
+    yield "ties of five", r.integers(0, 5, 700), r.integers(0, 5, 300)
+    yield "ties of five, moved", r.integers(0, 5, 700), r.integers(1, 6, 300)
+    yield "ties on and off the cuts", r.integers(0, 8, 400), np.round(r.integers(0, 32, 400) / 4, 2)
+    yield "binary", r.random(1000) < 0.3, r.random(400) < 0.4
+    yield "rare ones", r.random(1000) < 0.01, r.random(1000) < 0.05
+    yield "rare zeros", r.random(1000) < 0.97, r.random(1000) < 0.6
+    yield "many zeros", np.where(r.random(900) < 0.8, 0, normal(900) ** 2), np.where(r.random(700) < 0.5, 0, normal(700) ** 2)
+    yield "all zeros", np.zeros(100), np.zeros(37)
+    yield "constant, then moved", np.full(100, 5.0), np.full(120, 7.0)
+    yield "constant, then spread", np.full(100, 5.0), np.round(r.normal(5, 1, 100), 2)
+    yield "spread, then constant", normal(300), np.full(50, 0.25)
+    yield "constant, then mostly", np.full(100, 0.1), np.r_[np.full(98, 0.1), 0.2, 0.3]
+    yield "single rows", [1.0], [2.0]
+    yield "the same single row", [3.5], [3.5]
+    yield "single baseline row", [1.0], normal(40)
+    yield "single current row", normal(400), [0.5]
+    yield "two rows", [0.0, 1.0], [0.5]
+    yield "three and four", [1.0, 2, 3], [0.0, 2, 2, 9]
+    yield "a thousand times more baseline", normal(9000), normal(9)
+    yield "a thousand times more current", normal(9), normal(9000)
+    yield "denormals", r.integers(1, 60, 300) * 5e-324, r.integers(20, 90, 200) * 5e-324
+    yield "smallest normals", r.integers(1, 60, 300) * 2.0**-1022, r.integers(20, 90, 200) * 2.0**-1022
+    yield "integers at 2^53", 2.0**53 - r.integers(0, 50, 300), 2.0**53 - r.integers(10, 60, 200)
+    yield "time stamps", 1.7e15 + r.integers(0, 10**6, 300), 1.7e15 + r.integers(3 * 10**5, 13 * 10**5, 300)
+    yield "large offset, small spread", 1e9 + np.round(r.normal(0, 1e-3, 400), 6), 1e9 + np.round(r.normal(5e-4, 1e-3, 400), 6)
+    yield "heavy tails", heavy(700), heavy(500)
+    yield "heavy tails, scaled", heavy(700), heavy(500, 3)
+    yield "an outlier", normal(300), np.r_[normal(299), 1e12]
+    yield "an outlier in the baseline", np.r_[normal(299), -1e12], normal(300)
+    yield "lognormal", np.round(r.lognormal(0, 2, 600), 4), np.round(r.lognormal(0.3, 2, 600), 4)
+    yield "exponential", np.round(r.exponential(1, 600), 4), np.round(r.exponential(1.3, 350), 4)
+    yield "bimodal", np.r_[normal(300, -3), normal(300, 3)], np.r_[normal(150, -3), normal(450, 3)]
+    yield "bimodal to unimodal", np.r_[normal(300, -3), normal(300, 3)], normal(500)
+    yield "signed zeros", [0.0, -0.0, 0.0, 1.0], [-0.0, 0.0, 1.0, 1.0]
+    yield "powers of two", 2.0 ** r.integers(-300, 300, 300), 2.0 ** r.integers(-250, 320, 300)
+    yield "mixed magnitudes", 10.0 ** r.integers(-12, 12, 300), -(10.0 ** r.integers(-12, 12, 200))
+    yield "uniform, 2,000 distinct", np.arange(2000) / 7, np.round(r.uniform(0, 2000 / 7, 800), 3)
+    yield "ten rows", np.arange(10.0), np.arange(10.0) + 2
+    yield "eleven rows", np.arange(11.0), np.arange(13.0)
+    yield "geometric", r.geometric(0.3, 900), r.geometric(0.25, 700)
+    yield "poisson", r.poisson(40, 900), r.poisson(43, 900)
+    yield "beta scores", np.round(r.beta(1, 12, 1500), 5), np.round(r.beta(1.2, 10, 900), 5)
+
+
+def categories(r):
+    def drawn(names, weights, n):
+        counts = r.multinomial(n, np.array(weights) / sum(weights))
+        return {c: int(k) for c, k in zip(names, counts) if k}
+
+    few = ["DE", "FR", "GB", "US", "IT"]
+    yield "same counts", {"a": 50, "b": 30, "c": 20}, {"a": 50, "b": 30, "c": 20}
+    yield "proportional", {"a": 500, "b": 300, "c": 200}, {"a": 5, "b": 3, "c": 2}
+    yield "five countries", drawn(few, [5, 4, 3, 2, 1], 2000), drawn(few, [4, 4, 4, 2, 1], 900)
+    yield "reversed", drawn(few, [9, 5, 3, 1, 1], 2000), drawn(few, [1, 1, 3, 5, 9], 900)
+    yield "one vanishes", {"a": 100, "b": 100}, {"a": 120}
+    yield "one appears", {"a": 100, "b": 100}, {"a": 60, "b": 60, "z": 30}
+    yield "all new", {"a": 100, "b": 100}, {"x": 60, "y": 60}
+    yield "constant", {"a": 100}, {"a": 50}
+    yield "constant, then new", {"a": 100}, {"b": 50}
+    yield "empty text is a value", {"": 40, "a": 60}, {"": 60, "a": 40}
+    yield "single rows", {"a": 1}, {"b": 1}
+    many = [f"c{i:03d}" for i in range(120)]
+    zipf = [1 / (i + 1) for i in range(120)]
+    yield "a long tail", drawn(many, zipf, 20000), drawn(many, zipf, 3000)
+    yield "a long tail, moved", drawn(many, zipf, 20000), drawn(many[10:] + ["new1", "new2"], zipf[:112], 3000)
+    yield "49 categories", {c: 10 + i for i, c in enumerate(many[:49])}, {c: 60 - i for i, c in enumerate(many[:49])}
+    yield "50 of one count", {c: 10 for c in many[:50]}, {c: i + 1 for i, c in enumerate(many[:50])}
+
+
+def kolmogorov():
+    for n in (1, 2, 5, 20, 50, 100, 140, 1000, 4999, 10_000, 1_000_000):
+        for z in (0.3, 0.5, 0.8, 1.0, 1.2, 1.358, 1.6, 2.0, 2.6, 3.0):
+            d = z / math.sqrt(n)
+            if d < 1:
+                yield {"n": n, "d": d, "p": float(stats.kstwo.sf(d, n))}
+
+
+def benjamini_hochberg(r):
+    for p in ([], [0.04], [0.01, 0.02, 0.03, 0.9], [0.5, 0.5, 0.5], [1.0, 0.0, 0.2], np.round(r.random(40) ** 3, 5).tolist()):
+        yield {"p": p, "adjusted": stats.false_discovery_control(p).tolist() if p else []}
+
+
+def main():
+    r = np.random.default_rng(20261121)
+    cases = {
+        "numbers": [number(name, x, x if y is None else y) for name, x, y in numbers(r)],
+        "categories": [category(*c) for c in categories(r)],
+        "kolmogorov": list(kolmogorov()),
+        "benjamini_hochberg": list(benjamini_hochberg(r)),
+    }
+    lines = [f' "{key}": [\n  ' + ",\n  ".join(json.dumps(c, allow_nan=False) for c in value) + "\n ]" for key, value in cases.items()]
+    sys.stdout.write("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()
