@@ -4,60 +4,50 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/parquet-go/parquet-go"
-
-	"github.com/modelwatch/modelwatch"
+	"github.com/parquet-go/parquet-go/format"
 )
 
-// cursor reads one column of one row group after the other, page by page.
+// cursor reads one column of one row group after the other.
 type cursor struct {
 	r      *Reader
 	f      *field
 	window int64
 	group  int
 	left   int64 // rows of the group still to come
+	opened bool
+	pages  pageReader
 
-	chunk chunkReader
-	pages parquet.Pages
-	page  parquet.Page
-	dict  parquet.Dictionary
+	// The current page: its levels and its dense values, and how far they are read.
+	number int // counted from 1
+	page   page
+	level  int
+	value  int
+	values int
+	floats []float64
+	ints   []int64
+	bools  []uint8
+	index  []int32
+	texts  spans // of a plain page; else index points into words
 
-	// The current page: levels and values, and how far they are read.
-	number        int // counted from 1
-	defs, reps    []byte
-	levels, level int
-	values        pageValues
-	value         int
-
-	// What a dictionary page or a page that needs converting is turned into.
+	// The dictionary page.
+	entries    int // -1: none yet
 	dictFloats []float64
 	dictInts   []int64
 	words      words
-	floats     []float64
-	ints       []int64
-	bools      []bool
-	placed     []int32
 
 	// What next fills the column with.
-	valid []bool
-	flat  []float32 // elements of lists
-	ends  []int     // of each list, in flat
-	out   pageBuffers
+	valid  []bool
+	flat   []float32 // elements of lists
+	ends   []int     // of each list, in flat
+	placed []int32
+	out    columnBuffers
 }
 
-// pageValues are the dense values of a page in the form of the column's storage.
-type pageValues struct {
-	n      int
-	floats []float64
-	ints   []int64
-	bools  []bool
-	index  []int32            // into the dictionary page
-	bytes  func(i int) []byte // plain strings
-}
-
-// pageBuffers back the column that next fills.
-type pageBuffers struct {
+// columnBuffers back the column that next fills.
+type columnBuffers struct {
 	floats  []float64
 	ints    []int64
 	bools   []bool
@@ -67,20 +57,9 @@ type pageBuffers struct {
 
 // start moves to the beginning of a row group.
 func (c *cursor) start(group int, rows int64) {
-	c.close()
-	c.group, c.left = group, rows
+	c.group, c.left, c.opened, c.entries = group, rows, false, -1
+	c.page, c.level, c.number = page{}, 0, 0
 	c.words.reset()
-}
-
-func (c *cursor) close() {
-	if c.page != nil {
-		parquet.Release(c.page)
-	}
-	if c.pages != nil {
-		_ = c.pages.Close() // releases buffers; nothing was written
-	}
-	c.page, c.pages, c.dict = nil, nil, nil
-	c.levels, c.level, c.number = 0, 0, 0
 }
 
 // next fills the column with the next n rows of the group.
@@ -88,17 +67,17 @@ func (c *cursor) next(dst *Column, n int) (err error) {
 	place := fmt.Sprintf("read column %q, row group %d", c.f.info.Name, c.group)
 	defer recoverAs(&err, place)
 	c.prepare(dst, n)
-	c.left -= int64(n)
-	if c.f.null {
+	switch {
+	case c.f.null:
 		dst.Valid = c.valid
 		clear(dst.Valid)
-		return nil
-	}
-	if c.f.repeated {
+		clear(dst.Index)
+	case c.f.repeated:
 		err = c.nextVectors(dst, n)
-	} else {
+	default:
 		err = c.nextFlat(dst, n)
 	}
+	c.left -= int64(n)
 	if err != nil {
 		return readError(err, "%s", place)
 	}
@@ -134,13 +113,13 @@ func (c *cursor) nextFlat(dst *Column, n int) error {
 	}
 	missing := 0
 	for at := 0; at < n; {
-		if c.level == c.levels {
-			if err := c.turn(); err != nil {
+		if c.level == c.page.values {
+			if err := c.turn(c.left - int64(at)); err != nil {
 				return err
 			}
 			continue
 		}
-		k := min(n-at, c.levels-c.level)
+		k := min(n-at, c.page.values-c.level)
 		skipped, err := c.copy(dst, at, k)
 		if err != nil {
 			return err
@@ -164,21 +143,17 @@ func (c *cursor) nextFlat(dst *Column, n int) error {
 func (c *cursor) copy(dst *Column, at, k int) (missing int, err error) {
 	present := c.setValid(at, k)
 	from, to := c.value, c.value+present
-	if to > c.values.n {
-		return 0, fmt.Errorf("page %d has %d values, its levels more", c.number, c.values.n)
-	}
 	valid := c.valid[at : at+k]
 	if present == k {
 		valid = nil
 	}
-	v := &c.values
 	switch c.f.store {
 	case storeFloats:
-		scatter(dst.Floats[at:at+k], v.floats[from:to], valid)
+		scatter(dst.Floats[at:at+k], c.floats[from:to], valid)
 	case storeInts, storeTimes:
-		scatter(dst.Ints[at:at+k], v.ints[from:to], valid)
+		scatter(dst.Ints[at:at+k], c.ints[from:to], valid)
 	case storeBools:
-		scatter(dst.Bools[at:at+k], v.bools[from:to], valid)
+		c.copyBools(dst.Bools[at:at+k], from, valid)
 	case storeStrings:
 		scatter(dst.Index[at:at+k], c.indexes(from, to), valid)
 	}
@@ -190,13 +165,13 @@ func (c *cursor) copy(dst *Column, at, k int) (missing int, err error) {
 // setValid fills the validity of k rows and returns how many have a value.
 func (c *cursor) setValid(at, k int) (present int) {
 	valid := c.valid[at : at+k]
-	if len(c.defs) == 0 {
+	if c.page.defs == nil {
 		for i := range valid {
 			valid[i] = true
 		}
 		return k
 	}
-	for i, d := range c.defs[c.level : c.level+k] {
+	for i, d := range c.page.defs[c.level : c.level+k] {
 		valid[i] = d == c.f.maxDef
 		if valid[i] {
 			present++
@@ -223,60 +198,264 @@ func scatter[T any](dst, values []T, valid []bool) {
 	}
 }
 
-// turn moves to the next page, which has to be there.
-func (c *cursor) turn() error {
-	more, err := c.tryTurn()
+func (c *cursor) copyBools(dst []bool, from int, valid []bool) {
+	for i := range dst {
+		dst[i] = false
+		if valid == nil || valid[i] {
+			dst[i] = c.bools[from] != 0
+			from++
+		}
+	}
+}
+
+// indexes returns the dictionary places of values from..to of the page.
+func (c *cursor) indexes(from, to int) []int32 {
+	if c.page.encoding == format.RLEDictionary {
+		return c.index[from:to]
+	}
+	c.placed = grown(c.placed, to-from)
+	for i := range c.placed {
+		c.placed[i] = c.words.place(view(c.texts.value(from + i)))
+	}
+	return c.placed
+}
+
+// turn moves to the next page, which has to be there and has at most limit values.
+func (c *cursor) turn(limit int64) error {
+	more, err := c.tryTurn(limit)
 	if err == nil && !more {
 		err = fmt.Errorf("the pages end before the rows do, after page %d", c.number)
 	}
 	return err
 }
 
-// tryTurn moves to the next page, if there is one.
-func (c *cursor) tryTurn() (more bool, err error) {
-	if c.pages == nil {
-		if err := c.open(); err != nil {
+// tryTurn moves to the next data page, if there is one.
+func (c *cursor) tryTurn(limit int64) (more bool, err error) {
+	if !c.opened {
+		if err := c.pages.open(c.r, c.f, c.group, c.window); err != nil {
 			return false, err
 		}
+		c.opened = true
 	}
-	if c.page != nil {
-		parquet.Release(c.page)
-		c.page = nil
+	for {
+		p, err := c.pages.next(limit)
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		c.number++
+		if err == nil && p.dictionary {
+			if err = c.loadDictionary(p); err == nil {
+				continue
+			}
+		} else if err == nil {
+			c.page, c.level, c.value = p, 0, 0
+			err = c.load()
+		}
+		if err != nil {
+			return false, fmt.Errorf("page %d: %w", c.number, err)
+		}
+		return true, nil
 	}
-	page, err := c.pages.ReadPage()
-	if errors.Is(err, io.EOF) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	c.page = page
-	c.number++
-	c.defs, c.reps = page.DefinitionLevels(), page.RepetitionLevels()
-	c.levels, c.level, c.value = int(page.NumValues()), 0, 0
-	return true, c.load(page)
 }
 
-// open finds the column chunk and checks its place before anything is allocated for it.
-func (c *cursor) open() error {
-	chunk := c.r.file.RowGroups()[c.group].ColumnChunks()[c.f.leaf].(*parquet.FileColumnChunk)
-	raw := c.r.file.Metadata().RowGroups[c.group].Columns[c.f.leaf]
-	meta := raw.MetaData
-	start := meta.DataPageOffset
-	if meta.DictionaryPageOffset != 0 {
-		start = meta.DictionaryPageOffset
+func (c *cursor) loadDictionary(p page) (err error) {
+	if c.entries >= 0 {
+		return errors.New("a second dictionary")
 	}
-	end := start + meta.TotalCompressedSize
-	switch {
-	case raw.FilePath != "":
-		return modelwatch.Errorf(modelwatch.CodeInvalid, "its pages are in another file, %q", raw.FilePath)
-	case start < 4 || meta.TotalCompressedSize < 0 || end < start || end > c.r.size-8:
-		return fmt.Errorf("pages from byte %d to %d in a file of %d", start, end, c.r.size)
+	c.entries = p.values
+	switch c.f.store {
+	case storeFloats, storeVectors:
+		c.dictFloats = grown(c.dictFloats, p.values)
+		err = c.toFloats(p, c.dictFloats)
+	case storeInts, storeTimes:
+		c.dictInts = grown(c.dictInts, p.values)
+		err = c.toInts(p, c.dictInts)
+	case storeStrings:
+		if err = c.toTexts(p, p.values); err == nil {
+			c.words.setDictionary(p.values, c.texts.value)
+		}
+	default:
+		err = errors.New("a dictionary of booleans")
 	}
-	c.chunk.open(c.r.at, start, end, c.window)
-	if err := c.checkPages(); err != nil {
+	return err
+}
+
+// load decodes the page's values into the form of the column's storage.
+func (c *cursor) load() error {
+	n := c.page.values
+	if c.page.defs != nil {
+		n = 0
+		for _, d := range c.page.defs {
+			if d == c.f.maxDef {
+				n++
+			}
+		}
+	}
+	c.values = n
+	if c.page.encoding == format.PlainDictionary || c.page.encoding == format.RLEDictionary {
+		c.page.encoding = format.RLEDictionary
+		return c.loadIndexes(n)
+	}
+	switch c.f.store {
+	case storeFloats, storeVectors:
+		c.floats = grown(c.floats, n)
+		return c.toFloats(c.page, c.floats)
+	case storeInts, storeTimes:
+		c.ints = grown(c.ints, n)
+		return c.toInts(c.page, c.ints)
+	case storeBools:
+		c.bools = grown(c.bools, n)
+		return decodeBools(c.page.encoding, c.page.data, c.bools)
+	default:
+		return c.toTexts(c.page, n)
+	}
+}
+
+func (c *cursor) loadIndexes(n int) error {
+	c.index = grown(c.index, n)
+	if n == 0 {
+		return nil
+	}
+	if c.entries < 0 {
+		return errors.New("indexes without a dictionary")
+	}
+	if len(c.page.data) == 0 {
+		return errShort("indexes", 1, 0)
+	}
+	if err := decodeHybrid(c.page.data[1:], int(c.page.data[0]), c.index); err != nil {
+		return fmt.Errorf("indexes: %w", err)
+	}
+	for _, i := range c.index {
+		if uint32(i) >= uint32(c.entries) {
+			return fmt.Errorf("index %d into a dictionary of %d", i, c.entries)
+		}
+	}
+	switch c.f.store {
+	case storeFloats, storeVectors:
+		c.floats = looked(c.floats, c.dictFloats, c.index)
+	case storeInts, storeTimes:
+		c.ints = looked(c.ints, c.dictInts, c.index)
+	case storeBools:
+		return errors.New("a dictionary of booleans")
+	}
+	return nil
+}
+
+func looked[T any](dst, dict []T, index []int32) []T {
+	dst = grown(dst, len(index))
+	for i, at := range index {
+		dst[i] = dict[at]
+	}
+	return dst
+}
+
+// toFloats decodes numbers of any kind.
+func (c *cursor) toFloats(p page, out []float64) error {
+	f := c.f
+	switch f.kind {
+	case parquet.Double, parquet.Float:
+		return decodeFloats(f.kind, p.encoding, p.data, out)
+	case parquet.Int32, parquet.Int64:
+		c.ints = grown(c.ints, len(out))
+		if err := decodeInts(f.kind, p.encoding, p.data, c.ints); err != nil {
+			return err
+		}
+		for i, v := range c.ints {
+			out[i] = f.number(v)
+		}
+		return nil
+	}
+	if err := c.texts.decode(p.encoding, p.data, f.size, len(out)); err != nil {
 		return err
 	}
-	c.pages = chunk.PagesFrom(&c.chunk)
+	for i := range out {
+		if b := c.texts.value(i); f.float16 {
+			out[i] = half(b)
+		} else {
+			out[i] = bigDecimal(b) / f.scale
+		}
+	}
 	return nil
+}
+
+// number converts an integer as stored.
+func (f *field) number(v int64) float64 {
+	switch {
+	case !f.unsigned:
+		return float64(v) / f.scale
+	case f.kind == parquet.Int32:
+		return float64(uint32(v))
+	}
+	return float64(uint64(v))
+}
+
+// toInts decodes integers, or times as microseconds.
+func (c *cursor) toInts(p page, out []int64) error {
+	f := c.f
+	switch f.kind {
+	case parquet.Int32, parquet.Int64:
+		if err := decodeInts(f.kind, p.encoding, p.data, out); err != nil || f.store == storeInts {
+			return err
+		}
+		for i, v := range out {
+			out[i] = f.micros(v)
+		}
+		return nil
+	case parquet.Int96:
+		if err := c.texts.decode(p.encoding, p.data, 12, len(out)); err != nil {
+			return err
+		}
+		for i := range out {
+			out[i] = int96Micros(c.texts.value(i))
+		}
+		return nil
+	}
+	return fmt.Errorf("timestamps stored as %s", f.kind)
+}
+
+// toTexts decodes texts; UUIDs and the integers of an id column come as theirs.
+func (c *cursor) toTexts(p page, n int) error {
+	f := c.f
+	if f.text {
+		c.ints = grown(c.ints, n)
+		if err := decodeInts(f.kind, p.encoding, p.data, c.ints); err != nil {
+			return err
+		}
+		c.digits(c.ints)
+		return nil
+	}
+	if err := c.texts.decode(p.encoding, p.data, f.size, n); err != nil {
+		return err
+	}
+	if f.uuid {
+		raw := c.texts
+		c.texts = spans{text: make([]byte, 0, 36*n), starts: raw.starts, ends: raw.ends}
+		for i := range n {
+			b := raw.value(i)
+			c.texts.starts[i] = int32(len(c.texts.text))
+			c.texts.text = appendUUID(c.texts.text, b)
+			c.texts.ends[i] = int32(len(c.texts.text))
+		}
+	}
+	return nil
+}
+
+// digits makes texts of integers.
+func (c *cursor) digits(values []int64) {
+	t := &c.texts
+	t.resize(len(values))
+	var text []byte
+	for i, v := range values {
+		t.starts[i] = int32(len(text))
+		switch {
+		case !c.f.unsigned:
+			text = strconv.AppendInt(text, v, 10)
+		case c.f.kind == parquet.Int32:
+			text = strconv.AppendUint(text, uint64(uint32(v)), 10)
+		default:
+			text = strconv.AppendUint(text, uint64(v), 10)
+		}
+		t.ends[i] = int32(len(text))
+	}
+	t.text = text
 }

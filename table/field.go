@@ -1,6 +1,8 @@
 package table
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"math"
 	"math/big"
 	"time"
@@ -16,12 +18,14 @@ type field struct {
 	info     ColumnInfo
 	leaf     int // index of the column chunk in row groups
 	kind     parquet.Kind
+	size     int // of fixed byte values
 	store    storage
 	repeated bool // a list
 	maxDef   byte
 	outer    bool // a list itself may be missing
 	inner    bool // an element may be missing
 	null     bool // of the type that has no values
+	text     bool // integers are read as their text
 
 	unsigned bool
 	scale    float64       // decimals: 10^scale divides
@@ -42,8 +46,13 @@ func newField(c *parquet.Column, leaves []*format.SchemaElement, int64s bool) (f
 		return vectorField(f, c)
 	}
 	f.leaf, f.kind, f.maxDef = c.Index(), c.Type().Kind(), byte(c.MaxDefinitionLevel())
+	if f.kind == parquet.FixedLenByteArray {
+		if f.size = c.Type().Length(); f.size <= 0 {
+			return f, "fixed values without a length"
+		}
+	}
 	reason := f.setLogical(c.Type())
-	if _, ok := leaves[f.leaf].LogicalType.Value.(*format.Float16Type); ok && leaves[f.leaf].TypeLength.V == 2 {
+	if _, ok := leaves[f.leaf].LogicalType.Value.(*format.Float16Type); ok && f.size == 2 {
 		f.float16, f.info.Type, reason = true, modelwatch.TypeNumber, ""
 	}
 	if int64s && f.kind == parquet.Int64 && f.info.Type == modelwatch.TypeNumber && !f.decimal {
@@ -63,7 +72,7 @@ func (f *field) setLogical(t parquet.Type) (reason string) {
 	if l := t.LogicalType(); l != nil {
 		switch v := l.Value.(type) {
 		case *format.NullType:
-			f.null, f.info.Type = true, modelwatch.TypeNumber
+			f.null, f.info.Type = true, modelwatch.TypeCategory
 			return ""
 		case *format.DecimalType:
 			f.decimal, f.scale, f.info.Type = true, math.Pow10(int(v.Scale)), modelwatch.TypeNumber
@@ -80,6 +89,9 @@ func (f *field) setLogical(t parquet.Type) (reason string) {
 		case *format.IntType:
 			f.unsigned = !v.IsSigned
 		case *format.UUIDType:
+			if f.size != 16 {
+				return "a UUID that is not of 16 bytes"
+			}
 			f.uuid, f.info.Type = true, modelwatch.TypeCategory
 			return ""
 		case *format.TimeType, *format.BsonType, *format.GeometryType, *format.GeographyType, *format.VariantType:
@@ -146,6 +158,11 @@ func vectorField(f field, leaf *parquet.Column) (field, string) {
 	return f, "a list of " + f.kind.String()
 }
 
+// integer reports whether values are integers, signed or not.
+func (f *field) integer() bool {
+	return (f.kind == parquet.Int32 || f.kind == parquet.Int64) && f.info.Type == modelwatch.TypeNumber && !f.decimal && !f.repeated
+}
+
 // micros converts a timestamp of the field's unit to microseconds, saturating.
 func (f *field) micros(v int64) int64 {
 	switch {
@@ -209,8 +226,20 @@ func half(b []byte) float64 {
 
 // int96Micros reads Spark's and Impala's old timestamps: nanoseconds of the day
 // and the Julian day.
-func int96Micros(v [3]uint32) int64 {
-	nanos := int64(uint64(v[1])<<32 | uint64(v[0]))
-	days := int64(v[2]) - 2_440_588
+func int96Micros(b []byte) int64 {
+	nanos := int64(binary.LittleEndian.Uint64(b))
+	days := int64(binary.LittleEndian.Uint32(b[8:])) - 2_440_588
 	return days*86_400_000_000 + nanos/1000
+}
+
+// appendUUID appends the text of 16 bytes.
+func appendUUID(dst, b []byte) []byte {
+	for i, end := range [...]int{4, 6, 8, 10, 16} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		start := [...]int{0, 4, 6, 8, 10}[i]
+		dst = hex.AppendEncode(dst, b[start:end])
+	}
+	return dst
 }

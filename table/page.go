@@ -1,11 +1,12 @@
 package table
 
 import (
-	"encoding/hex"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/encoding"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -16,272 +17,216 @@ import (
 const (
 	maxPageBytes  = 1 << 30
 	maxPageValues = 1 << 27
+	// headerBytes is how much is fetched for a page header at first.
+	headerBytes = 16 << 10
 )
 
-// checkPages walks the page headers of a chunk that lies in memory, before the
-// library allocates what they state.
-func (c *cursor) checkPages() error {
-	size := c.chunk.end - c.chunk.start
-	if size == 0 || size > c.chunk.window {
-		return nil
+// page is one page of a column chunk, unpacked.
+type page struct {
+	dictionary bool
+	values     int // levels of a data page, entries of a dictionary
+	reps, defs []byte
+	encoding   format.Encoding
+	data       []byte
+}
+
+// pageReader walks the pages of one column chunk. The bytes of a page are valid
+// until the next is read.
+type pageReader struct {
+	f        *field
+	chunk    chunkReader
+	at       int64
+	codec    format.CompressionCodec
+	unpacked []byte
+	reps     []byte
+	defs     []byte
+	unpack   *unpackers
+}
+
+// open points at a column chunk, after checking its place in the file.
+func (p *pageReader) open(r *Reader, f *field, group int, window int64) error {
+	raw := &r.file.Metadata().RowGroups[group].Columns[f.leaf]
+	meta := &raw.MetaData
+	start := meta.DataPageOffset
+	if d := meta.DictionaryPageOffset; d > 0 && d < start {
+		start = d
 	}
-	if err := c.chunk.fill(c.chunk.start); err != nil {
-		return err
+	end := start + meta.TotalCompressedSize
+	switch {
+	case raw.FilePath != "":
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "its pages are in another file, %q", raw.FilePath)
+	case start < 4 || meta.TotalCompressedSize < 0 || end < start || end > r.size-8:
+		return fmt.Errorf("pages from byte %d to %d in a file of %d", start, end, r.size)
 	}
-	b := c.chunk.buf
-	for page := 0; len(b) > 0; page++ {
-		var protocol thrift.CompactProtocol
-		var h format.PageHeader
-		r := protocol.NewReaderFromBytes(b)
-		if err := thrift.NewDecoder(r).Decode(&h); err != nil {
-			return fmt.Errorf("header of page %d: %w", page, err)
-		}
-		b = b[r.BytesRead():]
-		n := max(h.DataPageHeader.V.NumValues, h.DataPageHeaderV2.V.NumValues, h.DictionaryPageHeader.V.NumValues)
-		switch {
-		case h.CompressedPageSize < 0 || int(h.CompressedPageSize) > len(b):
-			return fmt.Errorf("page %d states %d bytes, %d are left", page, h.CompressedPageSize, len(b))
-		case h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxPageBytes:
-			return modelwatch.Errorf(modelwatch.CodeInvalid, "page %d states %d bytes uncompressed: at most %d are read", page, h.UncompressedPageSize, maxPageBytes)
-		case n > maxPageValues:
-			return modelwatch.Errorf(modelwatch.CodeInvalid, "page %d states %d values: at most %d are read", page, n, maxPageValues)
-		}
-		b = b[h.CompressedPageSize:]
-	}
+	p.f, p.at, p.codec, p.unpack = f, start, meta.Codec, &r.unpack
+	p.chunk.open(r.at, start, end, window)
 	return nil
 }
 
-// load converts the page's dense values to the form of the column's storage.
-func (c *cursor) load(page parquet.Page) error {
-	data := page.Data()
-	if dict := page.Dictionary(); dict != nil {
-		if dict != c.dict {
-			if err := c.loadDictionary(dict); err != nil {
-				return err
-			}
-			c.dict = dict
-		}
-		return c.loadIndexes(data.Int32())
+// next reads a page; io.EOF after the last. values limits how many a data page may have.
+func (p *pageReader) next(values int64) (page, error) {
+	if p.at >= p.chunk.end {
+		return page{}, io.EOF
 	}
-	n := c.levels
-	if len(c.defs) > 0 {
-		n = 0
-		for _, d := range c.defs {
-			if d == c.f.maxDef {
-				n++
-			}
-		}
-	}
-	return c.loadPlain(data, n)
-}
-
-func (c *cursor) loadDictionary(dict parquet.Dictionary) (err error) {
-	data, n := dict.Page().Data(), dict.Len()
-	switch c.f.store {
-	case storeFloats, storeVectors:
-		c.dictFloats, err = c.f.toFloats(data, n, nil)
-	case storeInts, storeTimes:
-		c.dictInts, err = c.f.toInts(data, n, nil)
-	case storeStrings:
-		var value func(int) []byte
-		if value, err = c.f.toBytes(data, n); err == nil {
-			c.words.setDictionary(n, value)
-		}
-	default:
-		err = fmt.Errorf("a dictionary of booleans")
-	}
-	return err
-}
-
-func (c *cursor) loadIndexes(index []int32) error {
-	c.values = pageValues{n: len(index)}
-	limit := uint32(c.dict.Len())
-	for _, i := range index {
-		if uint32(i) >= limit {
-			return fmt.Errorf("page %d has index %d into a dictionary of %d", c.number, i, limit)
-		}
-	}
-	switch c.f.store {
-	case storeFloats, storeVectors:
-		c.floats = grown(c.floats, len(index))
-		for i, at := range index {
-			c.floats[i] = c.dictFloats[at]
-		}
-		c.values.floats = c.floats
-	case storeInts, storeTimes:
-		c.ints = grown(c.ints, len(index))
-		for i, at := range index {
-			c.ints[i] = c.dictInts[at]
-		}
-		c.values.ints = c.ints
-	default:
-		c.values.index = index
-	}
-	return nil
-}
-
-func (c *cursor) loadPlain(data encoding.Values, n int) (err error) {
-	c.values = pageValues{n: n}
-	switch c.f.store {
-	case storeFloats, storeVectors:
-		c.values.floats, err = c.f.toFloats(data, n, &c.floats)
-	case storeInts, storeTimes:
-		c.values.ints, err = c.f.toInts(data, n, &c.ints)
-	case storeBools:
-		c.values.bools, err = c.toBools(data, n)
-	case storeStrings:
-		c.values.bytes, err = c.f.toBytes(data, n)
-	}
-	return err
-}
-
-// indexes returns the dictionary places of values from..to of the page.
-func (c *cursor) indexes(from, to int) []int32 {
-	if c.values.bytes == nil {
-		return c.values.index[from:to]
-	}
-	c.placed = grown(c.placed, to-from)
-	for i := range c.placed {
-		c.placed[i] = c.words.place(c.values.bytes(from + i))
-	}
-	return c.placed
-}
-
-// toFloats converts n values; scratch, if there is one, is reused. Doubles are not copied.
-func (f *field) toFloats(data encoding.Values, n int, scratch *[]float64) ([]float64, error) {
-	if f.kind == parquet.Double {
-		return data.Double()[:n], nil
-	}
-	if scratch == nil {
-		scratch = new([]float64)
-	}
-	*scratch = grown(*scratch, n)
-	out := *scratch
-	switch f.kind {
-	case parquet.Float:
-		for i, v := range data.Float()[:n] {
-			out[i] = float64(v)
-		}
-	case parquet.Int32:
-		f.int32Floats(out, data)
-	case parquet.Int64:
-		f.int64Floats(out, data)
-	default:
-		return out, f.byteFloats(out, data)
-	}
-	return out, nil
-}
-
-func (f *field) int32Floats(out []float64, data encoding.Values) {
-	switch {
-	case f.unsigned:
-		for i, v := range data.Uint32()[:len(out)] {
-			out[i] = float64(v)
-		}
-	default:
-		for i, v := range data.Int32()[:len(out)] {
-			out[i] = float64(v) / f.scale
-		}
-	}
-}
-
-func (f *field) int64Floats(out []float64, data encoding.Values) {
-	switch {
-	case f.unsigned:
-		for i, v := range data.Uint64()[:len(out)] {
-			out[i] = float64(v)
-		}
-	default:
-		for i, v := range data.Int64()[:len(out)] {
-			out[i] = float64(v) / f.scale
-		}
-	}
-}
-
-func (f *field) byteFloats(out []float64, data encoding.Values) error {
-	value, err := f.toBytes(data, len(out))
+	h, err := p.header()
 	if err != nil {
-		return err
+		return page{}, err
 	}
-	for i := range out {
-		b := value(i)
-		if f.float16 {
-			out[i] = half(b)
-			continue
+	packed, err := p.chunk.slice(p.at, int64(h.CompressedPageSize))
+	if err != nil {
+		return page{}, err
+	}
+	p.at += int64(h.CompressedPageSize)
+	if h.CRC != 0 && crc32.ChecksumIEEE(packed) != uint32(h.CRC) {
+		return page{}, fmt.Errorf("a page's checksum is %08x, its header states %08x", crc32.ChecksumIEEE(packed), uint32(h.CRC))
+	}
+	switch h.Type {
+	case format.DictionaryPage:
+		return p.dictionary(h, packed)
+	case format.DataPage:
+		return p.dataV1(h, packed, values)
+	case format.DataPageV2:
+		return p.dataV2(h, packed, values)
+	case format.IndexPage:
+		return p.next(values)
+	}
+	return page{}, fmt.Errorf("a page of unknown type %d", h.Type)
+}
+
+// header decodes the page header at the current place and checks its sizes
+// before anything is allocated for them.
+func (p *pageReader) header() (*format.PageHeader, error) {
+	for size := int64(headerBytes); ; size *= 8 {
+		left := p.chunk.end - p.at
+		b, err := p.chunk.slice(p.at, min(size, left))
+		if err != nil {
+			return nil, err
 		}
-		out[i] = bigDecimal(b) / f.scale
+		h := new(format.PageHeader)
+		var protocol thrift.CompactProtocol
+		r := protocol.NewReaderFromBytes(b)
+		err = thrift.NewDecoder(r).Decode(h)
+		if err != nil && size < left && errors.Is(err, io.ErrUnexpectedEOF) {
+			continue // statistics may be long
+		}
+		if err != nil {
+			return nil, fmt.Errorf("page header at byte %d: %w", p.at, err)
+		}
+		p.at += int64(r.BytesRead())
+		switch left := p.chunk.end - p.at; {
+		case h.CompressedPageSize < 0 || int64(h.CompressedPageSize) > left:
+			return nil, fmt.Errorf("a page states %d bytes, %d are left", h.CompressedPageSize, left)
+		case h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxPageBytes:
+			return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "a page states %d bytes unpacked: at most %d are read", h.UncompressedPageSize, maxPageBytes)
+		}
+		return h, nil
+	}
+}
+
+// checkValues bounds the number of values by what can be there.
+func checkValues(n int32, limit int64) error {
+	if limit = min(limit, maxPageValues); n < 0 || int64(n) > limit {
+		return fmt.Errorf("a page states %d values, at most %d can be there", n, limit)
 	}
 	return nil
 }
 
-func (f *field) toInts(data encoding.Values, n int, scratch *[]int64) ([]int64, error) {
-	if f.store == storeInts {
-		return data.Int64()[:n], nil
+func (p *pageReader) dictionary(h *format.PageHeader, packed []byte) (page, error) {
+	d := &h.DictionaryPageHeader.V
+	if err := checkValues(d.NumValues, maxPageValues); err != nil || !h.DictionaryPageHeader.Valid {
+		return page{}, errors.Join(errors.New("a dictionary page"), err)
 	}
-	if scratch == nil {
-		scratch = new([]int64)
+	data, err := p.unpack.decode(p.codec, packed, p.unpacked, int(h.UncompressedPageSize))
+	if err != nil {
+		return page{}, err
 	}
-	*scratch = grown(*scratch, n)
-	out := *scratch
-	switch f.kind {
-	case parquet.Int32:
-		for i, v := range data.Int32()[:n] {
-			out[i] = f.micros(int64(v))
-		}
-	case parquet.Int64:
-		for i, v := range data.Int64()[:n] {
-			out[i] = f.micros(v)
-		}
-	case parquet.Int96:
-		for i, v := range data.Int96()[:n] {
-			out[i] = int96Micros(v)
-		}
-	default:
-		return nil, fmt.Errorf("timestamps stored as %s", f.kind)
+	p.keep(data)
+	return page{dictionary: true, values: int(d.NumValues), encoding: format.Plain, data: data}, nil
+}
+
+func (p *pageReader) dataV1(h *format.PageHeader, packed []byte, limit int64) (page, error) {
+	d := &h.DataPageHeader.V
+	if err := checkValues(d.NumValues, limit); err != nil || !h.DataPageHeader.Valid {
+		return page{}, errors.Join(errors.New("a data page"), err)
 	}
+	data, err := p.unpack.decode(p.codec, packed, p.unpacked, int(h.UncompressedPageSize))
+	if err != nil {
+		return page{}, err
+	}
+	p.keep(data)
+	out := page{values: int(d.NumValues), encoding: d.Encoding}
+	if p.f.repeated {
+		if data, err = p.levels(&p.reps, out.values, 1, d.RepetitionLevelEncoding, data); err != nil {
+			return page{}, fmt.Errorf("repetition levels: %w", err)
+		}
+		out.reps = p.reps
+	}
+	if p.f.maxDef > 0 {
+		if data, err = p.levels(&p.defs, out.values, p.f.maxDef, d.DefinitionLevelEncoding, data); err != nil {
+			return page{}, fmt.Errorf("definition levels: %w", err)
+		}
+		out.defs = p.defs
+	}
+	out.data = data
 	return out, nil
 }
 
-func (c *cursor) toBools(data encoding.Values, n int) ([]bool, error) {
-	bits := data.Boolean()
-	if n > 8*len(bits) {
-		return nil, fmt.Errorf("page %d has %d booleans in %d bytes", c.number, n, len(bits))
+// keep reuses the buffer of unpacked pages, which is not the chunk's own.
+func (p *pageReader) keep(data []byte) {
+	if p.codec != format.Uncompressed {
+		p.unpacked = data
 	}
-	c.bools = grown(c.bools, n)
-	for i := range c.bools {
-		c.bools[i] = bits[i/8]>>(i%8)&1 != 0
-	}
-	return c.bools, nil
 }
 
-// toBytes gives access to byte values; UUIDs come as their text.
-func (f *field) toBytes(data encoding.Values, n int) (func(i int) []byte, error) {
-	if f.kind == parquet.ByteArray {
-		text, offsets := data.ByteArray()
-		if len(offsets) < n+1 && n > 0 {
-			return nil, fmt.Errorf("%d values, %d offsets", n, len(offsets))
+// levels reads the levels of a version 1 page, which their length precedes.
+func (p *pageReader) levels(dst *[]byte, n int, most byte, enc format.Encoding, data []byte) (rest []byte, err error) {
+	if enc != format.RLE {
+		return nil, fmt.Errorf("levels encoded as %s", enc)
+	}
+	if len(data) < 4 {
+		return nil, errShort("levels", 4, len(data))
+	}
+	size := binary.LittleEndian.Uint32(data)
+	data = data[4:]
+	if uint64(size) > uint64(len(data)) {
+		return nil, errShort("levels", int(size), len(data))
+	}
+	*dst = grown(*dst, n)
+	return data[size:], decodeHybrid(data[:size], levelWidth(most), *dst)
+}
+
+func (p *pageReader) dataV2(h *format.PageHeader, packed []byte, limit int64) (page, error) {
+	d := &h.DataPageHeaderV2.V
+	if err := checkValues(d.NumValues, limit); err != nil || !h.DataPageHeaderV2.Valid {
+		return page{}, errors.Join(errors.New("a data page"), err)
+	}
+	repSize, defSize := int64(d.RepetitionLevelsByteLength), int64(d.DefinitionLevelsByteLength)
+	if repSize < 0 || defSize < 0 || repSize+defSize > int64(len(packed)) || repSize+defSize > int64(h.UncompressedPageSize) {
+		return page{}, fmt.Errorf("levels of %d and %d bytes in a page of %d", repSize, defSize, len(packed))
+	}
+	out := page{values: int(d.NumValues), encoding: d.Encoding}
+	if p.f.repeated {
+		p.reps = grown(p.reps, out.values)
+		if err := decodeHybrid(packed[:repSize], 1, p.reps); err != nil {
+			return page{}, fmt.Errorf("repetition levels: %w", err)
 		}
-		return func(i int) []byte { return text[offsets[i]:offsets[i+1]] }, nil
+		out.reps = p.reps
 	}
-	raw, size := data.FixedLenByteArray()
-	if size <= 0 || len(raw) < n*size {
-		return nil, fmt.Errorf("%d values of %d bytes in %d", n, size, len(raw))
+	if p.f.maxDef > 0 && defSize > 0 {
+		p.defs = grown(p.defs, out.values)
+		if err := decodeHybrid(packed[repSize:repSize+defSize], levelWidth(p.f.maxDef), p.defs); err != nil {
+			return page{}, fmt.Errorf("definition levels: %w", err)
+		}
+		out.defs = p.defs
 	}
-	if !f.uuid {
-		return func(i int) []byte { return raw[i*size : (i+1)*size] }, nil
+	out.data = packed[repSize+defSize:]
+	if !d.IsCompressed.Valid || d.IsCompressed.V {
+		data, err := p.unpack.decode(p.codec, out.data, p.unpacked, int(int64(h.UncompressedPageSize)-repSize-defSize))
+		if err != nil {
+			return page{}, err
+		}
+		p.keep(data)
+		out.data = data
 	}
-	var text [36]byte
-	return func(i int) []byte { return uuidText(&text, raw[i*size:(i+1)*size]) }, nil
-}
-
-func uuidText(text *[36]byte, b []byte) []byte {
-	hex.Encode(text[0:8], b[0:4])
-	hex.Encode(text[9:13], b[4:6])
-	hex.Encode(text[14:18], b[6:8])
-	hex.Encode(text[19:23], b[8:10])
-	hex.Encode(text[24:36], b[10:16])
-	for _, i := range [...]int{8, 13, 18, 23} {
-		text[i] = '-'
-	}
-	return text[:]
+	return out, nil
 }

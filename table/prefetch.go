@@ -26,46 +26,28 @@ func (c *chunkReader) open(at io.ReaderAt, start, end, window int64) {
 	c.buf, c.from = c.buf[:0], start
 }
 
-// ReadAt implements io.ReaderAt within the chunk.
-func (c *chunkReader) ReadAt(p []byte, off int64) (int, error) {
-	if off < c.start || off >= c.end {
-		return 0, io.EOF
-	}
-	n := min(int64(len(p)), c.end-off)
-	if n > c.window {
-		return c.read(p[:n], off, len(p))
+// slice returns n bytes at an offset within the chunk. They are valid until the next call.
+func (c *chunkReader) slice(off, n int64) ([]byte, error) {
+	if off < c.start || n < 0 || off+n > c.end {
+		return nil, fmt.Errorf("bytes %d to %d are outside of the column's", off, off+n)
 	}
 	if off < c.from || off+n > c.from+int64(len(c.buf)) {
-		if err := c.fill(off); err != nil {
-			return 0, err
+		if err := c.fill(off, min(max(n, c.window), c.end-off)); err != nil {
+			return nil, err
 		}
 	}
-	copy(p, c.buf[off-c.from:][:n])
-	if int(n) < len(p) {
-		return int(n), io.EOF
-	}
-	return int(n), nil
+	return c.buf[off-c.from:][:n:n], nil
 }
 
-func (c *chunkReader) fill(off int64) error {
-	size := min(c.window, c.end-off)
+func (c *chunkReader) fill(off, size int64) error {
 	c.buf, c.from = grown(c.buf, int(size)), off
-	_, err := c.read(c.buf, off, len(c.buf))
-	if err != nil {
-		c.buf = c.buf[:0]
+	n, err := c.at.ReadAt(c.buf, off)
+	if n == len(c.buf) {
+		return nil
 	}
-	return err
-}
-
-func (c *chunkReader) read(p []byte, off int64, want int) (int, error) {
-	n, err := c.at.ReadAt(p, off)
-	switch {
-	case n == len(p) && n == want:
-		return n, nil
-	case n == len(p):
-		return n, io.EOF
-	case err == nil || errors.Is(err, io.EOF):
-		return n, io.ErrUnexpectedEOF
+	c.buf = c.buf[:0]
+	if err == nil || errors.Is(err, io.EOF) {
+		return fmt.Errorf("the file ends at byte %d, a column goes on to %d", off+int64(n), off+size)
 	}
-	return n, fmt.Errorf("%w: %d bytes at %d: %w", errSource, len(p), off, err)
+	return fmt.Errorf("%w: %d bytes at %d: %w", errSource, size, off, err)
 }

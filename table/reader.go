@@ -28,6 +28,7 @@ type Reader struct {
 	byName  map[string]int
 	skipped []Skipped
 	meta    map[string]string
+	unpack  unpackers
 }
 
 // Skipped is a column of a file that cannot be read as one of our types.

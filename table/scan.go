@@ -46,7 +46,6 @@ func newScan(r *Reader, columns []string, workers int) *scan {
 }
 
 func (s *scan) run(ctx context.Context, f func(*Chunk) error) error {
-	defer s.close()
 	for g, group := range s.r.file.Metadata().RowGroups {
 		for _, c := range s.cursors {
 			if c != nil {
@@ -97,12 +96,4 @@ func (s *scan) decodeColumn(i, n int) error {
 		return nil
 	}
 	return s.cursors[i].next(col, n)
-}
-
-func (s *scan) close() {
-	for _, c := range s.cursors {
-		if c != nil {
-			c.close()
-		}
-	}
 }

@@ -10,8 +10,8 @@ import (
 func (c *cursor) nextVectors(dst *Column, n int) error {
 	c.flat, c.ends = c.flat[:0], c.ends[:0]
 	for {
-		if c.level == c.levels {
-			more, err := c.tryTurn()
+		if c.level == c.page.values {
+			more, err := c.tryTurn(maxPageValues)
 			if err != nil {
 				return err
 			}
@@ -20,21 +20,16 @@ func (c *cursor) nextVectors(dst *Column, n int) error {
 			}
 			continue
 		}
-		if c.level >= len(c.reps) {
-			return fmt.Errorf("page %d has %d repetition levels for %d values", c.number, len(c.reps), c.levels)
-		}
-		if c.reps[c.level] == 0 {
+		if c.page.reps[c.level] == 0 {
 			if len(c.ends) == n {
 				break
 			}
-			c.valid[len(c.ends)] = !c.f.outer || c.defs[c.level] > 0
+			c.valid[len(c.ends)] = !c.f.outer || c.page.defs == nil || c.page.defs[c.level] > 0
 			c.ends = append(c.ends, len(c.flat))
 		} else if len(c.ends) == 0 {
 			return fmt.Errorf("page %d begins within a list", c.number)
 		}
-		if err := c.element(); err != nil {
-			return err
-		}
+		c.element()
 		c.ends[len(c.ends)-1] = len(c.flat)
 		c.level++
 	}
@@ -47,22 +42,18 @@ func (c *cursor) nextVectors(dst *Column, n int) error {
 
 // element appends the value at the current level, if it is one: a null
 // element becomes NaN.
-func (c *cursor) element() error {
+func (c *cursor) element() {
 	def := c.f.maxDef
-	if len(c.defs) > 0 {
-		def = c.defs[c.level]
+	if c.page.defs != nil {
+		def = c.page.defs[c.level]
 	}
 	switch {
 	case def == c.f.maxDef:
-		if c.value >= c.values.n {
-			return fmt.Errorf("page %d has %d values, its levels more", c.number, c.values.n)
-		}
-		c.flat = append(c.flat, float32(c.values.floats[c.value]))
+		c.flat = append(c.flat, float32(c.floats[c.value]))
 		c.value++
 	case c.f.inner && def == c.f.maxDef-1:
 		c.flat = append(c.flat, float32(math.NaN()))
 	}
-	return nil
 }
 
 // cut makes the column's vectors from the flat values.

@@ -1,9 +1,10 @@
 package table
 
 import (
-	"bytes"
 	"hash/maphash"
+	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // trimWords is how many words a dictionary may gather from plain pages before
@@ -15,14 +16,13 @@ const trimWords = 8_192
 // become strings together, so that a chunk of distinct ids costs two
 // allocations, not one per row.
 type words struct {
-	dict    []string
-	base    int // words of the dictionary page: they stay when the rest is trimmed
-	seed    maphash.Seed
-	slots   []uint32 // open addressing: a word's place plus one, 0 free
-	hashes  []uint64 // of every word, once slots are in use
-	arena   []byte
-	ends    []int // of the pending words in the arena
-	scratch []byte
+	dict   []string
+	base   int // words of the dictionary page: they stay when the rest is trimmed
+	seed   maphash.Seed
+	slots  []uint32 // open addressing: a word's place plus one, 0 free
+	hashes []uint64 // of every word, once slots are in use
+	arena  []byte
+	ends   []int // of the pending words in the arena
 }
 
 func (w *words) reset() {
@@ -47,7 +47,7 @@ func (w *words) trim() {
 func (w *words) setDictionary(n int, value func(i int) []byte) {
 	w.reset()
 	for i := range n {
-		w.arena = append(w.arena, valid(value(i))...)
+		w.arena = append(w.arena, valid(view(value(i)))...)
 		w.ends = append(w.ends, len(w.arena))
 	}
 	w.flush()
@@ -55,31 +55,36 @@ func (w *words) setDictionary(n int, value func(i int) []byte) {
 }
 
 // valid replaces what is not UTF-8, which neither JSON nor a database can hold.
-func valid(b []byte) []byte {
-	if utf8.Valid(b) {
-		return b
+func valid(s string) string {
+	if utf8.ValidString(s) {
+		return s
 	}
-	return bytes.ToValidUTF8(b, []byte("\uFFFD"))
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
+// view is a string over bytes that do not change while it is in use: it saves
+// an allocation per value in the loops over files.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
 // place returns the index of a word, which flush makes part of the dictionary.
-func (w *words) place(b []byte) int32 {
-	b = valid(b)
+// The word itself is not kept.
+func (w *words) place(s string) int32 {
+	s = valid(s)
 	if 2*(w.len()+1) > len(w.slots) || len(w.hashes) < w.len() {
 		w.rehash()
 	}
-	h := maphash.Bytes(w.seed, b)
+	h := maphash.String(w.seed, s)
 	mask := uint64(len(w.slots) - 1)
-	for s := h & mask; ; s = (s + 1) & mask {
-		at := w.slots[s]
+	for slot := h & mask; ; slot = (slot + 1) & mask {
+		at := w.slots[slot]
 		if at == 0 {
-			w.slots[s] = uint32(w.len()) + 1
+			w.slots[slot] = uint32(w.len()) + 1
 			w.hashes = append(w.hashes, h)
-			w.arena = append(w.arena, b...)
+			w.arena = append(w.arena, s...)
 			w.ends = append(w.ends, len(w.arena))
 			return int32(w.len() - 1)
 		}
-		if w.hashes[at-1] == h && w.equal(int(at-1), b) {
+		if w.hashes[at-1] == h && w.word(int(at-1)) == s {
 			return int32(at - 1)
 		}
 	}
@@ -87,16 +92,16 @@ func (w *words) place(b []byte) int32 {
 
 func (w *words) len() int { return len(w.dict) + len(w.ends) }
 
-func (w *words) equal(at int, b []byte) bool {
+func (w *words) word(at int) string {
 	if at < len(w.dict) {
-		return w.dict[at] == string(b)
+		return w.dict[at]
 	}
 	at -= len(w.dict)
 	start := 0
 	if at > 0 {
 		start = w.ends[at-1]
 	}
-	return string(w.arena[start:w.ends[at]]) == string(b)
+	return view(w.arena[start:w.ends[at]])
 }
 
 // rehash grows the slots and enters every word.

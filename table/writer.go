@@ -180,7 +180,7 @@ func (w *Writer) write(c *Chunk) error {
 	for from := 0; from < c.Rows; {
 		n := min(c.Rows-from, w.limit-w.rows)
 		if n == w.limit {
-			err = w.encodeGroup(n, func(i int) columnView { return viewOf(sources[i], from, n) })
+			err = w.encodeGroup(n, func(i int) (columnView, error) { return viewOf(sources[i], from, n), nil })
 		} else {
 			err = w.buffer(sources, from, n)
 		}
@@ -234,7 +234,7 @@ func (w *Writer) flush() error {
 	if w.rows == 0 {
 		return nil
 	}
-	err := w.encodeGroup(w.rows, func(i int) columnView { return w.columns[i].buf.view() })
+	err := w.encodeGroup(w.rows, func(i int) (columnView, error) { return w.columns[i].buf.view(), nil })
 	for i := range w.columns {
 		w.columns[i].buf.reset()
 	}
@@ -242,7 +242,8 @@ func (w *Writer) flush() error {
 	return err
 }
 
-func (w *Writer) encodeGroup(rows int, view func(i int) columnView) error {
+// encodeGroup writes a row group, asking for one column after the other.
+func (w *Writer) encodeGroup(rows int, view func(i int) (columnView, error)) error {
 	group, err := w.file.AppendRowGroupChecked()
 	if err != nil {
 		return fmt.Errorf("start row group: %w", err)
@@ -252,7 +253,11 @@ func (w *Writer) encodeGroup(rows int, view func(i int) columnView) error {
 		if err != nil {
 			return fmt.Errorf("start column %q: %w", w.columns[i].info.Name, err)
 		}
-		if err := w.encoder.encode(chunk, w.columns[i].store, rows, view(i)); err != nil {
+		v, err := view(i)
+		if err != nil {
+			return err
+		}
+		if err := w.encoder.encode(chunk, w.columns[i].store, rows, v); err != nil {
 			return fmt.Errorf("write column %q: %w", w.columns[i].info.Name, err)
 		}
 	}
