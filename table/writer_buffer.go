@@ -15,7 +15,7 @@ type columnView struct {
 }
 
 func viewOf(c *Column, from, n int) columnView {
-	if c == nil {
+	if c == nil || len(c.Floats)+len(c.Ints)+len(c.Bools)+len(c.Index)+len(c.Vectors) == 0 {
 		return columnView{}
 	}
 	return columnView{
