@@ -176,10 +176,7 @@ func checkEvent(text []byte, kind string) ([]byte, error) {
 	if len(text) > maxEventBytes {
 		return nil, fmt.Errorf("has %d bytes: at most %d are allowed", len(text), maxEventBytes)
 	}
-	var event struct {
-		Kind *json.RawMessage `json:"kind"`
-		URI  *json.RawMessage `json:"uri"`
-	}
+	var event map[string]json.RawMessage // no struct: its fields would match names in other case too
 	if len(text) == 0 || text[0] != '{' {
 		return nil, errors.New("is not a JSON object")
 	}
@@ -189,7 +186,8 @@ func checkEvent(text []byte, kind string) ([]byte, error) {
 	if kind == "" {
 		return bytes.Clone(text), nil
 	}
-	if event.Kind == nil {
+	given, ok := event["kind"]
+	if !ok {
 		rest := bytes.TrimSpace(text[1:])
 		head := `{"kind":"` + kind + `"`
 		if rest[0] != '}' {
@@ -197,8 +195,8 @@ func checkEvent(text []byte, kind string) ([]byte, error) {
 		}
 		return append([]byte(head), rest...), nil
 	}
-	if string(*event.Kind) != `"`+kind+`"` {
-		return nil, fmt.Errorf("has the kind %s: this call takes the kind %q only, or none", *event.Kind, kind)
+	if string(given) != `"`+kind+`"` {
+		return nil, fmt.Errorf("has the kind %s: this call takes the kind %q only, or none", cut(string(given), maxEchoBytes), kind)
 	}
 	return bytes.Clone(text), nil
 }

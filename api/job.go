@@ -158,8 +158,9 @@ func (s *Server) putJob(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	now := s.now().UTC()
-	job.Model, job.Name, job.CreatedAt, job.UpdatedAt = in.Model, in.Job, now, now
+	// A new job begins with the first window that ends from now on; what lies
+	// before is a backfill, to be asked for.
+	job.Model, job.Name, job.PlannedUntil = in.Model, in.Job, s.now().UTC()
 	stored, changed, err := s.opts.Store.PutJob(ctx, job)
 	if err != nil {
 		return nil, fmt.Errorf("store job: %w", err)

@@ -42,7 +42,7 @@ func newModel(m modelwatch.Model) Model {
 	}
 }
 
-func (b ModelBody) domain(name string, now time.Time) (modelwatch.Model, error) {
+func (b ModelBody) domain(name string) (modelwatch.Model, error) {
 	var f faults
 	if b.Positive != "" && b.Task != modelwatch.TaskBinary {
 		f.add("body.positive", b.Positive, "applies to the task binary only, and this model's is %s", b.Task)
@@ -55,7 +55,7 @@ func (b ModelBody) domain(name string, now time.Time) (modelwatch.Model, error) 
 	}
 	m := modelwatch.Model{
 		Name: name, Task: b.Task, Positive: b.Positive, Description: b.Description, Owner: b.Owner, Tags: b.Tags,
-		Registered: true, CreatedAt: now, UpdatedAt: now,
+		Registered: true,
 	}
 	return m, f.err("the model")
 }
@@ -98,7 +98,7 @@ func (s *Server) putModel(ctx context.Context, in *struct {
 	ModelPath
 	Body ModelBody
 }) (*putModelOutput, error) {
-	m, err := in.Body.domain(in.Model, s.now().UTC())
+	m, err := in.Body.domain(in.Model)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func nearest(name string, known []string) string {
 	var near []candidate
 	for _, k := range known {
 		d := editDistance(strings.ToLower(name), strings.ToLower(k))
-		if limit := max(2, len(k)/3); d <= limit || name != "" && strings.HasPrefix(k, name) {
+		if limit := max(1, len(k)/3); d <= limit || name != "" && strings.HasPrefix(k, name) {
 			near = append(near, candidate{k, d})
 		}
 	}
@@ -54,24 +54,26 @@ func nearest(name string, known []string) string {
 	return ": did you mean " + strings.Join(names, ", ") + "?"
 }
 
-// editDistance is Levenshtein's: the least number of bytes inserted, removed or
-// replaced that turn a into b. It takes len(a)*len(b) steps.
+// editDistance is the least number of bytes inserted, removed, replaced or
+// swapped with their neighbour that turn a into b (optimal string alignment). It
+// takes len(a)*len(b) steps.
 func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
+		before, last, row = last, row, before
 		row[0] = i + 1
 		for j := range len(b) {
-			next := min(row[j+1]+1, row[j]+1)
+			cost := 1
 			if a[i] == b[j] {
-				next = min(next, diagonal)
-			} else {
-				next = min(next, diagonal+1)
+				cost = 0
 			}
-			diagonal, row[j+1] = row[j+1], next
+			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

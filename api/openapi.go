@@ -52,3 +52,41 @@ func (s *Server) describeUpload(path string) {
 	}
 	s.describeBody(path, "A table of any size, or where to find one.", content)
 }
+
+// allowMore lets everything that only the server says grow: a client generated
+// from the description must not refuse a field that a later version adds.
+// What callers say stays closed, so that a misspelt field is an error.
+func (s *Server) allowMore() {
+	registry := s.api.OpenAPI().Components.Schemas
+	said := map[string]bool{}
+	var visit func(*huma.Schema)
+	visit = func(schema *huma.Schema) {
+		if schema == nil || said[schema.Ref] && schema.Ref != "" {
+			return
+		}
+		if schema.Ref != "" {
+			said[schema.Ref] = true
+			visit(registry.SchemaFromRef(schema.Ref))
+			return
+		}
+		visit(schema.Items)
+		for _, property := range schema.Properties {
+			visit(property)
+		}
+	}
+	for _, item := range s.api.OpenAPI().Paths {
+		for _, op := range []*huma.Operation{item.Put, item.Post} {
+			if op == nil || op.RequestBody == nil {
+				continue
+			}
+			for _, content := range op.RequestBody.Content {
+				visit(content.Schema)
+			}
+		}
+	}
+	for name, schema := range registry.Map() {
+		if !said["#/components/schemas/"+name] {
+			schema.AdditionalProperties = nil
+		}
+	}
+}

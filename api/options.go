@@ -23,6 +23,7 @@ type Store interface {
 	Model(ctx context.Context, name string) (modelwatch.Model, error)
 	Models(ctx context.Context, page Page) (models []modelwatch.Model, next string, err error)
 
+	// PutVersion leaves the stored schema as it is when v has none. The model must exist.
 	PutVersion(ctx context.Context, v modelwatch.Version) (stored modelwatch.Version, created bool, err error)
 	Version(ctx context.Context, model, version string) (modelwatch.Version, error)
 	Versions(ctx context.Context, model string, page Page) (versions []modelwatch.Version, next string, err error)
@@ -30,11 +31,16 @@ type Store interface {
 	Baseline(ctx context.Context, model, version, id string) (modelwatch.Baseline, error)
 	Baselines(ctx context.Context, model, version string, page Page) (baselines []modelwatch.Baseline, next string, err error)
 
+	// PutJob raises the revision when the job has changed; a new job has revision 1
+	// and is planned from PlannedUntil on. The model must exist.
 	PutJob(ctx context.Context, j modelwatch.Job) (stored modelwatch.Job, changed bool, err error)
 	Job(ctx context.Context, model, name string) (modelwatch.Job, error)
 	Jobs(ctx context.Context, model string, page Page) (jobs []modelwatch.Job, next string, err error)
 	DeleteJob(ctx context.Context, model, name string) error
 
+	// AddRun queues a run. Revision 0 stands for the one after the newest, an
+	// empty ID for a new one. A known ID returns the run that has it, or
+	// CodeConflict if that run is for another job or window.
 	AddRun(ctx context.Context, r modelwatch.Run) (stored modelwatch.Run, created bool, err error)
 	Run(ctx context.Context, id string) (modelwatch.Run, error)
 	Runs(ctx context.Context, f RunFilter) (runs []modelwatch.Run, next string, err error)

@@ -114,13 +114,16 @@ func finish(p *huma.ErrorModel, requestID string) {
 	p.Instance = requestURN + requestID
 	for _, d := range p.Errors {
 		if text, ok := d.Value.(string); ok && len(text) > maxEchoBytes {
-			d.Value = cut(text, maxEchoBytes) + "…"
+			d.Value = cut(text, maxEchoBytes) + "..."
 		}
 	}
 }
 
 // cut returns at most n bytes of s, without splitting a character.
 func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/google/uuid"
 
 	"github.com/modelwatch/modelwatch"
 )
@@ -135,76 +134,31 @@ func (s *Server) requestedWindow(r *RunRequest, job modelwatch.Job) (modelwatch.
 	return modelwatch.Window{Start: r.Start.UTC(), End: r.End.UTC()}, nil
 }
 
-// startRun queues one window. The run's id comes from the idempotency key, so
-// that the catalog itself recognises a request that is sent again.
+// startRun queues one window, in the revision after the newest that there is.
+// The run's id comes from the idempotency key, so that the catalog itself
+// recognises a request that is sent again.
 func (s *Server) startRun(ctx context.Context, job modelwatch.Job, window modelwatch.Window, key string) (modelwatch.Run, error) {
 	now := s.now().UTC()
-	run := modelwatch.Run{
-		ID: runID(job, key), Model: job.Model, Job: job.Name, Kind: job.Kind, Window: window, Revision: 1,
+	run, _, err := s.opts.Store.AddRun(ctx, modelwatch.Run{
+		ID: runID(job, key), Model: job.Model, Job: job.Name, Kind: job.Kind, Window: window,
 		State: modelwatch.RunQueued, NotBefore: now, CreatedAt: now,
-	}
-	if key != "" {
-		known, err := s.opts.Store.Run(ctx, run.ID)
-		if err == nil {
-			return sameRequest(known, window, key)
+	})
+	if key != "" && modelwatch.ErrorCode(err) == modelwatch.CodeConflict {
+		return run, &modelwatch.Error{
+			Code:    modelwatch.CodeConflict,
+			Message: "the idempotency key was used for another window",
+			Fields:  []modelwatch.FieldError{{Location: "header.Idempotency-Key", Message: "take another key for another request", Value: key}},
+			Err:     err,
 		}
-		if modelwatch.ErrorCode(err) != modelwatch.CodeNotFound {
-			return modelwatch.Run{}, fmt.Errorf("read run of idempotency key: %w", err)
-		}
 	}
-	newest, found, err := s.newestRun(ctx, job, window)
-	if err != nil {
-		return modelwatch.Run{}, err
-	}
-	if found {
-		if newest.State == modelwatch.RunQueued && key == "" {
-			return newest, nil // it will read what is there now anyway
-		}
-		run.Revision = newest.Revision + 1
-	}
-	stored, _, err := s.opts.Store.AddRun(ctx, run)
-	if err != nil {
-		return modelwatch.Run{}, fmt.Errorf("store run: %w", err)
-	}
-	return stored, nil
+	return run, err
 }
 
-// sameRequest returns the run that an idempotency key has made, unless it was
-// made for another window: then the key is not what its caller takes it for.
-func sameRequest(known modelwatch.Run, window modelwatch.Window, key string) (modelwatch.Run, error) {
-	if known.Window.Start.Equal(window.Start) && known.Window.End.Equal(window.End) {
-		return known, nil
-	}
-	var f faults
-	f.add("header.Idempotency-Key", key, "was used for the window from %s to %s: take another key for another request",
-		known.Window.Start.UTC().Format(time.RFC3339), known.Window.End.UTC().Format(time.RFC3339))
-	return modelwatch.Run{}, f.err("the request")
-}
-
-// newestRun finds the newest revision of exactly this window.
-func (s *Server) newestRun(ctx context.Context, job modelwatch.Job, window modelwatch.Window) (newest modelwatch.Run, found bool, err error) {
-	filter := RunFilter{Page: Page{Limit: 1000}, Model: job.Model, Job: job.Name, From: window.Start, To: window.End}
-	for {
-		runs, next, err := s.opts.Store.Runs(ctx, filter)
-		if err != nil {
-			return modelwatch.Run{}, false, fmt.Errorf("list runs of the window: %w", err)
-		}
-		for _, r := range runs {
-			if r.Window.Start.Equal(window.Start) && r.Window.End.Equal(window.End) && r.Revision > newest.Revision {
-				newest, found = r, true
-			}
-		}
-		if next == "" {
-			return newest, found, nil
-		}
-		filter.Cursor = next
-	}
-}
-
-// runID derives a run's id from an idempotency key; without one, each call is a new request.
+// runID derives a run's id from an idempotency key. Without one each call is a
+// new request, whose id the store makes.
 func runID(job modelwatch.Job, key string) string {
 	if key == "" {
-		return uuid.NewString()
+		return ""
 	}
 	sum := sha256.Sum256([]byte(job.Model + "/" + job.Name + "/" + key)) // names hold no slash
 	return "key-" + hex.EncodeToString(sum[:16])

@@ -114,6 +114,7 @@ func (s *Server) registerOperations() {
 }
 
 func (s *Server) registerPages() error {
+	s.allowMore()
 	spec, err := s.api.OpenAPI().YAML()
 	if err != nil {
 		return fmt.Errorf("render openapi description: %w", err)

@@ -13,9 +13,6 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
-// maxFeatures bounds a schema; a table wider than that is not one row per request.
-const maxFeatures = 10_000
-
 // maxRetention is the longest retention that can be stored.
 const maxRetention = 36500 * day
 
@@ -171,18 +168,15 @@ func (c ColumnMapping) check(f *faults, features map[string]int) {
 	}
 }
 
-func (b VersionBody) domain(known modelwatch.Version, now time.Time) (modelwatch.Version, error) {
+func (b VersionBody) domain(model, version string) (modelwatch.Version, error) {
 	var f faults
-	v := known
-	v.Registered, v.UpdatedAt = true, now
+	v := modelwatch.Version{Model: model, Name: version, SamplingRate: 1, Registered: true}
 	if b.Schema != nil {
 		v.Schema = b.Schema.domain(&f)
 	}
-	v.SamplingRate = 1
 	if b.SamplingRate != nil {
 		v.SamplingRate = *b.SamplingRate
 	}
-	v.RetentionDays = 0
 	if b.Retention != "" {
 		d, err := ParseDuration(b.Retention)
 		switch {
@@ -241,18 +235,7 @@ func (s *Server) putVersion(ctx context.Context, in *struct {
 	VersionPath
 	Body VersionBody
 }) (*putVersionOutput, error) {
-	if _, err := s.requireModel(ctx, in.Model); err != nil {
-		return nil, err
-	}
-	now := s.now().UTC()
-	known, err := s.opts.Store.Version(ctx, in.Model, in.Version)
-	if modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
-		known, err = modelwatch.Version{Model: in.Model, Name: in.Version, CreatedAt: now}, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read version: %w", err)
-	}
-	v, err := in.Body.domain(known, now)
+	v, err := in.Body.domain(in.Model, in.Version)
 	if err != nil {
 		return nil, err
 	}
