@@ -9,31 +9,8 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
-// Joined is one prediction, with its label if one has arrived.
-//
-// Predicted and label come as text, for classes, and as number, for regression,
-// whichever of the two their column holds: a number's text is its shortest
-// decimal form ("1", not "1.0"), a boolean's is "true" or "false" and its number
-// 1 or 0. A text that is not a number has the value NaN.
-type Joined struct {
-	ID   string
-	Time time.Time // of the prediction
-
-	Score    float64
-	HasScore bool
-
-	Predicted      string
-	PredictedValue float64
-	HasPredicted   bool
-
-	Label      string
-	LabelValue float64
-	HasLabel   bool
-
-	// Weight is one over the sampling rate in force for the row: how many
-	// predictions it stands for.
-	Weight float64
-}
+// Joined is the domain's: one prediction with its label.
+type Joined = modelwatch.Joined
 
 // JoinLabels calls f for each prediction of the window, in the order of ranks,
 // with the label of the same request id where there is one. Both sides are

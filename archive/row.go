@@ -37,8 +37,8 @@ func earlier(a, b *row) bool {
 
 func later(a, b *row) bool { return earlier(b, a) }
 
-// valueColumn gives both forms of the values of one column, whatever its type.
-type valueColumn struct {
+// Values gives both forms of the values of one column, whatever its type.
+type Values struct {
 	col     *table.Column
 	dict    []string  // the Dict that numbers were parsed for
 	numbers []float64 // of Dict
@@ -49,7 +49,8 @@ type valueColumn struct {
 // values of a regression are formatted one by one.
 const maxTexts = 1024
 
-func (v *valueColumn) use(c *table.Column) {
+// Use takes the column of the next chunk; it is read until the one after.
+func (v *Values) Use(c *table.Column) {
 	v.col = c
 	if len(c.Index) == 0 {
 		return
@@ -60,8 +61,8 @@ func (v *valueColumn) use(c *table.Column) {
 	}
 }
 
-// at returns row i's value as text and as number, and whether it has one.
-func (v *valueColumn) at(i int) (string, float64, bool) {
+// At returns row i's value as text and as number, and whether it has one.
+func (v *Values) At(i int) (string, float64, bool) {
 	c := v.col
 	if c == nil || c.Missing(i) {
 		return "", 0, false
@@ -82,7 +83,7 @@ func (v *valueColumn) at(i int) (string, float64, bool) {
 	return "", 0, false
 }
 
-func (v *valueColumn) format(x float64) string {
+func (v *Values) format(x float64) string {
 	if s, ok := v.texts[x]; ok {
 		return s
 	}

@@ -31,7 +31,7 @@ type fileSource struct {
 	chunk *table.Chunk
 	at    int // the next row of chunk
 	seq   int64
-	value valueColumn
+	value Values
 	row   row
 }
 
@@ -112,7 +112,7 @@ func (s *fileSource) load() (bool, error) {
 		return false, nil
 	}
 	s.chunk, s.at = c, 0
-	s.value.use(&c.Columns[3])
+	s.value.Use(&c.Columns[3])
 	return true, nil
 }
 
@@ -132,7 +132,7 @@ func (s *fileSource) take(i int) (bool, error) {
 		return false, nil
 	}
 	r.id = ids.Dict[ids.Index[i]]
-	r.text, r.value, r.hasValue = s.value.at(i)
+	r.text, r.value, r.hasValue = s.value.At(i)
 	r.score, r.hasScore = 0, false
 	if len(s.chunk.Columns) > 4 {
 		r.score, r.hasScore = number(&s.chunk.Columns[4], i)

@@ -101,26 +101,8 @@ type LabelJoiner interface {
 	JoinLabels(ctx context.Context, predictions, labels []modelwatch.DataFile, window modelwatch.Window, f func(Joined) error) error
 }
 
-// Joined is one prediction, with its label if one has arrived. Classes are
-// read from the texts, regressions from the values; a text that is no number
-// has the value NaN.
-type Joined struct {
-	ID   string
-	Time time.Time
-
-	Score    float64
-	HasScore bool
-
-	Predicted      string
-	PredictedValue float64
-	HasPredicted   bool
-
-	Label      string
-	LabelValue float64
-	HasLabel   bool
-
-	Weight float64
-}
+// Joined is the domain's: one prediction with its label.
+type Joined = modelwatch.Joined
 
 // Options are a worker's parts and limits. Zero limits mean the defaults.
 type Options struct {

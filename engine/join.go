@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dchest/siphash"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/archive"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// JoinColumns name the columns of a join of files; "" is a column that there is none of.
+type JoinColumns struct {
+	ID, Score, Predicted, Label string
+}
+
+// JoinFiles calls f for each prediction of a file with its truth: from the labels
+// file by id, or, if labels is nil, from a column of the same row. With labels, an
+// id that was predicted more than once counts once, with its first row, and of
+// several labels of an id the last counts. Ids are told apart by 64 bits of hash.
+// The labels are held in memory, about 40 bytes each; predictions are streamed.
+// f must not keep what it is given longer than the call.
+func JoinFiles(ctx context.Context, predictions, labels *table.Reader, columns JoinColumns, f func(archive.Joined) error) error {
+	if err := columns.check(predictions, labels); err != nil {
+		return err
+	}
+	if labels == nil {
+		j := &fileJoin{f: f, label: func(_ uint64, inRow joinedValue) joinedValue { return inRow }}
+		return predictions.Scan(ctx, columns.list("", columns.Label), j.chunk)
+	}
+	truth, err := readLabels(ctx, labels, columns)
+	if err != nil {
+		return fmt.Errorf("labels: %w", err)
+	}
+	j := &fileJoin{f: f, seen: map[uint64]struct{}{}, label: func(id uint64, _ joinedValue) joinedValue { return truth[id] }}
+	return predictions.Scan(ctx, columns.list(columns.ID, ""), j.chunk)
+}
+
+// check names a column that is asked for and not there.
+func (c JoinColumns) check(predictions, labels *table.Reader) error {
+	need := func(r *table.Reader, file, part, name string) error {
+		if _, ok := r.Column(name); name != "" && !ok {
+			return modelwatch.Errorf(modelwatch.CodeInvalid, "the %s have no column %q: say which it is with --%s", file, name, part)
+		}
+		return nil
+	}
+	checks := []error{need(predictions, "predictions", "score", c.Score), need(predictions, "predictions", "predicted", c.Predicted)}
+	if labels == nil {
+		checks = append(checks, need(predictions, "predictions", "label", c.Label))
+	} else {
+		checks = append(checks, need(predictions, "predictions", "id", c.ID), need(labels, "labels", "id", c.ID), need(labels, "labels", "label", c.Label))
+	}
+	for _, err := range checks {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c JoinColumns) list(id, label string) []string { return []string{id, c.Score, c.Predicted, label} }
+
+// joinedValue is one value in both forms, as archive.Values gives them.
+type joinedValue struct {
+	text  string
+	value float64
+	ok    bool
+}
+
+func valueAt(v *archive.Values, i int) joinedValue {
+	text, value, ok := v.At(i)
+	return joinedValue{text, value, ok}
+}
+
+func readLabels(ctx context.Context, labels *table.Reader, columns JoinColumns) (map[uint64]joinedValue, error) {
+	truth := make(map[uint64]joinedValue, labels.Rows())
+	var ids, values archive.Values
+	err := labels.Scan(ctx, []string{columns.ID, columns.Label}, func(c *table.Chunk) error {
+		ids.Use(&c.Columns[0])
+		values.Use(&c.Columns[1])
+		for i := range c.Rows {
+			id := valueAt(&ids, i)
+			if v := valueAt(&values, i); id.ok && v.ok {
+				truth[hashID(id.text)] = v
+			}
+		}
+		return nil
+	})
+	return truth, err
+}
+
+// hashID is unkeyed: the ids are the user's own.
+func hashID(id string) uint64 { return siphash.Hash(0, 0, []byte(id)) }
+
+// fileJoin streams the predictions.
+type fileJoin struct {
+	f     func(archive.Joined) error
+	label func(id uint64, inRow joinedValue) joinedValue
+	seen  map[uint64]struct{} // nil: rows need no id
+
+	ids, scores, predicted, labels archive.Values
+}
+
+func (j *fileJoin) chunk(c *table.Chunk) error {
+	for k, v := range []*archive.Values{&j.ids, &j.scores, &j.predicted, &j.labels} {
+		v.Use(&c.Columns[k])
+	}
+	for i := range c.Rows {
+		var key uint64
+		id := valueAt(&j.ids, i)
+		if j.seen != nil {
+			if !id.ok {
+				continue
+			}
+			key = hashID(id.text)
+			if _, again := j.seen[key]; again {
+				continue
+			}
+			j.seen[key] = struct{}{}
+		}
+		score, predicted, label := valueAt(&j.scores, i), valueAt(&j.predicted, i), j.label(key, valueAt(&j.labels, i))
+		err := j.f(archive.Joined{
+			ID: id.text, Score: score.value, HasScore: score.ok, Weight: 1,
+			Predicted: predicted.text, PredictedValue: predicted.value, HasPredicted: predicted.ok,
+			Label: label.text, LabelValue: label.value, HasLabel: label.ok,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
