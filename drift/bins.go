@@ -162,27 +162,31 @@ func entropyGap(t float64) float64 {
 //
 // Range: [0, 1].
 func hellinger(c *comparison, v *modelwatch.Value) {
-	c.binned(v, func(b *bins) float64 {
-		var s float64
-		for i, p := range b.p {
-			d := math.Sqrt(p) - math.Sqrt(b.q[i])
-			s += d * d
-		}
-		return min(math.Sqrt(s/2), 1)
-	}, func(x float64) float64 { return math.Sqrt(x / 8) })
+	c.binned(v, (*bins).hellinger, func(x float64) float64 { return math.Sqrt(x / 8) })
+}
+
+func (b *bins) hellinger() float64 {
+	var s float64
+	for i, p := range b.p {
+		d := math.Sqrt(p) - math.Sqrt(b.q[i])
+		s += d * d
+	}
+	return min(math.Sqrt(s/2), 1)
 }
 
 // tvd is the total variation distance, half the sum of |p - q|.
 //
 // Range: [0, 1].
 func tvd(c *comparison, v *modelwatch.Value) {
-	c.binned(v, func(b *bins) float64 {
-		var s float64
-		for i, p := range b.p {
-			s += math.Abs(p - b.q[i])
-		}
-		return min(s/2, 1)
-	}, nil)
+	c.binned(v, (*bins).tvd, nil)
+}
+
+func (b *bins) tvd() float64 {
+	var s float64
+	for i, p := range b.p {
+		s += math.Abs(p - b.q[i])
+	}
+	return min(s/2, 1)
 }
 
 // lInfinity is the largest |p - q|.

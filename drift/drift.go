@@ -138,8 +138,8 @@ func Applies(name string, kind profile.Kind) bool {
 // passed over.
 //
 // The reasons are the same everywhere: too_few if a side is empty or has fewer
-// values than the minimum; all_missing if a side has rows but no valid value;
-// constant where a scale is needed that a constant baseline does not have.
+// values than the minimum; all_missing if a side has rows but no valid value, or
+// if the baseline that froze the grid had none; constant where a scale is needed that a constant baseline does not have.
 //
 // Measure panics if the profiles are not on the same grid.
 func Measure(baseline, current *profile.Profile, metrics []string, opts Options) []modelwatch.Value {
@@ -196,6 +196,10 @@ func (c *comparison) compared(v *modelwatch.Value) bool {
 		if v.Reason != "" {
 			return false
 		}
+	}
+	if g := c.baseline.Grid(); g.Kind() == profile.KindNumber && len(g.Cuts()) == 0 {
+		v.Reason = modelwatch.ReasonAllMissing
+		return false
 	}
 	return true
 }
