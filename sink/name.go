@@ -195,6 +195,6 @@ func (n *Names) first(key, loser string) bool {
 // that it is the same on every replica and after every restart.
 func suffixed(folded, raw string, limit int) string {
 	h := fnv.New32a()
-	h.Write([]byte(raw)) // never fails
+	_, _ = h.Write([]byte(raw)) // a hash does not fail
 	return cut(folded, limit-9) + fmt.Sprintf("_%08x", h.Sum32())
 }

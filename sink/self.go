@@ -82,10 +82,10 @@ func (s *selfReport) delivered(points []Point, refused []bool, now time.Time) (s
 func (s *selfReport) hash(p *Point) uint64 {
 	var h maphash.Hash
 	h.SetSeed(s.seed)
-	h.WriteString(p.Metric)
+	_, _ = h.WriteString(p.Metric) // a hash does not fail
 	for _, t := range p.Tags {
-		h.WriteByte(0)
-		h.WriteString(t)
+		_ = h.WriteByte(0)
+		_, _ = h.WriteString(t)
 	}
 	return h.Sum64()
 }
@@ -100,20 +100,26 @@ func (s *selfReport) series(now time.Time) int {
 	return len(s.seen)
 }
 
+// selfEvery is how often series are counted when they are not reported.
+const selfEvery = time.Minute
+
 // reportSelf sends the deliverer's own counts when they are due. A report that
 // fails is sent again as it was, so that none of its seconds is used twice; it
 // is no reason to hold up results.
 func (d *Deliverer) reportSelf(ctx context.Context) {
 	now := d.Now()
-	if d.SelfInterval < 0 || now.Before(d.self.next) {
+	if now.Before(d.self.next) {
 		return
 	}
 	first := d.self.next.IsZero()
-	d.self.next = now.Add(d.SelfInterval)
-	if first {
-		return // nothing to report on yet
+	d.self.next = now.Add(selfEvery)
+	if d.SelfInterval > 0 {
+		d.self.next = now.Add(d.SelfInterval)
 	}
 	d.metrics.series.Set(float64(d.self.series(now)))
+	if first || d.SelfInterval < 0 {
+		return // nothing to report on yet, or nobody to report to
+	}
 	if len(d.self.ready) == 0 || now.Sub(d.self.ready[0].Time) > recent {
 		d.self.ready = d.selfPoints(now)
 	}

@@ -182,8 +182,8 @@ func (d *delivery) wireSize(p part) int {
 	}
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	w.Write(text) // a buffer does not fail
-	w.Close()
+	_, _ = w.Write(text) // a buffer does not fail
+	_ = w.Close()
 	return b.Len()
 }
 

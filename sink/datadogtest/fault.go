@@ -41,7 +41,7 @@ func (in *Intake) send(w http.ResponseWriter, r *http.Request, rep *reply) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(rep.status)
-	io.WriteString(w, rep.body) // a sender that has gone is no concern of the intake
+	_, _ = io.WriteString(w, rep.body) // a sender that has gone is no concern of the intake
 }
 
 // fault is what one submission gets instead of its right answer.
