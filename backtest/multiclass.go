@@ -77,7 +77,7 @@ func (a *Accumulator) perClass(metric string, opts Options) []modelwatch.Value {
 	values := make([]modelwatch.Value, len(names))
 	for i, class := range names {
 		t := a.classes.table(class, a.labelled)
-		v := modelwatch.Value{Metric: metric, Class: class, NCurrent: a.labelled}
+		v := modelwatch.Value{Metric: metric, Class: shown(class), NCurrent: a.labelled}
 		switch metric {
 		case Precision:
 			v.NCurrent = t.tp + t.fp
@@ -88,11 +88,19 @@ func (a *Accumulator) perClass(metric string, opts Options) []modelwatch.Value {
 		}
 		t.score(&v)
 		if v.Value != nil && v.NCurrent < opts.minimum() {
-			v = modelwatch.Value{Metric: metric, Class: class, NCurrent: v.NCurrent, Reason: modelwatch.ReasonTooFew}
+			v = modelwatch.Value{Metric: metric, Class: v.Class, NCurrent: v.NCurrent, Reason: modelwatch.ReasonTooFew}
 		}
 		values[i] = v
 	}
 	return values
+}
+
+// shown is the name of a class in results, where no name means all classes.
+func shown(class string) string {
+	if class == "" {
+		return "(empty)"
+	}
+	return class
 }
 
 // mcc is Gorodkin's R_K, Matthews' correlation for many classes.
