@@ -40,7 +40,6 @@ func later(a, b *row) bool { return earlier(b, a) }
 // Values gives both forms of the values of one column, whatever its type.
 type Values struct {
 	col     *table.Column
-	dict    []string  // the Dict that numbers were parsed for
 	numbers []float64 // of Dict
 	texts   map[float64]string
 }

@@ -98,11 +98,8 @@ type WindowProfiles interface {
 // LabelJoiner calls f for each prediction of the window with its label, if one
 // has arrived. An error of f ends the join and is returned.
 type LabelJoiner interface {
-	JoinLabels(ctx context.Context, predictions, labels []modelwatch.DataFile, window modelwatch.Window, f func(Joined) error) error
+	JoinLabels(ctx context.Context, predictions, labels []modelwatch.DataFile, window modelwatch.Window, f func(modelwatch.Joined) error) error
 }
-
-// Joined is the domain's: one prediction with its label.
-type Joined = modelwatch.Joined
 
 // Options are a worker's parts and limits. Zero limits mean the defaults.
 type Options struct {

@@ -175,7 +175,7 @@ func (s *shelf) WindowProfile(ctx context.Context, files []modelwatch.DataFile, 
 	return set, ctx.Err()
 }
 
-func (s *shelf) JoinLabels(_ context.Context, predictions, labels []modelwatch.DataFile, w modelwatch.Window, f func(schedule.Joined) error) error {
+func (s *shelf) JoinLabels(_ context.Context, predictions, labels []modelwatch.DataFile, w modelwatch.Window, f func(modelwatch.Joined) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := map[string]string{}
@@ -190,7 +190,7 @@ func (s *shelf) JoinLabels(_ context.Context, predictions, labels []modelwatch.D
 				continue
 			}
 			label, ok := known[r.id]
-			if err := f(schedule.Joined{ID: r.id, Time: r.time, Predicted: r.predicted, HasPredicted: r.predicted != "", Label: label, HasLabel: ok, Weight: 1}); err != nil {
+			if err := f(modelwatch.Joined{ID: r.id, Time: r.time, Predicted: r.predicted, HasPredicted: r.predicted != "", Label: label, HasLabel: ok, Weight: 1}); err != nil {
 				return err
 			}
 		}
