@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -89,13 +90,14 @@ func exposition(ms []modelwatch.Measurement, up bool) []prometheus.Metric {
 		return out
 	}
 	var all []series
-	for start, end := 0, 0; start < len(ms); start = end {
-		for end = start; end < len(ms) && ms[end].RunID == ms[start].RunID; end++ {
-			if s, ok := measured(&ms[end], windowLabel(ms[end].Window.Duration())); ok {
+	for run := range byRun(ms) {
+		window := windowLabel(run[0].Window.Duration())
+		for i := range run {
+			if s, ok := measured(&run[i], window); ok {
 				all = append(all, s)
 			}
 		}
-		all = append(all, summed(ms[start:end], windowLabel(ms[start].Window.Duration()))...)
+		all = append(all, summed(run, window)...)
 	}
 	seen := make(map[string]struct{}, len(all))
 	for i := range all {
@@ -107,6 +109,20 @@ func exposition(ms []modelwatch.Measurement, up bool) []prometheus.Metric {
 		out = append(out, m)
 	}
 	return out
+}
+
+// byRun gives the measurements of one run after the other, in order.
+func byRun(ms []modelwatch.Measurement) iter.Seq[[]modelwatch.Measurement] {
+	sorted := slices.SortedStableFunc(slices.Values(ms), func(a, b modelwatch.Measurement) int { return strings.Compare(a.RunID, b.RunID) })
+	return func(yield func([]modelwatch.Measurement) bool) {
+		for start, end := 0, 0; start < len(sorted); start = end {
+			for end = start; end < len(sorted) && sorted[end].RunID == sorted[start].RunID; end++ {
+			}
+			if !yield(sorted[start:end]) {
+				return
+			}
+		}
+	}
 }
 
 // prometheus gives one series Prometheus's form, and a text that tells it from others.

@@ -80,15 +80,19 @@ func TestCollector(t *testing.T) {
 	rmse.Kind, rmse.RunID, rmse.Model, rmse.Job, rmse.Subject = modelwatch.JobBacktest, "run-2", "price", "daily", modelwatch.SubjectModel
 	rmse.LabelCoverage, rmse.Mature = value(0.5), true
 
-	b := collect1(t, driftOf("psi", "amount", 0.3), driftOf("psi", "amount", 0.4), none, infinite, segment, rmse)
+	most := driftOf("psi", "device", 0.2)
+	most.NCurrent = 5100
+	// The measurements of a run need not stand together.
+	b := collect1(t, driftOf("psi", "amount", 0.3), driftOf("psi", "amount", 0.4), none, infinite, rmse, segment, most)
 	want := []string{
 		`modelwatch_backtest_rmse{job="daily",mature="true",model="price",model_version="3.1.0",window="1h"} 12.5`,
 		`modelwatch_drift_psi{Country="DE",baseline="training",country="FR",feature="amount",job="hourly",model="fraud",model_version="3.1.0",segment_2fa="on�",subject="feature",window="1h"} 0.1`,
 		`modelwatch_drift_psi{baseline="training",feature="amount",job="hourly",model="fraud",model_version="3.1.0",subject="feature",window="1h"} 0.3`,
+		`modelwatch_drift_psi{baseline="training",feature="device",job="hourly",model="fraud",model_version="3.1.0",subject="feature",window="1h"} 0.2`,
 		`modelwatch_label_coverage{job="daily",model="price",model_version="3.1.0",window="1h"} 0.5`,
 		`modelwatch_measurements_up 1`,
 		`modelwatch_sample_size{job="daily",model="price",model_version="3.1.0",window="1h"} 5000`,
-		`modelwatch_sample_size{job="hourly",model="fraud",model_version="3.1.0",window="1h"} 5000`,
+		`modelwatch_sample_size{job="hourly",model="fraud",model_version="3.1.0",window="1h"} 5100`,
 	}
 	if diff := cmp.Diff(want, b.scrape(t)); diff != "" {
 		t.Errorf("scrape (-want +got):\n%s", diff)
