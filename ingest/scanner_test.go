@@ -1,0 +1,126 @@
+package ingest
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"pgregory.net/rapid"
+)
+
+// TestScannerNumber compares with strconv on all shapes of numbers.
+func TestScannerNumber(t *testing.T) {
+	t.Parallel()
+	check := func(t interface{ Errorf(string, ...any) }, text string) {
+		var s scanner
+		s.reset([]byte(text))
+		f, raw, ok := s.number()
+		want, err := strconv.ParseFloat(text, 64)
+		if !json.Valid([]byte(text)) {
+			if ok && len(raw) == len(text) {
+				t.Errorf("%s was read as %v", text, f)
+			}
+			return
+		}
+		if !ok || string(raw) != text || math.Float64bits(f) != math.Float64bits(want) {
+			t.Errorf("%s: got %v, %q, %v, want %v (%v)", text, f, raw, ok, want, err)
+		}
+	}
+	for _, text := range []string{
+		"0", "-0", "1", "-1", "9007199254740992", "9007199254740993", "-9007199254740993", "18446744073709551615", "18446744073709551616",
+		"99999999999999999999999", "0.1", "0.3", "123456789012345.678", "0.000000000000000000000001", "1e22", "1e23", "1E+5", "1e-5", "1e308", "1e309", "-1e309",
+		"4.9e-324", "1e-400", "0.1e1", "00", "01", "-", "+1", ".5", "1.", "1.e1", "1e", "1e+", "--1", "0x1", "1_0", "2.2250738585072011e-308",
+		"0.12345678901234567890", "1.7976931348623157e308", "0e0", "-0.0", "0.00000000000000000000000000000000000000001e41",
+	} {
+		check(t, text)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		f := rapid.Float64().Draw(t, "f")
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return
+		}
+		format := rapid.SampledFrom([]byte("efg")).Draw(t, "format")
+		check(t, strconv.FormatFloat(f, format, rapid.IntRange(-1, 20).Draw(t, "precision"), 64))
+		check(t, rapid.StringMatching(`-?(0|[1-9][0-9]{0,22})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?`).Draw(t, "text"))
+	})
+}
+
+// FuzzDecode checks that the scanner takes exactly what is JSON, duplicate names
+// aside, and that a value read and written again says the same.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range fuzzSeeds(f) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b := setupDecoder(t, fraud())
+		e := &b.decoder.event
+		for _, l := range []*layout{b.decoder.last, mustLoad(t, b.decoder.versions, "fraud", "3").rows, mustLoad(t, b.decoder.versions, "new", "1").rows, mustLoad(t, b.decoder.versions, "fraud", "3").labels} {
+			fail := e.parse(data, l, nil)
+			checkVerdict(t, data, fail)
+			if fail != nil {
+				continue
+			}
+			for _, object := range [][]byte{e.appendExtra(nil), e.appendInvalid(nil)} {
+				if len(object) > 0 && !jsontext.Value(object).IsValid() {
+					t.Fatalf("%q: not an object: %s", data, object)
+				}
+			}
+		}
+		if len(data) == 0 {
+			return
+		}
+		// The whole way, twice: with a guess and without.
+		for range 2 {
+			b.send(string(data))
+		}
+		b.mustSend(prediction)
+		b.chunks()
+	})
+}
+
+// checkVerdict compares the verdict on a record with jsontext's and encoding/json's.
+func checkVerdict(t *testing.T, data []byte, fail *failure) {
+	t.Helper()
+	strict := jsontext.Value(bytes.Clone(data)).IsValid() // no duplicates, valid UTF-8
+	object := len(bytes.TrimLeft(data, " \t\r\n")) > 0 && bytes.TrimLeft(data, " \t\r\n")[0] == '{'
+	if taken := fail == nil; taken != (strict && object) {
+		t.Fatalf("%q: taken %v (%+v), JSON %v, object %v", data, taken, fail, strict, object)
+	}
+	if fail == nil && !json.Valid(data) {
+		t.Fatalf("%q: taken, but encoding/json refuses it", data)
+	}
+	if fail != nil && object && json.Valid(data) {
+		if reason := fail.reason; reason != "duplicate_key" && !(reason == "invalid_json" && !strict) {
+			t.Fatalf("%q: %+v, but encoding/json takes it", data, fail)
+		}
+	}
+}
+
+func mustLoad(t *testing.T, vs *versions, model, name string) *version {
+	t.Helper()
+	if v := vs.find([]byte(model), []byte(name), false); v != nil {
+		return v
+	}
+	v, fail, err := vs.load(t.Context(), model, name, false)
+	if err != nil || fail != nil {
+		t.Fatalf("load %s: %v, %v", model, fail, err)
+	}
+	return v
+}
+
+// fuzzSeeds reads the events of testdata/events.jsonl: one good or bad record a line.
+func fuzzSeeds(tb testing.TB) [][]byte {
+	data, err := os.ReadFile("testdata/events.jsonl")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	seeds := bytes.Split(bytes.TrimRight(data, "\n"), []byte("\n"))
+	if len(seeds) < 40 {
+		tb.Fatalf("testdata/events.jsonl has %d lines: the corpus is not what it was", len(seeds))
+	}
+	return seeds
+}
