@@ -205,14 +205,15 @@ func TestClientRegistersByURI(t *testing.T) {
 func TestDistribution(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	const path = "/v1/models/fraud/versions/1/columns/card%20type/distribution"
+	const path = "/v1/models/fraud/versions/1/columns/card%2Ftype/distribution"
 	const span = "?start=2026-11-21T09:00:00%2B01:00&end=2026-11-21T09:00:00Z"
-	b.want(http.StatusOK, http.MethodGet, path+span, "").wantJSON(t, `{"model":"fraud","version":"1","name":"card type","type":"category","subject":"feature",
+	b.want(http.StatusOK, http.MethodGet, path+span, "").wantJSON(t, `{"model":"fraud","version":"1","name":"card/type","type":"category","subject":"feature",
 "window":{"start":"2026-11-21T08:00:00Z","end":"2026-11-21T09:00:00Z"},"bins":[{"value":"DE"},{"other":true}],
 "baseline":{"id":"b-1","rows":10,"missing":0,"invalid":0,"counts":[6,4]},"current":{"rows":5,"missing":1,"invalid":0,"counts":[2,2]}}`)
-	if b.distributions.column != "card type" || b.distributions.window.Start.Hour() != 8 {
+	if b.distributions.column != "card/type" || b.distributions.window.Start.Hour() != 8 {
 		t.Errorf("asked for %q, %v", b.distributions.column, b.distributions.window)
 	}
+	b.wantProblem(422, []string{"path.model", "path.version", "path.column"}, http.MethodGet, "/v1/models/a%2Fb/versions/%00/columns/%09/distribution"+span, "")
 	b.wantProblem(422, []string{"query.start", "query.end"}, http.MethodGet, path, "")
 	b.wantProblem(422, []string{"query.end"}, http.MethodGet, path+"?start=2026-11-21T09:00:00Z&end=2026-11-21T09:00:00Z", "")
 	b.wantProblem(422, []string{"query.end"}, http.MethodGet, path+"?start=2020-11-21T09:00:00Z&end=2026-11-21T09:00:00Z", "")

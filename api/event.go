@@ -139,6 +139,9 @@ func splitEvents(body []byte, lines bool, kind string) ([][]byte, error) {
 	var f faults
 	if !lines {
 		event, err := checkEvent(bytes.TrimSpace(body), kind)
+		if errors.Is(err, errLabelsByURI) {
+			return nil, err
+		}
 		if err != nil {
 			f.add("body", string(body), "%s", err)
 		}
@@ -170,6 +173,13 @@ func splitEvents(body []byte, lines bool, kind string) ([][]byte, error) {
 	return events, nil
 }
 
+// errLabelsByURI refuses a body that says where labels are.
+var errLabelsByURI = &modelwatch.Error{ //nolint:gochecknoglobals // a constant
+	Code:    modelwatch.CodeUnimplemented,
+	Message: "labels by uri are not offered by this version yet: send them as JSON lines",
+	Fields:  []modelwatch.FieldError{{Location: "body.uri", Message: "not offered by this version yet"}},
+}
+
 // checkEvent makes sure of a JSON object, and of its kind where the call
 // decides it, and returns a copy to be written.
 func checkEvent(text []byte, kind string) ([]byte, error) {
@@ -185,6 +195,9 @@ func checkEvent(text []byte, kind string) ([]byte, error) {
 	}
 	if kind == "" {
 		return bytes.Clone(text), nil
+	}
+	if _, elsewhere := event["uri"]; elsewhere && event["id"] == nil {
+		return nil, errLabelsByURI
 	}
 	given, ok := event["kind"]
 	if !ok {

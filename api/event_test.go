@@ -61,6 +61,7 @@ func TestSendEventsRefuses(t *testing.T) {
 		{"prediction as label", "/v1/labels", linesType, "{}\n{\"kind\":\"prediction\"}", 422, []string{"body line 2"}},
 		{"csv", "/v1/labels", "text/csv", "id,label\n1,2", 501, []string{"header.Content-Type"}},
 		{"parquet", "/v1/labels", "application/vnd.apache.parquet", "PAR1", 501, []string{"header.Content-Type"}},
+		{"labels by uri", "/v1/labels", jsonType, `{"uri":"s3://bucket/labels.parquet"}`, 501, []string{"body.uri"}},
 		{"html", "/v1/labels", "text/html", "x", 415, []string{"header.Content-Type"}},
 	} {
 		b.wantProblem(tt.status, tt.locations, http.MethodPost, tt.path, tt.body, "Content-Type", tt.mediaType)

@@ -94,9 +94,11 @@ func (s *Server) listMeasurements(ctx context.Context, in *struct {
 	default:
 		filter.Limit = 100
 	}
-	first, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	ms, next, err := s.opts.Store.Measurements(first, filter)
+	var next string
+	ms, err := inTime(ctx, func(ctx context.Context) (ms []modelwatch.Measurement, err error) {
+		ms, next, err = s.opts.Store.Measurements(ctx, filter)
+		return ms, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list measurements: %w", err)
 	}
@@ -119,6 +121,8 @@ func (s *Server) listMeasurements(ctx context.Context, in *struct {
 func (s *Server) sendCSV(hc huma.Context, ms []modelwatch.Measurement, filter MeasurementFilter) {
 	_, w := humachi.Unwrap(hc)
 	control := http.NewResponseController(w)
+	// Past the request, a read deadline stands for a client that has gone.
+	_ = control.SetReadDeadline(time.Time{})
 	hc.SetHeader("Content-Type", csvMediaType+"; charset=utf-8")
 	hc.SetStatus(http.StatusOK)
 	out := newMeasurementWriter(hc.BodyWriter())

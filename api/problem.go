@@ -59,9 +59,6 @@ func (s *Server) problem(ctx context.Context, err error) error {
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return &huma.ErrorModel{Status: statusClientGone, Title: "Client Closed Request", Detail: "the client went away"}
 	}
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
-		err = modelwatch.Wrap(modelwatch.CodeUnavailable, err, "the request took longer than %s", FormatDuration(requestTimeout))
-	}
 	var e *modelwatch.Error
 	if !errors.As(err, &e) || statusOf(e.Code) == http.StatusInternalServerError {
 		s.log.ErrorContext(ctx, "request failed", slog.String("request_id", requestID(ctx)), slog.Any("error", err))

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -32,6 +33,10 @@ const (
 	maxBodyBytes = 1 << 20
 	// requestTimeout bounds the work for a request that streams nothing.
 	requestTimeout = time.Minute
+	// readTimeout bounds the reading of a request that streams nothing. It leaves
+	// room for the work: the server takes a deadline that passes meanwhile for a
+	// client that has gone.
+	readTimeout = 2 * requestTimeout
 	// streamIdle is how long a streamed body may stand still.
 	streamIdle = time.Minute
 	// maxNameBytes bounds the name of a model, version, job or column.
@@ -89,8 +94,8 @@ func (s *Server) HTTPServer(addr string) *http.Server {
 		Addr:              addr,
 		Handler:           s,
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       requestTimeout,
-		WriteTimeout:      2 * requestTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      readTimeout + 2*requestTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
@@ -178,16 +183,25 @@ A PUT replaces the whole resource, and changes nothing when the body is the same
 // bounded in time.
 func call[I, O any](s *Server, op huma.Operation, f func(context.Context, *I) (*O, error)) {
 	stream(s, op, func(ctx context.Context, in *I) (*O, error) {
-		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-		defer cancel()
-		return f(ctx, in)
+		return inTime(ctx, func(ctx context.Context) (*O, error) { return f(ctx, in) })
 	})
+}
+
+// inTime bounds work by requestTimeout, and says so when that was the reason.
+func inTime[T any](ctx context.Context, f func(context.Context) (T, error)) (T, error) {
+	bounded, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	out, err := f(bounded)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		err = modelwatch.Wrap(modelwatch.CodeUnavailable, err, "the request took longer than %s: ask for less, or try again", FormatDuration(requestTimeout))
+	}
+	return out, err
 }
 
 // stream registers an operation that takes as long as its body does.
 func stream[I, O any](s *Server, op huma.Operation, f func(context.Context, *I) (*O, error)) {
 	op.MaxBodyBytes = maxBodyBytes
-	op.BodyReadTimeout = requestTimeout / 2
+	op.BodyReadTimeout = readTimeout
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := f(ctx, in)
 		if err != nil {
@@ -205,8 +219,12 @@ func (s *Server) checkNames(ctx huma.Context, next func(huma.Context)) {
 		if p.In != "path" {
 			continue
 		}
-		if name := ctx.Param(p.Name); nameFault(name) != "" {
-			errs = append(errs, &huma.ErrorDetail{Location: "path." + p.Name, Message: nameFault(name), Value: name})
+		name, fault := ctx.Param(p.Name), nameFault
+		if p.Name == "column" {
+			fault = columnFault
+		}
+		if message := fault(name); message != "" {
+			errs = append(errs, &huma.ErrorDetail{Location: "path." + p.Name, Message: message, Value: name})
 		}
 	}
 	if errs != nil {
@@ -217,20 +235,28 @@ func (s *Server) checkNames(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-// nameFault says why a name cannot be one, "" if it can.
+// nameFault says why a text cannot be the name of a model, version or job; "" if it can.
 func nameFault(name string) string {
+	switch {
+	case name == "." || name == "..":
+		return "must not be . or .., which paths give a meaning of their own"
+	case strings.ContainsRune(name, '/'):
+		return "must not contain a slash"
+	}
+	return columnFault(name)
+}
+
+// columnFault says why a text cannot be the name of a column, "" if it can.
+// Tables are not ours: their columns may have a slash in their names.
+func columnFault(name string) string {
 	switch {
 	case name == "":
 		return "must not be empty"
 	case len(name) > maxNameBytes:
 		return fmt.Sprintf("has %d bytes: at most %d are allowed", len(name), maxNameBytes)
-	case name == "." || name == "..":
-		return "must not be . or .., which paths give a meaning of their own"
 	case !utf8.ValidString(name):
 		return "must be UTF-8"
-	case strings.ContainsRune(name, '/'):
-		return "must not contain a slash"
-	case strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }):
+	case strings.ContainsFunc(name, unicode.IsControl):
 		return "must not contain control characters"
 	}
 	return ""

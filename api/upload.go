@@ -48,19 +48,25 @@ func (u *Upload) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// open lifts the deadlines of ordinary requests: from here on the body may take
-// as long as it keeps moving.
-func (u *Upload) open() io.Reader {
+// unhurried lifts the write deadline of ordinary requests: the answer may come
+// as late as it takes to read the body and to work on it.
+func (u *Upload) unhurried() {
 	_, w := humachi.Unwrap(u.ctx)
-	// A writer that knows no deadlines, as in tests, had none to be lifted.
+	// A writer that knows no deadlines has none to be lifted.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
-	return u
 }
 
-// Read reads on. The network's own clock counts here, not an injected one.
+// Read reads on; the body may take as long as it keeps moving. Deadlines are of
+// the network's own clock, not of an injected one.
+//
+// The deadline must not outlive the body: past its end the server reads ahead,
+// and would take a deadline there for a client that has gone.
 func (u *Upload) Read(p []byte) (int, error) {
-	_ = u.ctx.SetReadDeadline(time.Now().Add(streamIdle)) // see open
+	_ = u.ctx.SetReadDeadline(time.Now().Add(streamIdle)) // see unhurried
 	n, err := u.ctx.BodyReader().Read(p)
+	if err != nil {
+		_ = u.ctx.SetReadDeadline(time.Time{})
+	}
 	if err != nil && err != io.EOF {
 		u.err = err
 	}
@@ -150,6 +156,7 @@ func (u *Upload) fill(req *RegisterRequest) error {
 	if req.ContentType, err = u.mediaType(); err != nil {
 		return err
 	}
+	u.unhurried()
 	switch req.ContentEncoding = strings.ToLower(u.ctx.Header("Content-Encoding")); req.ContentEncoding {
 	case "gzip", "zstd", "":
 	case "identity":
@@ -166,7 +173,7 @@ func (u *Upload) fill(req *RegisterRequest) error {
 		return headerProblem(http.StatusUnsupportedMediaType, "Content-Type", req.ContentType,
 			"must be one of %s, or %s with a uri", strings.Join(UploadTypes, ", "), jsonMediaType)
 	}
-	req.Body = u.open()
+	req.Body = u
 	return nil
 }
 

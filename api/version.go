@@ -134,7 +134,7 @@ func (s *Schema) domain(f *faults) modelwatch.Schema {
 }
 
 func (feature Feature) check(f *faults, at string) {
-	if fault := nameFault(feature.Name); fault != "" {
+	if fault := columnFault(feature.Name); fault != "" {
 		f.add(at+".name", feature.Name, "%s", fault)
 	} else if modelwatch.Reserved(feature.Name) {
 		f.add(at+".name", feature.Name, "begins with an underscore: such names are modelwatch's own")
