@@ -6,7 +6,6 @@ package backtest
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/modelwatch/modelwatch"
@@ -31,8 +30,17 @@ const (
 	FalsePositives    = "false_positives"
 	TrueNegatives     = "true_negatives"
 	FalseNegatives    = "false_negatives"
+	AUCROC            = "auc_roc"
+	AUCPR             = "auc_pr"
+	LogLoss           = "log_loss"
+	Brier             = "brier"
+	ECE               = "ece"
 	RMSE              = "rmse"
 	MAE               = "mae"
+	MAPE              = "mape"
+	SMAPE             = "smape"
+	MSLE              = "msle"
+	R2                = "r2"
 	Bias              = "bias"
 	LabelCoverage     = "label_coverage"
 )
@@ -62,14 +70,17 @@ var confusion = []string{TruePositives, FalsePositives, TrueNegatives, FalseNega
 func Metrics(task modelwatch.Task) []string {
 	switch task {
 	case modelwatch.TaskBinary:
-		return append([]string{Accuracy, Precision, Recall, F1, Specificity, BalancedAccuracy, MCC, LabelCoverage}, confusion...)
+		return append([]string{
+			Accuracy, Precision, Recall, F1, Specificity, BalancedAccuracy, MCC,
+			AUCROC, AUCPR, LogLoss, Brier, ECE, LabelCoverage,
+		}, confusion...)
 	case modelwatch.TaskMulticlass:
 		return append([]string{
 			Accuracy, Precision, Recall, F1, PrecisionMicro, RecallMicro, F1Micro,
 			PrecisionWeighted, RecallWeighted, F1Weighted, BalancedAccuracy, MCC, LabelCoverage,
 		}, confusion...)
 	case modelwatch.TaskRegression:
-		return []string{RMSE, MAE, Bias, LabelCoverage}
+		return []string{RMSE, MAE, MAPE, SMAPE, MSLE, R2, Bias, LabelCoverage}
 	}
 	return nil
 }
@@ -85,15 +96,14 @@ func Default(task modelwatch.Task) []string {
 	return nil
 }
 
-// Row is one prediction joined with its label, if that has arrived.
-// Classification reads the strings, regression the values.
+// Row is one prediction joined with its label. Classification reads the strings
+// and the score, regression the values.
 type Row struct {
 	Predicted, Label           string
 	HasPredicted               bool
-	Score                      float64
+	Score                      float64 // of the positive class
 	HasScore                   bool
 	PredictedValue, LabelValue float64
-	Weight                     float64
 }
 
 // Accumulator counts joined rows. Counts and sums are exact: neither the order
@@ -105,6 +115,7 @@ type Accumulator struct {
 	labelled   int64
 	unlabelled int64
 	classes    classes
+	scores     scores
 	errors     errors
 }
 
@@ -141,7 +152,53 @@ func (a *Accumulator) AddValue(predicted, label float64) {
 		return
 	}
 	a.labelled++
-	a.errors.add(min(max(predicted-label, -math.MaxFloat64), math.MaxFloat64))
+	a.errors.add(predicted, label)
+}
+
+// AddScore counts the score that a binary classifier gave to one labelled row,
+// for the metrics that rank or calibrate; the class that it predicted is for
+// AddClass. Scores that are NaN or infinite are passed over. It panics for other
+// tasks.
+func (a *Accumulator) AddScore(score float64, label string) {
+	if a.task != modelwatch.TaskBinary {
+		panic(fmt.Sprintf("backtest: AddScore to a %s task", a.task))
+	}
+	if score-score == 0 {
+		a.scores.add(score, label == a.positive)
+	}
+}
+
+// Add counts one labelled row with all that it has. A binary classifier that
+// gives scores alone predicts the positive class from 0.5 on. A row of a
+// classifier with neither score nor prediction counts as unlabelled.
+func (a *Accumulator) Add(r Row) {
+	if a.task == modelwatch.TaskRegression {
+		a.AddValue(r.PredictedValue, r.LabelValue)
+		return
+	}
+	scored := a.task == modelwatch.TaskBinary && r.HasScore && r.Score-r.Score == 0
+	if scored {
+		a.AddScore(r.Score, r.Label)
+	}
+	switch {
+	case r.HasPredicted:
+		a.AddClass(r.Predicted, r.Label)
+	case scored && r.Score >= 0.5:
+		a.AddClass(a.positive, r.Label)
+	case scored:
+		a.AddClass(a.negative(r.Label), r.Label)
+	default:
+		a.unlabelled++
+	}
+}
+
+// negative names what a score under one half predicts: only that it is not the
+// positive class is known, and only that matters.
+func (a *Accumulator) negative(label string) string {
+	if label != a.positive {
+		return label
+	}
+	return "not " + a.positive
 }
 
 // AddUnlabelled counts predictions that have no label yet.
@@ -156,6 +213,7 @@ func (a *Accumulator) Merge(b *Accumulator) {
 	a.labelled += b.labelled
 	a.unlabelled += b.unlabelled
 	a.classes.merge(&b.classes)
+	a.scores.merge(&b.scores)
 	a.errors.merge(&b.errors)
 }
 
@@ -233,8 +291,25 @@ func (a *Accumulator) score(v modelwatch.Value, opts Options) []modelwatch.Value
 		a.errors.score(&v)
 		return []modelwatch.Value{v}
 	case modelwatch.TaskBinary:
-		a.classes.table(a.positive, a.labelled).score(&v)
+		a.binary(&v, opts)
 		return []modelwatch.Value{v}
 	}
 	return a.multiclass(v, opts)
+}
+
+func (a *Accumulator) binary(v *modelwatch.Value, opts Options) {
+	switch v.Metric {
+	case AUCROC, AUCPR, LogLoss, Brier, ECE:
+		v.NCurrent = a.scores.n
+		switch {
+		case a.scores.n == 0:
+			v.Reason = modelwatch.ReasonNotApplicable // the model gives no scores
+		case a.scores.n < opts.minimum():
+			v.Reason = modelwatch.ReasonTooFew
+		default:
+			a.scores.score(v)
+		}
+	default:
+		a.classes.table(a.positive, a.labelled).score(v)
+	}
 }

@@ -2,8 +2,10 @@ package backtest
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/modelwatch/modelwatch"
@@ -26,6 +28,13 @@ type vectors struct {
 		Expect           expected
 		Classes          map[string]expected
 	}
+	Scored []struct {
+		Name           string
+		Label          []int
+		Score          []float64
+		Expect         expected
+		StandardErrors expected `json:"standard_errors"`
+	}
 	Regression []struct {
 		Name             string
 		Label, Predicted []float64
@@ -44,8 +53,8 @@ func loadVectors(t *testing.T) vectors {
 	if err := json.Unmarshal(data, &v); err != nil {
 		t.Fatal(err)
 	}
-	if len(v.Binary) < 16 || len(v.Multiclass) < 11 || len(v.Regression) < 12 {
-		t.Fatalf("%d, %d and %d vectors: some are lost", len(v.Binary), len(v.Multiclass), len(v.Regression))
+	if len(v.Binary) < 16 || len(v.Multiclass) < 11 || len(v.Regression) < 12 || len(v.Scored) < 14 {
+		t.Fatalf("%d, %d, %d and %d vectors: some are lost", len(v.Binary), len(v.Multiclass), len(v.Scored), len(v.Regression))
 	}
 	return v
 }
@@ -103,7 +112,8 @@ func TestBinaryAgreesWithScikitLearn(t *testing.T) {
 			for i, label := range tt.Label {
 				a.AddClass(tt.Predicted[i], label)
 			}
-			got := byMetric(t, a.Values(Metrics(modelwatch.TaskBinary), Options{MinimumRows: 1}), "")
+			got := byMetric(t, a.Values(nil, Options{MinimumRows: 1}), "")
+			maps.Copy(got, byMetric(t, a.Values([]string{Specificity, BalancedAccuracy, MCC}, Options{MinimumRows: 1}), ""))
 			check(t, got, tt.Expect)
 			for metric, w := range tt.Intervals {
 				v := got[metric]
@@ -146,6 +156,26 @@ func TestRegressionAgreesWithScikitLearn(t *testing.T) {
 			check(t, got, tt.Expect)
 			for metric, w := range tt.StandardErrors {
 				if v := got[metric]; v.StandardError == nil || !near(*v.StandardError, *w, 1e-9) && *v.StandardError > 1e-13 {
+					t.Errorf("%s: %+v, want the standard error %v", metric, v, *w)
+				}
+			}
+		})
+	}
+}
+
+func TestScoresAgreeWithScikitLearn(t *testing.T) {
+	t.Parallel()
+	for _, tt := range loadVectors(t).Scored {
+		t.Run(tt.Name, func(t *testing.T) {
+			t.Parallel()
+			a := mustNew(t, modelwatch.TaskBinary, "1")
+			for i, label := range tt.Label {
+				a.Add(Row{Score: tt.Score[i], HasScore: true, Label: strconv.Itoa(label)})
+			}
+			got := byMetric(t, a.Values([]string{AUCROC, AUCPR, LogLoss, Brier, ECE}, Options{MinimumRows: 1}), "")
+			check(t, got, tt.Expect)
+			for metric, w := range tt.StandardErrors {
+				if v := got[metric]; v.StandardError == nil || math.Abs(*v.StandardError-*w) > 1e-9 {
 					t.Errorf("%s: %+v, want the standard error %v", metric, v, *w)
 				}
 			}

@@ -11,6 +11,7 @@ import json
 import math
 import sys
 import warnings
+from fractions import Fraction
 
 import numpy as np
 from scipy import stats
@@ -97,6 +98,21 @@ def regression(name, label, predicted):
     n = len(e)
     rmse = sk.root_mean_squared_error(label, predicted)
     expect = {"rmse": rmse, "mae": sk.mean_absolute_error(label, predicted), "bias": math.fsum(e) / n}
+    if (label == 0).any():
+        expect["mape"] = math.nan
+    elif np.abs(label).min() < np.finfo(float).eps:  # scikit-learn would divide by eps
+        expect["mape"] = np.mean(np.abs(e) / np.abs(label))
+    else:
+        expect["mape"] = sk.mean_absolute_percentage_error(label, predicted)
+    size = np.abs(predicted) + np.abs(label)
+    expect["smape"] = np.mean(np.divide(2 * np.abs(e), size, out=np.zeros(n), where=size > 0))
+    expect["msle"] = sk.mean_squared_log_error(label, predicted) if min(label.min(), predicted.min()) > -1 else math.nan
+    if label.min() == label.max():
+        expect["r2"] = math.nan
+    elif np.ptp(label) < 1e-12 * np.abs(label).max():  # scikit-learn's mean is rounded to a label
+        expect["r2"] = float(1 - fraction_squares(predicted, label) / fraction_squares(label, [exact_mean(label)] * n))
+    else:
+        expect["r2"] = sk.r2_score(label, predicted)
     errors = {}
     if n > 1:
         errors["mae"] = np.abs(e).std(ddof=1) / math.sqrt(n)
@@ -104,6 +120,61 @@ def regression(name, label, predicted):
         unit = np.abs(e).max() or 1.0  # keeps fourth powers in range
         errors["rmse"] = ((e / unit) ** 2).std(ddof=1) * unit / (2 * (rmse / unit) * math.sqrt(n)) if rmse > 0 else 0.0
     return {"name": name, "label": label.tolist(), "predicted": predicted.tolist(), "expect": clean(expect), "standard_errors": clean(errors)}
+
+
+def scored(name, label, score):
+    label, score = np.asarray(label, dtype=int), np.asarray(score, dtype=float)
+    probability = score.min() >= 0 and score.max() <= 1
+    expect = {
+        "auc_roc": sk.roc_auc_score(label, score) if label.min() < label.max() else math.nan,
+        "auc_pr": sk.average_precision_score(label, score) if label.max() == 1 else math.nan,
+        "log_loss": sk.log_loss(label, score, labels=[0, 1]) if probability else math.nan,
+        "brier": np.mean((score - label) ** 2) if probability else math.nan,
+        "ece": calibration_error(label, score) if probability else math.nan,
+    }
+    errors = {}
+    if 2 <= label.sum() <= len(label) - 2:
+        errors["auc_roc"] = delong(label, score)
+    return {"name": name, "label": label.tolist(), "score": score.tolist(), "expect": clean(expect), "standard_errors": errors}
+
+
+def calibration_error(label, score):
+    bin = np.minimum((score * 10).astype(int), 9)
+    return sum(abs(label[bin == b].mean() - score[bin == b].mean()) * (bin == b).mean() for b in set(bin))
+
+
+def delong(label, score):
+    """Placement values by all pairs."""
+    x, y = score[label == 1], score[label == 0]
+    wins = (x[:, None] > y[None, :]) + 0.5 * (x[:, None] == y[None, :])
+    a, b = wins.mean(axis=1), wins.mean(axis=0)
+    return math.sqrt(a.var(ddof=1) / len(x) + b.var(ddof=1) / len(y))
+
+
+def scoreds(r):
+    def drawn(n, rate, digits):
+        t = (r.random(n) < rate).astype(int)
+        return t, np.round(1 / (1 + np.exp(-r.normal(2 * t - 1, 1.5))), digits)
+
+    for n, rate, digits in ((500, 0.5, 6), (500, 0.05, 3), (400, 0.4, 1), (300, 0.9, 2), (20, 0.5, 1)):
+        yield (f"{n} scores, rate {rate}, {digits} digits", *drawn(n, rate, digits))
+    yield "all tied", [0, 1, 0, 1], [0.5] * 4
+    yield "perfect", [0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]
+    yield "reversed", [1, 1, 0, 0], [0.1, 0.2, 0.8, 0.9]
+    yield "certain and right", [0, 1, 1], [0.0, 1.0, 1.0]
+    yield "certain and wrong", [1, 0, 1], [0.0, 1.0, 1.0]
+    yield "only positives", [1, 1, 1], [0.2, 0.4, 0.4]
+    yield "only negatives", [0, 0, 0], [0.2, 0.4, 0.4]
+    yield "margins, not probabilities", (r.random(200) < 0.5).astype(int), np.round(r.normal(0, 3, 200), 2)
+    yield "tiny probabilities", (r.random(100) < 0.5).astype(int), r.random(100) * 1e-12
+
+
+def exact_mean(x):
+    return sum(Fraction(float(v)) for v in x) / len(x)
+
+
+def fraction_squares(x, y):
+    return sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(x, y))
 
 
 def binaries(r):
@@ -165,6 +236,7 @@ def main():
     cases = {
         "binary": [binary(*c) for c in binaries(r)],
         "multiclass": [multiclass(*c) for c in multiclasses(r)],
+        "scored": [scored(*c) for c in scoreds(r)],
         "regression": [regression(*c) for c in regressions(r)],
     }
     lines = [f' "{key}": [\n  ' + ",\n  ".join(json.dumps(c, allow_nan=False) for c in value) + "\n ]" for key, value in cases.items()]
