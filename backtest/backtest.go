@@ -96,16 +96,6 @@ func Default(task modelwatch.Task) []string {
 	return nil
 }
 
-// Row is one prediction joined with its label. Classification reads the strings
-// and the score, regression the values.
-type Row struct {
-	Predicted, Label           string
-	HasPredicted               bool
-	Score                      float64 // of the positive class
-	HasScore                   bool
-	PredictedValue, LabelValue float64
-}
-
 // Accumulator counts joined rows. Counts and sums are exact: neither the order
 // of rows nor that of merges changes a result. It is not safe for concurrent
 // use.
@@ -156,8 +146,8 @@ func (a *Accumulator) AddValue(predicted, label float64) {
 }
 
 // AddScore counts the score that a binary classifier gave to one labelled row,
-// for the metrics that rank or calibrate; the class that it predicted is for
-// AddClass. Scores that are NaN or infinite are passed over. It panics for other
+// for the metrics that rank or calibrate; the class that it predicted for the
+// same row is for AddClass. Scores that are NaN or infinite are passed over. It panics for other
 // tasks.
 func (a *Accumulator) AddScore(score float64, label string) {
 	if a.task != modelwatch.TaskBinary {
@@ -166,39 +156,6 @@ func (a *Accumulator) AddScore(score float64, label string) {
 	if score-score == 0 {
 		a.scores.add(score, label == a.positive)
 	}
-}
-
-// Add counts one labelled row with all that it has. A binary classifier that
-// gives scores alone predicts the positive class from 0.5 on. A row of a
-// classifier with neither score nor prediction counts as unlabelled.
-func (a *Accumulator) Add(r Row) {
-	if a.task == modelwatch.TaskRegression {
-		a.AddValue(r.PredictedValue, r.LabelValue)
-		return
-	}
-	scored := a.task == modelwatch.TaskBinary && r.HasScore && r.Score-r.Score == 0
-	if scored {
-		a.AddScore(r.Score, r.Label)
-	}
-	switch {
-	case r.HasPredicted:
-		a.AddClass(r.Predicted, r.Label)
-	case scored && r.Score >= 0.5:
-		a.AddClass(a.positive, r.Label)
-	case scored:
-		a.AddClass(a.negative(r.Label), r.Label)
-	default:
-		a.unlabelled++
-	}
-}
-
-// negative names what a score under one half predicts: only that it is not the
-// positive class is known, and only that matters.
-func (a *Accumulator) negative(label string) string {
-	if label != a.positive {
-		return label
-	}
-	return "not " + a.positive
 }
 
 // AddUnlabelled counts predictions that have no label yet.

@@ -109,7 +109,11 @@ func (s *Scorer) addBinary(j modelwatch.Joined) {
 		return
 	}
 	s.see(j.Label)
-	s.accumulator.AddClass(s.class(positive), s.class(s.isPositive(j.Label)))
+	label := s.class(s.isPositive(j.Label))
+	s.accumulator.AddClass(s.class(positive), label)
+	if j.HasScore {
+		s.accumulator.AddScore(j.Score, label)
+	}
 }
 
 func (s *Scorer) class(positive bool) string {

@@ -170,7 +170,8 @@ func TestScoresAgreeWithScikitLearn(t *testing.T) {
 			t.Parallel()
 			a := mustNew(t, modelwatch.TaskBinary, "1")
 			for i, label := range tt.Label {
-				a.Add(Row{Score: tt.Score[i], HasScore: true, Label: strconv.Itoa(label)})
+				a.AddClass("0", strconv.Itoa(label))
+				a.AddScore(tt.Score[i], strconv.Itoa(label))
 			}
 			got := byMetric(t, a.Values([]string{AUCROC, AUCPR, LogLoss, Brier, ECE}, Options{MinimumRows: 1}), "")
 			check(t, got, tt.Expect)
