@@ -110,8 +110,12 @@ func sqliteExclusive(file string) func(context.Context, *Catalog, func(context.C
 				err = errors.Join(err, end)
 			}
 		}()
-		if _, err := c.write.ExecContext(ctx, `PRAGMA journal_mode = WAL`); err != nil {
+		mode, err := scanText(c.write.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`))
+		if err != nil {
 			return fmt.Errorf("switch to write-ahead logging: %w", err)
+		}
+		if mode != "wal" {
+			return modelwatch.Errorf(modelwatch.CodeInvalid, "the file system of %s does not support write-ahead logging: put the database on a local disk", file)
 		}
 		return f(ctx)
 	}
