@@ -251,7 +251,7 @@ func TestMergePanicsOnAnotherTask(t *testing.T) {
 // sorting them gives, and the order of rows still does not matter.
 func TestManyScoresAreBounded(t *testing.T) {
 	t.Parallel()
-	const n = 5 * MaxScores
+	const n = 3 * MaxScores
 	r := rand.New(rand.NewPCG(5, 6))
 	score, label := make([]float64, n), make([]string, n)
 	for i := range score {

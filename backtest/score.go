@@ -3,6 +3,7 @@ package backtest
 import (
 	"maps"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/modelwatch/modelwatch"
@@ -89,18 +90,33 @@ func (s *scores) count(key uint64, by outcome) {
 	}
 	o := s.cells[key]
 	s.cells[key] = outcome{o.positive + by.positive, o.negative + by.negative}
-	for len(s.cells) > MaxScores {
-		s.coarsen(1)
+	if len(s.cells) > MaxScores {
+		s.coarsen(s.surplus())
 	}
 }
 
-func (s *scores) coarsen(bits uint) {
+// surplus returns the least number of bits to drop that leaves MaxScores cells:
+// dropping k keeps apart those neighbours that differ in a higher bit.
+func (s *scores) surplus() uint {
+	keys := slices.Sorted(maps.Keys(s.cells))
+	var apart [65]int // neighbours by the length of what they differ in
+	for i, key := range keys[1:] {
+		apart[bits.Len64(key^keys[i])]++
+	}
+	cells, drop := len(keys), uint(0)
+	for ; cells > MaxScores; drop++ {
+		cells -= apart[drop+1]
+	}
+	return drop
+}
+
+func (s *scores) coarsen(by uint) {
 	coarse := make(map[uint64]outcome, len(s.cells)/2)
 	for key, o := range s.cells {
-		c := coarse[key>>bits]
-		coarse[key>>bits] = outcome{c.positive + o.positive, c.negative + o.negative}
+		c := coarse[key>>by]
+		coarse[key>>by] = outcome{c.positive + o.positive, c.negative + o.negative}
 	}
-	s.cells, s.drop = coarse, s.drop+bits
+	s.cells, s.drop = coarse, s.drop+by
 }
 
 func (s *scores) merge(t *scores) {
