@@ -1,10 +1,12 @@
 package archive_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -163,26 +165,47 @@ func TestJoinLabelsEqualsMapJoin(t *testing.T) {
 		"in parts": {MaxOpenFiles: 4, TempDir: t.TempDir()},
 		"tiny":     {MergeBytes: 1, MaxOpenFiles: 2, TempDir: t.TempDir()},
 	}
-	for name, opts := range limits {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			rapid.Check(t, func(rt *rapid.T) {
-				a := newArchive(t, opts)
-				predictions, pe := drawFiles(rt, t, a, modelwatch.KindPrediction, 100)
-				labels, le := drawFiles(rt, t, a, modelwatch.KindLabel, 200)
-				have := joinAll(t, a, predictions, labels, window)
-				want := mapJoin(pe, le, window)
-				byID := cmpopts.SortSlices(func(x, y archive.Joined) bool { return x.ID < y.ID })
-				if diff := gocmp.Diff(want, have, byID, cmpopts.EquateNaNs(), cmpopts.EquateEmpty()); diff != "" {
-					rt.Fatalf("joined rows (-want +have):\n%s", diff)
-				}
-				if !slices.IsSortedFunc(have, func(x, y archive.Joined) int { return cmp.Compare(rankOf(x.ID), rankOf(y.ID)) }) {
-					rt.Fatal("rows are not in the order of ranks")
-				}
-			})
-		})
+	rapid.Check(t, func(rt *rapid.T) {
+		a := archive.New(memory{objects: map[string][]byte{}}, archive.Options{})
+		predictions, pe := drawFiles(rt, t, a, modelwatch.KindPrediction, 100)
+		labels, le := drawFiles(rt, t, a, modelwatch.KindLabel, 200)
+		want := mapJoin(pe, le, window)
+		for name, opts := range limits {
+			have := joinAll(t, archive.New(a.Bucket(), opts), predictions, labels, window)
+			byID := cmpopts.SortSlices(func(x, y archive.Joined) bool { return x.ID < y.ID })
+			if diff := gocmp.Diff(want, have, byID, cmpopts.EquateNaNs(), cmpopts.EquateEmpty()); diff != "" {
+				rt.Fatalf("joined %s (-want +have):\n%s", name, diff)
+			}
+			if !slices.IsSortedFunc(have, func(x, y archive.Joined) int { return cmp.Compare(rankOf(x.ID), rankOf(y.ID)) }) {
+				rt.Fatalf("joined %s: rows are not in the order of ranks", name)
+			}
+		}
+	})
+	for _, opts := range limits {
+		if left, err := os.ReadDir(opts.TempDir); opts.TempDir != "" && (err != nil || len(left) > 0) {
+			t.Errorf("%d temporary files left, %v", len(left), err)
+		}
 	}
 }
+
+// memory is what a join needs of a bucket, without the disk's pace.
+type memory struct {
+	archive.Bucket
+	objects map[string][]byte
+}
+
+func (m memory) PutIfAbsent(_ context.Context, key string, body []byte, _ string) error {
+	m.objects[key] = body
+	return nil
+}
+
+func (m memory) Open(_ context.Context, key string) (archive.Object, error) {
+	return memoryObject{bytes.NewReader(m.objects[key])}, nil
+}
+
+type memoryObject struct{ *bytes.Reader }
+
+func (memoryObject) Close() error { return nil }
 
 // rankOf collides on purpose: 40 ids share 13 ranks.
 func rankOf(id string) int64 {
@@ -208,7 +231,7 @@ func drawFiles(rt *rapid.T, t testing.TB, a *archive.Archive, kind modelwatch.Ki
 		func(rt *rapid.T) any { return rapid.SampledFrom([]any{1.0, 2.5, -3e20, nil}).Draw(rt, "number") },
 		func(rt *rapid.T) any { return rapid.SampledFrom([]any{true, false, nil}).Draw(rt, "boolean") },
 	}
-	for i := range rapid.IntRange(0, 7).Draw(rt, "files") {
+	for i := range rapid.IntRange(0, 5).Draw(rt, "files") {
 		events := rapid.SliceOfN(drawEvent, 1, 30).Draw(rt, "events")
 		draw := rapid.SampledFrom(values).Draw(rt, "type")
 		for j := range events {
