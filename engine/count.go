@@ -1,140 +1,287 @@
 package engine
 
 import (
-	"math"
-	"strconv"
+	"bytes"
+	"cmp"
+	"context"
+	"io"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/profile"
 	"github.com/modelwatch/modelwatch/table"
 )
 
-// counter adds chunks of one column, of whatever type its file gives it, to
-// profiles of one grid. Numbers, booleans and times in a column that the
-// baseline knows as a category count under their text; any other difference of
-// type makes the values invalid.
-type counter struct {
-	kind   profile.Kind
-	absent []bool   // all false
-	floats []float64
-	dict   []string
-	index  []int32
-	known  map[float64]int32
+const (
+	// maxInMemory is the size up to which a data file is fetched whole: one request
+	// instead of one per column.
+	maxInMemory = 64 << 20
+	// maxBuckets is how many buckets are counted in one pass over a file; rows of
+	// more take further passes, so that memory does not grow with them.
+	maxBuckets = 64
+	nowhere    = -1
+)
+
+// bucketProfile is the profile of one bucket's rows.
+type bucketProfile struct {
+	start int64 // microseconds, or whatever place said
+	set   *profile.Set
 }
 
-func newCounter(g *profile.Grid) *counter { return &counter{kind: g.Kind()} }
+// count profiles the rows of a file by the bucket that place gives their time,
+// in the order of buckets.
+func (e *Engine) count(ctx context.Context, f modelwatch.DataFile, like *profile.Set, place func(time.Time) (int64, bool)) ([]bucketProfile, error) {
+	var out []bucketProfile
+	err := e.countPasses(ctx, f, like, place, func(b bucketProfile) error {
+		out = append(out, b)
+		return nil
+	})
+	return out, err
+}
 
-// add counts the rows from (inclusive) to (exclusive) of a column into p.
-func (c *counter) add(p *profile.Profile, col *table.Column, from, to int) {
-	if from >= to {
-		return
+// countPasses is count in bounded memory: f is given one bucket after the other.
+func (e *Engine) countPasses(ctx context.Context, file modelwatch.DataFile, like *profile.Set, place func(time.Time) (int64, bool), f func(bucketProfile) error) error {
+	e.compute <- struct{}{}
+	defer func() { <-e.compute }()
+	r, closer, err := e.open(ctx, file)
+	if err != nil {
+		return err
 	}
-	valid := col.Valid
-	if valid != nil {
-		valid = valid[from:to]
+	defer closer.Close()
+	starts, rows, err := placeRows(ctx, r, place)
+	if err != nil {
+		return err
 	}
-	rows := to - from
-	switch {
-	case c.kind == profile.KindPresence:
-		p.AddPresence(rows, valid)
-	case allMissing(col):
-		c.addInvalid(p, c.none(rows))
-	case c.kind == profile.KindNumber && col.Floats != nil:
-		p.AddFloats(col.Floats[from:to], valid)
-	case c.kind == profile.KindBoolean && col.Bools != nil:
-		p.AddBools(col.Bools[from:to], valid)
-	case c.kind == profile.KindCategory && col.Index != nil:
-		p.AddCategories(col.Dict, col.Index[from:to], valid)
-	case c.kind == profile.KindCategory && col.Vectors == nil:
-		c.asText(col, from, to)
-		p.AddCategories(c.dict, c.index, valid)
-	default:
-		if valid == nil {
-			valid = make([]bool, rows)
-			for i := range valid {
-				valid[i] = true
+	for from := 0; from < len(starts); from += maxBuckets {
+		pass := bucketPass{e: e, r: r, like: like, rows: rows, from: from, n: min(maxBuckets, len(starts)-from)}
+		sets, err := pass.run(ctx, file)
+		if err != nil {
+			return err
+		}
+		for i, set := range sets {
+			if err := f(bucketProfile{starts[from+i], set}); err != nil {
+				return err
 			}
 		}
-		c.addInvalid(p, valid)
+	}
+	return nil
+}
+
+// open reads a data file: whole, if it is not too large for that.
+func (e *Engine) open(ctx context.Context, f modelwatch.DataFile) (*table.Reader, io.Closer, error) {
+	if f.Bytes <= 0 || f.Bytes > maxInMemory {
+		return e.archive.OpenDataFile(ctx, f)
+	}
+	body, err := e.archive.Bucket().Read(ctx, f.Key)
+	if err != nil {
+		return nil, nil, err
+	}
+	if int64(len(body)) != f.Bytes {
+		return nil, nil, modelwatch.Errorf(modelwatch.CodeInternal, "the object has %d bytes, %d were registered: the bucket was changed behind the catalog's back", len(body), f.Bytes)
+	}
+	r, err := table.OpenParquet(bytes.NewReader(body), f.Bytes)
+	return r, io.NopCloser(nil), err
+}
+
+// placeRows gives each row the place of its bucket among starts, which are
+// sorted; nowhere if it has none.
+func placeRows(ctx context.Context, r *table.Reader, place func(time.Time) (int64, bool)) (starts []int64, rows []int32, err error) {
+	if _, ok := r.Column(modelwatch.ColumnTime); !ok {
+		return nil, nil, modelwatch.Errorf(modelwatch.CodeInternal, "the data file has no column %s", modelwatch.ColumnTime)
+	}
+	found := map[int64]int32{}
+	rows = make([]int32, 0, r.Rows())
+	err = r.ScanColumn(ctx, modelwatch.ColumnTime, func(n int, c *table.Column) error {
+		for i := range n {
+			rows = append(rows, nowhere)
+			if c.Missing(i) {
+				continue
+			}
+			if start, ok := place(time.UnixMicro(c.Ints[i])); ok {
+				at, known := found[start]
+				if !known {
+					at = int32(len(starts))
+					found[start] = at
+					starts = append(starts, start)
+				}
+				rows[len(rows)-1] = at
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return sortPlaces(starts, rows), rows, nil
+}
+
+// sortPlaces sorts the starts and renumbers the rows accordingly.
+func sortPlaces(starts []int64, rows []int32) []int64 {
+	order := make([]int32, len(starts))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(starts[a], starts[b]) })
+	rank, sorted := make([]int32, len(starts)), make([]int64, len(starts))
+	for i, old := range order {
+		rank[old], sorted[i] = int32(i), starts[old]
+	}
+	for i, at := range rows {
+		if at != nowhere {
+			rows[i] = rank[at]
+		}
+	}
+	return sorted
+}
+
+// bucketPass counts n buckets of a file, from the from-th.
+type bucketPass struct {
+	e       *Engine
+	r       *table.Reader
+	like    *profile.Set
+	rows    []int32
+	from, n int
+}
+
+func (p *bucketPass) run(ctx context.Context, file modelwatch.DataFile) ([]*profile.Set, error) {
+	sets := make([]*profile.Set, p.n)
+	for i := range sets {
+		sets[i] = p.like.Empty()
+	}
+	invalid, err := p.invalid(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for j := range p.like.Columns {
+		g.Go(func() error {
+			p.e.workers <- struct{}{}
+			defer func() { <-p.e.workers }()
+			return p.column(ctx, file, j, sets, invalid)
+		})
+	}
+	return sets, g.Wait()
+}
+
+// place is the pass's bucket of a row, or nowhere.
+func (p *bucketPass) place(row int) int {
+	if at := int(p.rows[row]) - p.from; at >= 0 && at < p.n {
+		return at
+	}
+	return nowhere
+}
+
+func (p *bucketPass) invalid(ctx context.Context) ([][]tally, error) {
+	t := newTallies(setColumns(p.like))
+	out := make([][]tally, p.n)
+	err := t.each(ctx, p.r, func(row int, object string) {
+		at := p.place(row)
+		if at == nowhere {
+			return
+		}
+		if out[at] == nil {
+			out[at] = make([]tally, len(p.like.Columns))
+		}
+		t.add(object, out[at])
+	})
+	return out, err
+}
+
+// column counts column j into the sets.
+func (p *bucketPass) column(ctx context.Context, file modelwatch.DataFile, j int, sets []*profile.Set, invalid [][]tally) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c := p.like.Columns[j].Column
+	counts := make([]counter, p.n)
+	for i := range counts {
+		counts[i] = counter{column: c, profile: sets[i].Columns[j].Profile}
+	}
+	var sort sorter
+	row := 0
+	err := p.r.ScanColumn(ctx, c.Column, func(rows int, col *table.Column) error {
+		sort.split(p, row, rows, func(at int, picked []int32) {
+			if len(picked) == rows {
+				counts[at].add(rows, col)
+			} else {
+				counts[at].add(len(picked), sort.gather(col, picked))
+			}
+		})
+		row += rows
+		return nil
+	})
+	changed := false
+	for i := range counts {
+		changed = changed || counts[i].changed
+		if invalid[i] != nil {
+			addInvalid(counts[i].profile, invalid[i][j])
+		}
+	}
+	if changed {
+		p.e.log.WarnContext(ctx, "column is not of the baseline's type", "file", file.Key, "column", c.Column, "type", c.Type)
+	}
+	return err
+}
+
+// sorter sorts the rows of chunks, which come in the order of their rank, into
+// buckets. Its slices are reused.
+type sorter struct {
+	ends   []int
+	order  []int32
+	picked table.Column
+}
+
+// split calls f for each bucket that rows of the chunk fall into.
+func (s *sorter) split(p *bucketPass, row, rows int, f func(at int, picked []int32)) {
+	s.ends = resize(s.ends, p.n+1)
+	clear(s.ends)
+	for i := range rows {
+		if at := p.place(row + i); at != nowhere {
+			s.ends[at+1]++
+		}
+	}
+	for at := range p.n {
+		s.ends[at+1] += s.ends[at]
+	}
+	s.order = resize(s.order, s.ends[p.n])
+	for i := range rows {
+		if at := p.place(row + i); at != nowhere {
+			s.order[s.ends[at]] = int32(i)
+			s.ends[at]++ // what was the start becomes the end
+		}
+	}
+	start := 0
+	for at, end := range s.ends[:p.n] {
+		if end > start {
+			f(at, s.order[start:end])
+		}
+		start = end
 	}
 }
 
-func allMissing(col *table.Column) bool {
-	return col.Floats == nil && col.Bools == nil && col.Index == nil && col.Ints == nil && col.Vectors == nil
+// gather copies the picked rows of a column.
+func (s *sorter) gather(col *table.Column, rows []int32) *table.Column {
+	p := &s.picked
+	p.Name, p.Type, p.Physical, p.Dict = col.Name, col.Type, col.Physical, col.Dict
+	p.Valid = pick(p.Valid, col.Valid, rows)
+	p.Floats = pick(p.Floats, col.Floats, rows)
+	p.Ints = pick(p.Ints, col.Ints, rows)
+	p.Bools = pick(p.Bools, col.Bools, rows)
+	p.Index = pick(p.Index, col.Index, rows)
+	p.Vectors = pick(p.Vectors, col.Vectors, rows)
+	return p
 }
 
-func (c *counter) none(rows int) []bool {
-	if len(c.absent) < rows {
-		c.absent = make([]bool, rows)
+func pick[T any](dst, src []T, rows []int32) []T {
+	if len(src) == 0 {
+		return nil
 	}
-	return c.absent[:rows]
-}
-
-// addInvalid counts the rows as missing, and those that have a value as invalid.
-func (c *counter) addInvalid(p *profile.Profile, valid []bool) {
-	rows := len(valid)
-	switch none := c.none(rows); c.kind {
-	case profile.KindNumber:
-		if len(c.floats) < rows {
-			c.floats = make([]float64, rows)
-		}
-		p.AddFloats(c.floats[:rows], none)
-	case profile.KindBoolean:
-		p.AddBools(none, none)
-	default:
-		p.AddCategories(nil, make([]int32, rows), none)
+	dst = resize(dst, len(rows))
+	for i, row := range rows {
+		dst[i] = src[row]
 	}
-	invalid := int64(0)
-	for _, v := range valid {
-		if v {
-			invalid++
-		}
-	}
-	p.AddInvalid(invalid)
-}
-
-// asText turns numbers, booleans and times into categories.
-func (c *counter) asText(col *table.Column, from, to int) {
-	if c.known == nil {
-		c.known = map[float64]int32{}
-	}
-	clear(c.known)
-	c.dict, c.index = c.dict[:0], c.index[:0]
-	for i := from; i < to; i++ {
-		key := 0.0
-		switch {
-		case col.Missing(i):
-		case col.Floats != nil:
-			key = col.Floats[i]
-		case col.Bools != nil && col.Bools[i]:
-			key = 1
-		case col.Ints != nil:
-			key = float64(col.Ints[i])
-		}
-		if math.IsNaN(key) {
-			key = math.Inf(1)
-		}
-		at, ok := c.known[key]
-		if !ok {
-			at = int32(len(c.dict))
-			c.known[key] = at
-			c.dict = append(c.dict, textOf(col, i))
-		}
-		c.index = append(c.index, at)
-	}
-}
-
-func textOf(col *table.Column, i int) string {
-	switch {
-	case col.Missing(i):
-		return ""
-	case col.Floats != nil:
-		return strconv.FormatFloat(col.Floats[i], 'g', -1, 64)
-	case col.Bools != nil:
-		return strconv.FormatBool(col.Bools[i])
-	case col.Physical == table.PhysicalTime || col.Type == modelwatch.TypeTimestamp:
-		return time.UnixMicro(col.Ints[i]).UTC().Format(time.RFC3339Nano)
-	}
-	return strconv.FormatInt(col.Ints[i], 10)
+	return dst
 }

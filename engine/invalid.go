@@ -1,49 +1,114 @@
 package engine
 
 import (
+	"context"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/profile"
 	"github.com/modelwatch/modelwatch/table"
 )
 
-// tally is what the _invalid column says about one column of a table.
-type tally struct{ invalid, outOfRange int64 }
+// tally is how many values of a column the "_invalid" column names, and how many
+// of them were numbers outside of the declared range.
+type tally struct {
+	invalid, outside int64
+}
 
-// countInvalid adds the rows from (inclusive) to (exclusive) of an _invalid
-// column: JSON objects of the values as they came, by column. A number among
-// them had the right type and lay outside of the declared range. Text that is no
-// such object is passed over: a foreign column may have the name.
-func countInvalid(tallies map[string]tally, col *table.Column, from, to int) {
-	if col == nil || col.Index == nil {
-		return
+// tallies counts "_invalid" objects for the columns of a set.
+type tallies struct {
+	columns []modelwatch.Column
+	place   map[string]int
+	dec     jsontext.Decoder
+	text    strings.Reader
+	name    []byte
+}
+
+func newTallies(columns []modelwatch.Column) *tallies {
+	t := &tallies{columns: columns, place: make(map[string]int, len(columns))}
+	for i, c := range columns {
+		t.place[c.Column] = i
 	}
-	for i := from; i < to; i++ {
-		text := col.Text(i)
-		if text == "" {
-			continue
+	return t
+}
+
+// add counts the members of one object: {"amount":"abc","age":150}. It returns
+// false for a text that is no JSON object, which a file of others may hold.
+func (t *tallies) add(object string, to []tally) bool {
+	t.text.Reset(object)
+	t.dec.Reset(&t.text)
+	if k := t.dec.PeekKind(); k != '{' {
+		return false
+	}
+	if _, err := t.dec.ReadToken(); err != nil {
+		return false
+	}
+	for t.dec.PeekKind() != '}' {
+		name, err := t.dec.ReadValue()
+		if err != nil {
+			return false
 		}
-		dec := jsontext.NewDecoder(strings.NewReader(text))
-		if tok, err := dec.ReadToken(); err != nil || tok.Kind() != '{' {
-			continue
+		if t.name, err = jsontext.AppendUnquote(t.name[:0], name); err != nil {
+			return false
 		}
-		for dec.PeekKind() == '"' {
-			name, err := dec.ReadToken()
-			if err != nil {
-				break
+		i, known := t.place[string(t.name)]
+		raw, err := t.dec.ReadValue()
+		if err != nil {
+			return false
+		}
+		if known {
+			to[i].invalid++
+			if raw.Kind() == '0' && t.outside(&t.columns[i], raw) {
+				to[i].outside++
 			}
-			column := name.String()
-			value, err := dec.ReadValue()
-			if err != nil {
-				break
-			}
-			t := tallies[column]
-			t.invalid++
-			if value.Kind() == '0' {
-				t.outOfRange++
-			}
-			tallies[column] = t
 		}
 	}
+	return true
+}
+
+// outside reports whether a number that was refused was refused for its range:
+// what else could be wrong with it? Without a range known here, its writer had one.
+func (t *tallies) outside(c *modelwatch.Column, raw jsontext.Value) bool {
+	v, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || math.IsInf(v, 0) || c.Type != modelwatch.TypeNumber {
+		return false
+	}
+	return true
+}
+
+// scan counts the "_invalid" column of a whole table.
+func (t *tallies) scan(ctx context.Context, r *table.Reader) ([]tally, error) {
+	out := make([]tally, len(t.columns))
+	err := t.each(ctx, r, func(_ int, object string) { t.add(object, out) })
+	return out, err
+}
+
+// each calls f for each row that has an "_invalid" object.
+func (t *tallies) each(ctx context.Context, r *table.Reader, f func(row int, object string)) error {
+	info, ok := r.Column(modelwatch.ColumnInvalid)
+	if !ok || !isText(info.Type) {
+		return nil
+	}
+	row := 0
+	return r.ScanColumn(ctx, modelwatch.ColumnInvalid, func(rows int, c *table.Column) error {
+		for i := range rows {
+			if !c.Missing(i) {
+				f(row+i, c.Text(i))
+			}
+		}
+		row += rows
+		return nil
+	})
+}
+
+func setColumns(s *profile.Set) []modelwatch.Column {
+	columns := make([]modelwatch.Column, len(s.Columns))
+	for i, c := range s.Columns {
+		columns[i] = c.Column
+	}
+	return columns
 }

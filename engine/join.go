@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"math"
+	"time"
 
 	"github.com/dchest/siphash"
 
@@ -16,13 +18,23 @@ type JoinColumns struct {
 	ID, Score, Predicted, Label string
 }
 
+// JoinWindow calls f for each prediction of the window, in the order of ranks,
+// with its label if one has arrived: archive.JoinLabels. A request id that stands
+// in the archive more than once counts once, with its first prediction and its
+// last label.
+func (e *Engine) JoinWindow(ctx context.Context, predictions, labels []modelwatch.DataFile, w modelwatch.Window, f func(modelwatch.Joined) error) error {
+	return e.archive.JoinLabels(ctx, predictions, labels, w, f)
+}
+
 // JoinFiles calls f for each prediction of a file with its truth: from the labels
 // file by id, or, if labels is nil, from a column of the same row. With labels, an
 // id that was predicted more than once counts once, with its first row, and of
-// several labels of an id the last counts. Ids are told apart by 64 bits of hash.
-// The labels are held in memory, about 40 bytes each; predictions are streamed.
-// f must not keep what it is given longer than the call.
-func JoinFiles(ctx context.Context, predictions, labels *table.Reader, columns JoinColumns, f func(archive.Joined) error) error {
+// several labels of an id the last counts, in the order of the file. Ids are told
+// apart by 64 bits of hash (two of ten million share one with odds of 1 in 370,000).
+// Predictions are streamed; held in memory are some 60 bytes per label and 10 per
+// id predicted. Time and weight come from the columns _time and _weight of the
+// predictions, if there are any; without, the weight is 1.
+func JoinFiles(ctx context.Context, predictions, labels *table.Reader, columns JoinColumns, f func(modelwatch.Joined) error) error {
 	if err := columns.check(predictions, labels); err != nil {
 		return err
 	}
@@ -30,6 +42,7 @@ func JoinFiles(ctx context.Context, predictions, labels *table.Reader, columns J
 		j := &fileJoin{f: f, label: func(_ uint64, inRow joinedValue) joinedValue { return inRow }}
 		return predictions.Scan(ctx, columns.list("", columns.Label), j.chunk)
 	}
+	predictions, labels = predictions.AsText(columns.ID), labels.AsText(columns.ID)
 	truth, err := readLabels(ctx, labels, columns)
 	if err != nil {
 		return fmt.Errorf("labels: %w", err)
@@ -60,7 +73,10 @@ func (c JoinColumns) check(predictions, labels *table.Reader) error {
 	return nil
 }
 
-func (c JoinColumns) list(id, label string) []string { return []string{id, c.Score, c.Predicted, label} }
+// list names the columns that a join reads; "" is one that no file has.
+func (c JoinColumns) list(id, label string) []string {
+	return []string{id, c.Score, c.Predicted, label, modelwatch.ColumnWeight, modelwatch.ColumnTime}
+}
 
 // joinedValue is one value in both forms, as archive.Values gives them.
 type joinedValue struct {
@@ -69,9 +85,10 @@ type joinedValue struct {
 	ok    bool
 }
 
+// valueAt is row i's value; a number that is not finite is none.
 func valueAt(v *archive.Values, i int) joinedValue {
 	text, value, ok := v.At(i)
-	return joinedValue{text, value, ok}
+	return joinedValue{text, value, ok && text != "NaN" && !math.IsInf(value, 0)}
 }
 
 func readLabels(ctx context.Context, labels *table.Reader, columns JoinColumns) (map[uint64]joinedValue, error) {
@@ -96,15 +113,15 @@ func hashID(id string) uint64 { return siphash.Hash(0, 0, []byte(id)) }
 
 // fileJoin streams the predictions.
 type fileJoin struct {
-	f     func(archive.Joined) error
+	f     func(modelwatch.Joined) error
 	label func(id uint64, inRow joinedValue) joinedValue
 	seen  map[uint64]struct{} // nil: rows need no id
 
-	ids, scores, predicted, labels archive.Values
+	ids, scores, predicted, labels, weights archive.Values
 }
 
 func (j *fileJoin) chunk(c *table.Chunk) error {
-	for k, v := range []*archive.Values{&j.ids, &j.scores, &j.predicted, &j.labels} {
+	for k, v := range []*archive.Values{&j.ids, &j.scores, &j.predicted, &j.labels, &j.weights} {
 		v.Use(&c.Columns[k])
 	}
 	for i := range c.Rows {
@@ -120,15 +137,25 @@ func (j *fileJoin) chunk(c *table.Chunk) error {
 			}
 			j.seen[key] = struct{}{}
 		}
-		score, predicted, label := valueAt(&j.scores, i), valueAt(&j.predicted, i), j.label(key, valueAt(&j.labels, i))
-		err := j.f(archive.Joined{
-			ID: id.text, Score: score.value, HasScore: score.ok, Weight: 1,
-			Predicted: predicted.text, PredictedValue: predicted.value, HasPredicted: predicted.ok,
-			Label: label.text, LabelValue: label.value, HasLabel: label.ok,
-		})
-		if err != nil {
+		if err := j.f(j.row(c, i, id, j.label(key, valueAt(&j.labels, i)))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (j *fileJoin) row(c *table.Chunk, i int, id, label joinedValue) modelwatch.Joined {
+	score, predicted, weight := valueAt(&j.scores, i), valueAt(&j.predicted, i), valueAt(&j.weights, i)
+	out := modelwatch.Joined{
+		ID: id.text, Score: score.value, HasScore: score.ok && !math.IsNaN(score.value), Weight: 1,
+		Predicted: predicted.text, PredictedValue: predicted.value, HasPredicted: predicted.ok,
+		Label: label.text, LabelValue: label.value, HasLabel: label.ok,
+	}
+	if weight.ok {
+		out.Weight = weight.value
+	}
+	if at := &c.Columns[len(c.Columns)-1]; at.Type == modelwatch.TypeTimestamp && !at.Missing(i) {
+		out.Time = time.UnixMicro(at.Ints[i]).UTC()
+	}
+	return out
 }

@@ -163,6 +163,12 @@ func (f *field) integer() bool {
 	return (f.kind == parquet.Int32 || f.kind == parquet.Int64) && f.info.Type == modelwatch.TypeNumber && !f.decimal && !f.repeated
 }
 
+// asText makes an integer column one of texts.
+func (f *field) asText() {
+	f.text, f.store = true, storeStrings
+	f.info.Type, f.info.Physical = modelwatch.TypeCategory, PhysicalDefault
+}
+
 // micros converts a timestamp of the field's unit to microseconds, saturating.
 func (f *field) micros(v int64) int64 {
 	switch {

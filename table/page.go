@@ -58,7 +58,7 @@ func (p *pageReader) open(r *Reader, f *field, group int, window int64) error {
 	case start < 4 || meta.TotalCompressedSize < 0 || end < start || end > r.size-8:
 		return fmt.Errorf("pages from byte %d to %d in a file of %d", start, end, r.size)
 	}
-	p.f, p.at, p.codec, p.unpack = f, start, meta.Codec, &r.unpack
+	p.f, p.at, p.codec, p.unpack = f, start, meta.Codec, r.unpack
 	p.chunk.open(r.at, start, end, window)
 	return nil
 }

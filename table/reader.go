@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
@@ -28,7 +29,7 @@ type Reader struct {
 	byName  map[string]int
 	skipped []Skipped
 	meta    map[string]string
-	unpack  unpackers
+	unpack  *unpackers
 }
 
 // Skipped is a column of a file that cannot be read as one of our types.
@@ -48,7 +49,7 @@ func OpenParquet(r io.ReaderAt, size int64) (_ *Reader, err error) {
 	if err != nil {
 		return nil, readError(err, "read parquet footer")
 	}
-	rd := &Reader{at: r, size: size, file: f, meta: map[string]string{}}
+	rd := &Reader{at: r, size: size, file: f, meta: map[string]string{}, unpack: &unpackers{}}
 	for _, kv := range f.Metadata().KeyValueMetadata {
 		rd.meta[kv.Key] = kv.Value
 	}
@@ -134,6 +135,19 @@ func (r *Reader) Column(name string) (ColumnInfo, bool) {
 		return ColumnInfo{}, false
 	}
 	return r.fields[i].info, true
+}
+
+// AsText returns a reader of the same file that reads the named columns, where
+// they are integers, as their text: ids beyond 2^53 are not exact as numbers.
+func (r *Reader) AsText(names ...string) *Reader {
+	view := *r
+	view.fields = slices.Clone(r.fields)
+	for _, name := range names {
+		if i, ok := r.byName[name]; ok && view.fields[i].integer() {
+			view.fields[i].asText()
+		}
+	}
+	return &view
 }
 
 // Skipped lists the columns that cannot be read as one of our types: maps,

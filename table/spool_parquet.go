@@ -79,7 +79,7 @@ func newParquetCopy(s *spooler, r *Reader) *parquetCopy {
 		col := copyColumn{t: t, field: r.fields[r.byName[t.source]]}
 		store, _ := t.info.storage() // a layout's types are known ones
 		if store == storeStrings && col.field.integer() {
-			col.field.text, col.field.store = true, storeStrings // exact beyond 2^53
+			col.field.asText() // exact beyond 2^53
 		}
 		if store == storeInts && col.field.kind == parquet.Int64 && col.field.integer() {
 			col.field.store = storeInts

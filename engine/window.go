@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/profile"
+)
+
+// Stats are what a window's profile took.
+type Stats struct {
+	Files     int
+	Rows      int64 // in the window
+	CacheHits int   // files whose profile had been stored
+}
+
+// WindowProfile counts the rows of the files that fall into the window on the
+// grids of like, which gives the columns and their order.
+//
+// Each file's profiles, one per time bucket and one of all its rows, are made
+// once and stored beside its object; only the buckets that the window cuts are
+// counted anew from the rows, by _time. Profiles are merged in the order of file
+// ids and buckets. A row counts as often as it stands in the archive, once per
+// record of Kafka: a request id that was sent twice is two rows here, while
+// JoinWindow takes it once. At most Options.Files files are held at a time.
+func (e *Engine) WindowProfile(ctx context.Context, files []modelwatch.DataFile, w modelwatch.Window, like *profile.Set) (*profile.Set, Stats, error) {
+	files = slices.Clone(files)
+	slices.SortFunc(files, func(a, b modelwatch.DataFile) int { return int(a.ID - b.ID) })
+	ctx, cancel := context.WithCancel(ctx)
+	parts := e.fileParts(ctx, files, w, like)
+	set, stats := like.Empty(), Stats{Files: len(files)}
+	var failed error
+	for p := range parts { // to its end, also after a failure: who was started is waited for
+		switch {
+		case failed != nil:
+		case p.err != nil:
+			failed = p.err
+		default:
+			failed = set.Merge(p.set)
+		}
+		if failed != nil {
+			cancel()
+		} else if p.hit {
+			stats.CacheHits++
+		}
+	}
+	cancel()
+	if failed != nil {
+		return nil, Stats{}, fmt.Errorf("profile window: %w", failed)
+	}
+	if len(set.Columns) > 0 {
+		stats.Rows = set.Columns[0].Profile.Rows()
+	}
+	return set, stats, nil
+}
+
+// part is what one file gives to a window.
+type part struct {
+	set *profile.Set
+	hit bool
+	err error
+}
+
+// fileParts profiles the files, some at a time, and yields them in their order.
+// The channel is closed when every goroutine has ended.
+func (e *Engine) fileParts(ctx context.Context, files []modelwatch.DataFile, w modelwatch.Window, like *profile.Set) <-chan part {
+	grid := like.GridID()
+	out := make(chan part)
+	waiting := make(chan chan part, e.files-1)
+	go func() {
+		defer close(waiting)
+		for _, f := range files {
+			one := make(chan part, 1)
+			waiting <- one
+			go func() {
+				var p part
+				if p.err = ctx.Err(); p.err == nil {
+					p.set, p.hit, p.err = e.fileProfile(ctx, f, w, like, grid)
+				}
+				if p.err != nil {
+					p.err = fmt.Errorf("file %s: %w", f.Key, p.err)
+				}
+				one <- p
+			}()
+		}
+	}()
+	go func() {
+		defer close(out)
+		for one := range waiting {
+			out <- <-one
+		}
+	}()
+	return out
+}
+
+// fileProfile is the profile of the rows of one file that fall into the window.
+func (e *Engine) fileProfile(ctx context.Context, f modelwatch.DataFile, w modelwatch.Window, like *profile.Set, grid string) (*profile.Set, bool, error) {
+	stored, hit, err := e.stored(ctx, f, like, grid)
+	if err != nil {
+		return nil, false, err
+	}
+	inside, cut := stored.split(w)
+	if len(inside) == len(stored.buckets) {
+		set, err := like.DecodeCounts(stored.all)
+		return set, hit, err
+	}
+	set := like.Empty()
+	for _, b := range inside {
+		part, err := like.DecodeCounts(b.counts)
+		if err == nil {
+			err = set.Merge(part)
+		}
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	if cut {
+		edges, err := e.edges(ctx, f, w, like)
+		if err == nil {
+			err = set.Merge(edges)
+		}
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	return set, hit, nil
+}
+
+// edges profiles the rows of the window that are in buckets which it cuts.
+func (e *Engine) edges(ctx context.Context, f modelwatch.DataFile, w modelwatch.Window, like *profile.Set) (*profile.Set, error) {
+	all, err := e.count(ctx, f, like, func(t time.Time) (int64, bool) {
+		return 0, w.Contains(t) && !whole(modelwatch.Bucket(t), w)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return like.Empty(), nil
+	}
+	return all[0].set, nil
+}
+
+// whole reports whether a bucket lies within the window.
+func whole(start time.Time, w modelwatch.Window) bool {
+	return !start.Before(w.Start) && !start.Add(modelwatch.BucketSize).After(w.End)
+}
