@@ -168,7 +168,15 @@ func TestDelivererBacksOffAndKeepsOrder(t *testing.T) {
 		if got := b.counter(t, "retried_total"); got < 20 {
 			t.Errorf("retried_total = %v, want 2 points or more in 10 attempts", got)
 		}
-		if len(b.outbox.retries) != 10 || b.outbox.retries[0] != "answered 503" {
+		s.say(down, down)
+		b.outbox.add(result(3, 1, 3))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		calls = s.all()
+		if n := len(calls); calls[n-2].at.Sub(calls[n-3].at) != time.Second {
+			t.Errorf("waited %s after the first failure since the recovery, want 1s", calls[n-2].at.Sub(calls[n-3].at))
+		}
+		if len(b.outbox.retries) != 12 || b.outbox.retries[0] != "answered 503" {
 			t.Errorf("the outbox knows of the errors %q", b.outbox.retries)
 		}
 	})
@@ -224,13 +232,13 @@ func TestDelivererRejectedPoints(t *testing.T) {
 		// one of its points, the third both.
 		rejection := &Rejection{Points: []RejectedPoint{{2, "bad tag"}, {4, "bad"}, {5, "bad"}}}
 		s := newFakeSink(answer{err: rejection}, answer{err: &Rejection{Points: []RejectedPoint{{0, "bad tag"}}}})
-		b := start(t, newMemoryOutbox(result(1, 1, 1), result(2, 1, 2), result(3, 1, 3)), s)
+		b := start(t, newMemoryOutbox(result(1, 1, 1), result(2, 1, 2), result(3, 1, 3), modelwatch.Publication{}), s)
 		synctest.Wait()
 		if b.outbox.depth() != 0 {
 			t.Errorf("%d entries are left", b.outbox.depth())
 		}
 		if len(b.outbox.dropped) != 1 || !strings.Contains(b.outbox.dropped[3], "bad tag") {
-			t.Errorf("dropped = %v, want entry 3 alone", b.outbox.dropped)
+			t.Errorf("dropped = %v, want entry 3 alone: the fourth has nothing to say", b.outbox.dropped)
 		}
 		if sent, rejected := b.counter(t, "sent_total"), b.counter(t, "rejected_total"); sent != 3 || rejected != 3 {
 			t.Errorf("sent %v, rejected %v, want 3 and 3", sent, rejected)

@@ -145,6 +145,16 @@ func TestPointsOfALaterRevisionHaveNoLag(t *testing.T) {
 	}
 }
 
+func TestPointsOfAFailedRunHaveNoLag(t *testing.T) {
+	t.Parallel()
+	run := runOf(driftOf("psi", "amount", 0.3))
+	run.State = modelwatch.RunFailed
+	points := Points(modelwatch.Publication{Run: run}, MappingOptions{Now: testNow})
+	if len(points) != 1 || points[0].Metric != "modelwatch.run.duration" {
+		t.Errorf("points = %+v, want the duration alone", points)
+	}
+}
+
 func TestPointTimes(t *testing.T) {
 	t.Parallel()
 	end := func(age time.Duration) modelwatch.Measurement {
@@ -267,6 +277,27 @@ func TestPointsTellNamesApart(t *testing.T) {
 	tags := Points(segments, MappingOptions{Now: testNow})[0].Tags
 	if !slices.Contains(tags, "country:fr") || !slices.ContainsFunc(tags, func(s string) bool { return strings.HasPrefix(s, "country_") }) {
 		t.Errorf("keys that fold into one become %v", tags)
+	}
+}
+
+// Models are told apart over publications; the names within a model are its own.
+func TestPointsTellModelsApart(t *testing.T) {
+	t.Parallel()
+	names := NewNames(nil)
+	tags := func(model, feature string) string {
+		m := driftOf("psi", feature, 1)
+		m.Model = model
+		tags := Points(modelwatch.Publication{Measurements: []modelwatch.Measurement{m}}, MappingOptions{Now: testNow, Names: names})[0].Tags
+		return tags[1] + " " + tags[3]
+	}
+	if got := tags("fraud", "amount"); got != "feature:amount model:fraud" {
+		t.Errorf("tags = %s", got)
+	}
+	if got := tags("price", "Amount"); got != "feature:amount model:price" {
+		t.Errorf("tags of another model = %s", got)
+	}
+	if got := tags("FRAUD", "Amount"); !strings.HasPrefix(got, "feature:amount model:fraud_") {
+		t.Errorf("tags of a model of nearly the same name = %s", got)
 	}
 }
 

@@ -109,14 +109,13 @@ func baseURL(cfg Config) (string, error) {
 	return "https://api." + site, nil
 }
 
-// newTransport is like Go's default one, with shorter limits: a delivery waits
-// behind every stage, and there is one connection at a time.
+// newTransport is like Go's default one, with shorter limits for getting a
+// connection, which is worth trying again sooner than a request.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: DefaultTimeout,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConns:          4,
 		IdleConnTimeout:       90 * time.Second,

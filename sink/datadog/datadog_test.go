@@ -322,10 +322,32 @@ func TestDeliverTimeout(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *datadog.Config) { c.Timeout = 50 * time.Millisecond })
 	b.intake.Hang(1)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	retry, err := b.client.Deliver(ctx, many(1))
+	var f *sink.Failure
+	if !retry || !errors.As(err, &f) || f.Reason != sink.ReasonTimeout || ctx.Err() != nil {
+		t.Fatalf("Deliver = %v, %v, want a timeout of the request", retry, err)
+	}
+}
+
+// Following a redirect, Go turns a POST into a GET without a body: whatever it
+// answers, nothing has been delivered.
+func TestDeliverDoesNotFollowRedirects(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/login" {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		http.Redirect(w, r, "/login", http.StatusFound)
+	}))
+	defer srv.Close()
+	b := setup(t, func(c *datadog.Config) { c.URL = srv.URL })
 	retry, err := b.client.Deliver(t.Context(), many(1))
 	var f *sink.Failure
-	if !retry || !errors.As(err, &f) || f.Reason != sink.ReasonTimeout {
-		t.Fatalf("Deliver = %v, %v, want a timeout", retry, err)
+	if !retry || !errors.As(err, &f) || f.Reason != sink.ReasonMisdirected {
+		t.Fatalf("Deliver = %v, %v, want a failure", retry, err)
 	}
 }
 
