@@ -14,7 +14,9 @@ import (
 	"github.com/modelwatch/modelwatch/archive"
 	"github.com/modelwatch/modelwatch/backtest"
 	"github.com/modelwatch/modelwatch/drift"
+	"github.com/modelwatch/modelwatch/engine"
 	"github.com/modelwatch/modelwatch/ingest"
+	"github.com/modelwatch/modelwatch/profile"
 	"github.com/modelwatch/modelwatch/schedule"
 	"github.com/modelwatch/modelwatch/sink"
 )
@@ -90,17 +92,22 @@ func (s *service) consume() error {
 }
 
 func (s *service) work() error {
-	worker, err := schedule.New(schedule.Options{
-		Catalog: s.catalog, Baselines: s.baselines(), Engine: s.engine, Archive: s.archive,
-		Owner: s.owner, Concurrency: s.cfg.Work.Concurrency,
+	worker := schedule.New(schedule.Options{
+		Store: s.catalog, Baselines: s.baselines(), Windows: windowProfiles{s.engine}, Labels: s.archive,
+		Worker: s.owner, Executors: s.cfg.Work.Concurrency,
 		Lease: time.Duration(s.cfg.Work.Lease), Poll: time.Duration(s.cfg.Work.Poll), ReviseAfter: time.Duration(s.cfg.Work.ReviseAfter),
-		Now: time.Now, EventNow: s.eventNow, Log: s.log, Registerer: s.registry,
+		EventNow: s.eventNow, Log: s.log, Registerer: s.registry,
 	})
-	if err != nil {
-		return err
-	}
 	s.front = append(s.front, part{"worker", worker.Run})
 	return nil
+}
+
+// windowProfiles leaves out what a profile took.
+type windowProfiles struct{ *engine.Engine }
+
+func (w windowProfiles) WindowProfile(ctx context.Context, files []modelwatch.DataFile, span modelwatch.Window, grids *profile.Set) (*profile.Set, error) {
+	set, _, err := w.Engine.WindowProfile(ctx, files, span, grids)
+	return set, err
 }
 
 func (s *service) newAPI() (*api.Server, error) {

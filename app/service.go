@@ -167,12 +167,19 @@ func (s *service) run(ctx context.Context) error {
 		front.Go(func() error { return p.start(frontCtx) })
 	}
 	frontErr := front.Wait()
+	if errors.Is(frontErr, errStop) {
+		frontErr = nil
+	}
 	s.log.Info("stopped taking work in")
 	stopBack()
 	err := errors.Join(frontErr, back.Wait(), s.life.close())
 	s.log.Info("stopped")
 	return err
 }
+
+// errStop is what a part returns when the user has asked it to stop the process:
+// on a terminal in raw mode Ctrl-C is a key and not a signal.
+var errStop = errors.New("stopped by the user")
 
 func (p part) start(ctx context.Context) error {
 	if err := p.run(ctx); err != nil && !errors.Is(err, context.Canceled) {

@@ -26,7 +26,7 @@ func (s *service) openSinks() error {
 }
 
 // open returns the Datadog sink, nil if it is off.
-func (c DatadogConfig) open() (*datadog.Sink, error) {
+func (c DatadogConfig) open() (*datadog.Client, error) {
 	key := os.Getenv("DD_API_KEY")
 	switch {
 	case c.Enabled == "false", c.Enabled == "auto" && key == "":
