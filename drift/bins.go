@@ -3,8 +3,6 @@ package drift
 import (
 	"math"
 
-	"gonum.org/v1/gonum/stat/distuv"
-
 	"github.com/modelwatch/modelwatch"
 )
 
@@ -50,16 +48,6 @@ func proportions(counts []int64) ([]float64, float64) {
 	return p, float64(n)
 }
 
-// chi2Null returns the 95 % point, under no drift, of the sum of (q-p)^2/p to
-// which all the smooth distances are proportional when they are small:
-// chi2_{0.95,B-1} (1/n + 1/m), B the number of bins with a value on either side.
-func (b *bins) chi2Null() float64 {
-	if len(b.p) < 2 {
-		return 0
-	}
-	return distuv.ChiSquared{K: float64(len(b.p) - 1)}.Quantile(0.95) * (1/b.n + 1/b.m)
-}
-
 // floored returns max(x, floor), renormalised.
 func floored(p []float64) []float64 {
 	f := make([]float64, len(p))
@@ -75,14 +63,17 @@ func floored(p []float64) []float64 {
 }
 
 // binned sets the value to f of the bins.
-func (c *comparison) binned(v *modelwatch.Value, f func(*bins) float64, null func(chi2 float64) float64) {
-	if !c.compared(v) {
-		return
+func (c *comparison) binned(v *modelwatch.Value, f func(*bins) float64, null func(*bins) float64) {
+	if c.compared(v) {
+		v.Value, v.Null95 = ptr(f(c.bins())), ptr(null(c.bins()))
 	}
-	b := c.bins()
-	v.Value = ptr(f(b))
-	if null != nil {
-		v.Null95 = ptr(null(b.chi2Null()))
+}
+
+// divergence sets the value to f of the bins, with its null point and p-value.
+func (c *comparison) divergence(v *modelwatch.Value, f func(*bins) float64, s smooth) {
+	if c.compared(v) {
+		c.binned(v, f, s.null95)
+		v.PValue = ptr(s.pValue(c.bins(), *v.Value))
 	}
 }
 
@@ -91,14 +82,14 @@ func (c *comparison) binned(v *modelwatch.Value, f func(*bins) float64, null fun
 //
 // Range: [0, inf), 0 if p = q. Customary limits are 0.1 and 0.25.
 func psi(c *comparison, v *modelwatch.Value) {
-	c.binned(v, func(b *bins) float64 {
+	c.divergence(v, func(b *bins) float64 {
 		p, q := floored(b.p), floored(b.q)
 		var s float64
 		for i := range p {
 			s += (q[i] - p[i]) * math.Log(q[i]/p[i])
 		}
 		return s
-	}, func(x float64) float64 { return x })
+	}, smooth{scale: 1})
 }
 
 // kl is the Kullback-Leibler divergence of the current from the baseline, the
@@ -106,7 +97,7 @@ func psi(c *comparison, v *modelwatch.Value) {
 //
 // Range: [0, inf).
 func kl(c *comparison, v *modelwatch.Value) {
-	c.binned(v, func(b *bins) float64 {
+	c.divergence(v, func(b *bins) float64 {
 		p, q := floored(b.p), floored(b.q)
 		var s float64
 		for i := range p {
@@ -114,7 +105,7 @@ func kl(c *comparison, v *modelwatch.Value) {
 			s += max(q[i]*math.Log(q[i]/p[i])-q[i]+p[i], 0)
 		}
 		return s
-	}, func(x float64) float64 { return x / 2 })
+	}, smooth{scale: 1. / 2})
 }
 
 // jsDivergence is the Jensen-Shannon divergence in bits: the mean of the
@@ -122,15 +113,15 @@ func kl(c *comparison, v *modelwatch.Value) {
 //
 // Range: [0, 1].
 func jsDivergence(c *comparison, v *modelwatch.Value) {
-	c.binned(v, (*bins).jensenShannon, func(x float64) float64 { return x / (8 * math.Ln2) })
+	c.divergence(v, (*bins).jensenShannon, smooth{scale: 1 / (8 * math.Ln2)})
 }
 
 // jsDistance is the square root of jsDivergence, a metric.
 //
 // Range: [0, 1].
 func jsDistance(c *comparison, v *modelwatch.Value) {
-	c.binned(v, func(b *bins) float64 { return math.Sqrt(b.jensenShannon()) },
-		func(x float64) float64 { return math.Sqrt(x / (8 * math.Ln2)) })
+	c.divergence(v, func(b *bins) float64 { return math.Sqrt(b.jensenShannon()) },
+		smooth{scale: 1 / (8 * math.Ln2), root: true})
 }
 
 // jensenShannon sums s/4 h(t) / ln 2 with s = p+q, t = (p-q)/s and h(t) =
@@ -162,7 +153,7 @@ func entropyGap(t float64) float64 {
 //
 // Range: [0, 1].
 func hellinger(c *comparison, v *modelwatch.Value) {
-	c.binned(v, (*bins).hellinger, func(x float64) float64 { return math.Sqrt(x / 8) })
+	c.divergence(v, (*bins).hellinger, smooth{scale: 1. / 8, root: true})
 }
 
 func (b *bins) hellinger() float64 {
@@ -178,7 +169,7 @@ func (b *bins) hellinger() float64 {
 //
 // Range: [0, 1].
 func tvd(c *comparison, v *modelwatch.Value) {
-	c.binned(v, (*bins).tvd, nil)
+	c.binned(v, (*bins).tvd, (*bins).tvdNull)
 }
 
 func (b *bins) tvd() float64 {
@@ -199,12 +190,12 @@ func lInfinity(c *comparison, v *modelwatch.Value) {
 			s = max(s, math.Abs(p-b.q[i]))
 		}
 		return s
-	}, nil)
+	}, (*bins).lInfinityNull)
 }
 
 // chi2 is Pearson's statistic of homogeneity of the 2 x B table of counts,
 // without Yates' correction and without the bins that are empty on both sides.
-// Its p-value has B-1 degrees of freedom.
+// The p-value has B-1 degrees of freedom.
 //
 // Range: [0, n+m].
 func chi2(c *comparison, v *modelwatch.Value) {
@@ -213,7 +204,7 @@ func chi2(c *comparison, v *modelwatch.Value) {
 	}
 	x, p := c.bins().chi2()
 	v.Value, v.PValue = ptr(x), ptr(p)
-	v.Null95 = ptr(c.bins().chi2Quantile())
+	v.Null95 = ptr(chi2Quantile(len(c.bins().p) - 1))
 }
 
 // chi2P is the p-value of chi2: small is drift.
@@ -226,21 +217,12 @@ func chi2P(c *comparison, v *modelwatch.Value) {
 	}
 }
 
-func (b *bins) chi2Quantile() float64 { return b.chi2Null() / (1/b.n + 1/b.m) }
-
 // chi2 uses that the statistic of a 2 x B table is n m sum (p-q)^2 / (k+l),
 // where k and l are the counts of a bin.
 func (b *bins) chi2() (x, p float64) {
-	if len(b.p) < 2 {
-		return 0, 1
-	}
 	for i := range b.p {
 		d := b.p[i] - b.q[i]
 		x += d * d * b.n * b.m / float64(b.counts[0][i]+b.counts[1][i])
 	}
 	return x, chi2Survival(x, len(b.p)-1)
-}
-
-func chi2Survival(x float64, freedom int) float64 {
-	return min(max(distuv.ChiSquared{K: float64(freedom)}.Survival(x), 0), 1)
 }

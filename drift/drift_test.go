@@ -342,7 +342,7 @@ func TestNullPointsHold(t *testing.T) {
 		}
 		return x
 	}
-	metrics := []string{PSI, JSDistance, JSDivergence, KL, Hellinger, Chi2, KS, MeanShift}
+	metrics := []string{PSI, JSDistance, JSDivergence, KL, Hellinger, TVD, LInfinity, Chi2, KS, Wasserstein, WassersteinScaled, MeanShift}
 	over := map[string]int{}
 	for range windows / 20 {
 		g := profile.NewNumberGrid(draw(1500))

@@ -140,6 +140,9 @@ func (c *comparison) transported(v *modelwatch.Value, scale float64) {
 		return
 	}
 	v.Value = &value
+	if null := transportNull(c.baseline, c.current) / scale; !math.IsInf(null, 0) && !math.IsNaN(null) {
+		v.Null95 = &null
+	}
 	if upper > lower {
 		v.Lower, v.Upper = &lower, &upper
 	}
