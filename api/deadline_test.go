@@ -58,6 +58,9 @@ func (s slowBaselines) Register(ctx context.Context, r api.RegisterRequest) (mod
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			return modelwatch.Baseline{}, nil, fmt.Errorf("read table: %w", err)
 		}
+		if n, err := r.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF { // as buffered readers do
+			return modelwatch.Baseline{}, nil, fmt.Errorf("read past the end: %d, %w", n, err)
+		}
 	}
 	select {
 	case <-ctx.Done():

@@ -160,7 +160,7 @@ func (s *Server) putJob(ctx context.Context, in *struct {
 	}
 	// A new job begins with the first window that ends from now on; what lies
 	// before is a backfill, to be asked for.
-	job.Model, job.Name, job.PlannedUntil = in.Model, in.Job, s.now().UTC()
+	job.Model, job.Name, job.PlannedUntil = in.Model, in.Job, s.eventNow().UTC()
 	stored, changed, err := s.opts.Store.PutJob(ctx, job)
 	if err != nil {
 		return nil, fmt.Errorf("store job: %w", err)

@@ -121,8 +121,6 @@ func (s *Server) listMeasurements(ctx context.Context, in *struct {
 func (s *Server) sendCSV(hc huma.Context, ms []modelwatch.Measurement, filter MeasurementFilter) {
 	_, w := humachi.Unwrap(hc)
 	control := http.NewResponseController(w)
-	// Past the request, a read deadline stands for a client that has gone.
-	_ = control.SetReadDeadline(time.Time{})
 	hc.SetHeader("Content-Type", csvMediaType+"; charset=utf-8")
 	hc.SetStatus(http.StatusOK)
 	out := newMeasurementWriter(hc.BodyWriter())

@@ -126,4 +126,7 @@ type Options struct {
 	Log      *slog.Logger
 	Registry *prometheus.Registry
 	Now      func() time.Time // nil: time.Now
+	// EventNow is the clock of windows: a new job starts with those that end
+	// after it. It differs from Now under simulated traffic; nil: Now.
+	EventNow func() time.Time
 }

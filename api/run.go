@@ -110,7 +110,7 @@ func (s *Server) startRuns(ctx context.Context, in *struct {
 }
 
 func (s *Server) requestedWindow(r *RunRequest, job modelwatch.Job) (modelwatch.Window, error) {
-	now := s.now().UTC()
+	now := s.eventNow().UTC()
 	if r == nil || r.Start == nil && r.End == nil {
 		end := modelwatch.Bucket(now)
 		return modelwatch.Window{Start: end.Add(-job.Window), End: end}, nil
@@ -138,7 +138,7 @@ func (s *Server) requestedWindow(r *RunRequest, job modelwatch.Job) (modelwatch.
 // The run's id comes from the idempotency key, so that the catalog itself
 // recognises a request that is sent again.
 func (s *Server) startRun(ctx context.Context, job modelwatch.Job, window modelwatch.Window, key string) (modelwatch.Run, error) {
-	now := s.now().UTC()
+	now := s.eventNow().UTC()
 	run, _, err := s.opts.Store.AddRun(ctx, modelwatch.Run{
 		ID: runID(job, key), Model: job.Model, Job: job.Name, Kind: job.Kind, Window: window,
 		State: modelwatch.RunQueued, NotBefore: now, CreatedAt: now,

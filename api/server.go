@@ -31,12 +31,10 @@ const (
 const (
 	// maxBodyBytes bounds a JSON body.
 	maxBodyBytes = 1 << 20
-	// requestTimeout bounds the work for a request that streams nothing.
+	// readTimeout bounds the reading of a request that streams nothing.
+	readTimeout = time.Minute
+	// requestTimeout bounds the work for such a request.
 	requestTimeout = time.Minute
-	// readTimeout bounds the reading of a request that streams nothing. It leaves
-	// room for the work: the server takes a deadline that passes meanwhile for a
-	// client that has gone.
-	readTimeout = 2 * requestTimeout
 	// streamIdle is how long a streamed body may stand still.
 	streamIdle = time.Minute
 	// maxNameBytes bounds the name of a model, version, job or column.
@@ -45,15 +43,16 @@ const (
 
 // Server answers the REST calls. Make it with New.
 type Server struct {
-	opts    Options
-	token   string
-	log     *slog.Logger
-	now     func() time.Time
-	router  chi.Router
-	api     huma.API
-	metrics *httpMetrics
-	spec    []byte
-	docs    []byte
+	opts     Options
+	token    string
+	log      *slog.Logger
+	now      func() time.Time
+	eventNow func() time.Time
+	router   chi.Router
+	api      huma.API
+	metrics  *httpMetrics
+	spec     []byte
+	docs     []byte
 }
 
 // New makes a server; it starts nothing. The options' Store, Baselines,
@@ -62,6 +61,9 @@ func New(opts Options) (*Server, error) {
 	s := &Server{opts: opts, token: opts.Token, log: opts.Log, now: opts.Now, router: chi.NewRouter()}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.eventNow = opts.EventNow; s.eventNow == nil {
+		s.eventNow = s.now
 	}
 	metrics, err := newHTTPMetrics(opts.Registry)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -108,9 +109,39 @@ func (b *testBundle) options() api.Options {
 	}
 }
 
+// migrated is an empty catalog's file: migrating one for each test would take
+// most of the tests' time.
+var migrated = sync.OnceValues(func() ([]byte, error) {
+	folder, err := os.MkdirTemp("", "api-catalog")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	file := filepath.Join(folder, "catalog.db")
+	c, err := catalog.Open(context.Background(), "sqlite:"+file, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Migrate(context.Background()); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	if err := c.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
+})
+
 func openCatalog(t *testing.T) *catalog.Catalog {
 	t.Helper()
-	c, err := catalog.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"), slog.New(slog.DiscardHandler))
+	empty, err := migrated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "catalog.db")
+	if err := os.WriteFile(file, empty, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := catalog.Open(t.Context(), "sqlite:"+file, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,9 +150,6 @@ func openCatalog(t *testing.T) *catalog.Catalog {
 			t.Error(err)
 		}
 	})
-	if _, err := c.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return c
 }
 

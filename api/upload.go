@@ -59,8 +59,8 @@ func (u *Upload) unhurried() {
 // Read reads on; the body may take as long as it keeps moving. Deadlines are of
 // the network's own clock, not of an injected one.
 //
-// The deadline must not outlive the body: past its end the server reads ahead,
-// and would take a deadline there for a client that has gone.
+// The deadline must not outlive the body: past its end the server listens for a
+// client that goes away, and takes a deadline that passes there for one.
 func (u *Upload) Read(p []byte) (int, error) {
 	_ = u.ctx.SetReadDeadline(time.Now().Add(streamIdle)) // see unhurried
 	n, err := u.ctx.BodyReader().Read(p)

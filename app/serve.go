@@ -142,7 +142,7 @@ func (s *service) newAPI() (*api.Server, error) {
 			modelwatch.TaskRegression: backtest.Metrics(modelwatch.TaskRegression),
 		},
 		Sinks: jobSinks, Token: s.cfg.Token, Version: versionText(),
-		Log: s.log, Registry: s.registry,
+		Log: s.log, Registry: s.registry, EventNow: s.eventNow,
 	})
 }
 
