@@ -11,6 +11,11 @@ import (
 // revision: longer than any outage that one would want to forget.
 const finalSlack = 7 * 24 * time.Hour
 
+// revisionsPerWindow bounds the work that late labels make: a window is not
+// computed again before that part of its own length has passed. Labels arrive
+// all the time, and every one of them outdates all windows that are still open.
+const revisionsPerWindow = 24
+
 // reviseLoop queues new revisions of windows whose data has changed.
 func (w *Worker) reviseLoop(ctx context.Context) error {
 	faults := faultLog{w: w, work: "revise"}
@@ -61,7 +66,7 @@ func (w *Worker) outdated(ctx context.Context, job modelwatch.Job, run modelwatc
 	if !w.opts.EventNow().Before(matures) {
 		return job.Kind == modelwatch.JobBacktest && run.FinishedAt.Before(matures), nil
 	}
-	if w.opts.Now().Sub(run.FinishedAt) < w.opts.ReviseAfter {
+	if w.opts.Now().Sub(run.FinishedAt) < max(w.opts.ReviseAfter, job.Window/revisionsPerWindow) {
 		return false, nil
 	}
 	rows, err := w.inputRows(ctx, job, run.Window)

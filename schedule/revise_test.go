@@ -119,6 +119,8 @@ func TestBacktestUntilMature(t *testing.T) {
 			t.Errorf("first accuracy %+v, want 1 with half the labels, not mature", first)
 		}
 		b.add(modelwatch.KindLabel, "", labels(rows[500:], start.Add(2*day+time.Minute), 5)...)
+		b.pass(30 * time.Minute) // less than a 24th of the window
+		b.wantRevisions(end, "1: 1500 rows, succeeded")
 		b.pass(time.Hour)
 		b.wantRevisions(end, "1: 1500 rows, succeeded", "2: 2000 rows, succeeded")
 		second := b.accuracy(end)

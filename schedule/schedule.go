@@ -117,8 +117,8 @@ type Options struct {
 	// Lease is how long a run stays with a worker that is no longer heard of;
 	// default 1 minute.
 	Lease time.Duration
-	// ReviseAfter is the least time between two revisions of a window, and how
-	// often late rows are looked for; default 10 minutes.
+	// ReviseAfter is the least time between two revisions of a window; default 10
+	// minutes. Windows of more than four hours wait for a 24th of their length.
 	ReviseAfter time.Duration
 	// RunTimeout bounds one attempt at a run; default 2 hours.
 	RunTimeout time.Duration
