@@ -39,7 +39,7 @@ func NewNumberBuilder() *NumberBuilder {
 // AddFloats adds the valid and finite values, as [Profile.AddFloats] counts them.
 func (b *NumberBuilder) AddFloats(values []float64, valid []bool) {
 	for i, v := range values {
-		if valid != nil && !valid[i] || !finite(v) {
+		if !present(valid, i) || !finite(v) {
 			continue
 		}
 		v += 0 // -0 is 0
@@ -137,7 +137,7 @@ func NewCategoryBuilder() *CategoryBuilder {
 func (b *CategoryBuilder) AddCategories(dict []string, index []int32, valid []bool) {
 	b.perKey = append(b.perKey[:0], make([]int64, len(dict))...)
 	for i, d := range index {
-		if valid == nil || valid[i] {
+		if present(valid, i) {
 			b.perKey[d]++
 		}
 	}

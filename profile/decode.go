@@ -72,7 +72,7 @@ func (d *decoder) finish() error {
 }
 
 func (d *decoder) version(want byte) {
-	if b := d.take(1); b != nil && b[0] != want {
+	if b := d.take(1); len(b) == 1 && b[0] != want {
 		d.off = 0
 		d.fail("version %d, want %d", b[0], want)
 	}

@@ -145,7 +145,7 @@ func orderedKey(v float64) uint64 {
 	return b ^ (uint64(int64(b)>>63) | 1<<63)
 }
 
-// count adds each finite value to its cell. It makes two passes over a block of
+// count adds each value, finite and not -0, to its cell. It makes two passes over a block of
 // values, one for the table and one for the search: in one, the processor would
 // run out of registers.
 func (f *finder) count(cells []int64, values []float64) {

@@ -41,11 +41,11 @@ func New(g *Grid) *Profile {
 }
 
 // AddFloats counts the rows of a number column. Rows that are not valid are
-// missing; NaN and infinities are invalid; -0 is 0. A nil valid means that every
-// row has a value.
+// missing; NaN and infinities are invalid; -0 is 0. With no valid flags
+// every row has a value.
 func (p *Profile) AddFloats(values []float64, valid []bool) {
 	p.grid.mustBe(KindNumber, "AddFloats")
-	if valid != nil && len(valid) != len(values) {
+	if len(valid) > 0 && len(valid) != len(values) {
 		panic(fmt.Sprintf("profile: AddFloats of %d values, %d valid flags", len(values), len(valid)))
 	}
 	p.rows += int64(len(values))
@@ -53,7 +53,7 @@ func (p *Profile) AddFloats(values []float64, valid []bool) {
 	for len(values) > 0 {
 		n := min(len(values), blockSize)
 		var ok []bool
-		if valid != nil {
+		if len(valid) > 0 {
 			ok, valid = valid[:n], valid[n:]
 		}
 		kept, absent := compact(&block, values[:n], ok)
@@ -73,7 +73,7 @@ const blockSize = 512
 // compact copies the values that are valid and finite to the front of the
 // block, and returns how many they are and how many rows were not valid.
 func compact(block *[blockSize]float64, values []float64, valid []bool) (kept int, absent int64) {
-	if valid == nil {
+	if len(valid) == 0 {
 		for _, v := range values {
 			block[kept&(blockSize-1)] = v + 0 // -0 + 0 is +0
 			if finite(v) {
@@ -129,8 +129,8 @@ func (m *moments) addTails(values, cuts []float64) {
 }
 
 // AddCategories counts the rows of a category column: row i holds
-// dict[index[i]]. A nil valid means that every row has a value; the index of a
-// row that has none is not read.
+// dict[index[i]]. With no valid flags every row has a value; the index of a row that
+// has none is not read.
 func (p *Profile) AddCategories(dict []string, index []int32, valid []bool) {
 	p.grid.mustBe(KindCategory, "AddCategories")
 	p.rows += int64(len(index))
@@ -139,7 +139,7 @@ func (p *Profile) AddCategories(dict []string, index []int32, valid []bool) {
 		p.scratch = append(p.scratch, p.grid.category(value))
 	}
 	for i, d := range index {
-		if valid != nil && !valid[i] {
+		if !present(valid, i) {
 			p.absent++
 			continue
 		}
@@ -148,14 +148,14 @@ func (p *Profile) AddCategories(dict []string, index []int32, valid []bool) {
 	}
 }
 
-// AddBools counts the rows of a boolean column. A nil valid means that every row
-// has a value.
+// AddBools counts the rows of a boolean column. With no valid flags every row has
+// a value.
 func (p *Profile) AddBools(values []bool, valid []bool) {
 	p.grid.mustBe(KindBoolean, "AddBools")
 	p.rows += int64(len(values))
 	for i, v := range values {
 		switch {
-		case valid != nil && !valid[i]:
+		case !present(valid, i):
 			p.absent++
 		case v:
 			p.cells[1]++
@@ -167,7 +167,10 @@ func (p *Profile) AddBools(values []bool, valid []bool) {
 	}
 }
 
-// AddPresence counts rows of a column without cells. A nil valid means that
+// present reports whether row i has a value.
+func present(valid []bool, i int) bool { return len(valid) == 0 || valid[i] }
+
+// AddPresence counts rows of a column without cells. With no valid flags
 // every row has a value.
 func (p *Profile) AddPresence(rows int, valid []bool) {
 	p.grid.mustBe(KindPresence, "AddPresence")
