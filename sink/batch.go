@@ -8,10 +8,12 @@ import (
 
 // batch is what one delivery carries.
 type batch struct {
-	ids     []int64
-	expired []int64
-	points  []Point
-	ends    []int // ends[i] is where the points of ids[i] end
+	ids    []int64
+	points []Point
+	ends   []int // ends[i] is where the points of ids[i] end
+
+	expired       []int64 // too old to be delivered
+	expiredPoints int
 }
 
 func (b *batch) add(e *modelwatch.OutboxEntry, points []Point) {

@@ -130,9 +130,11 @@ func (d *Deliverer) step(ctx context.Context) time.Duration {
 	case ctx.Err() != nil:
 		return 0
 	case err != nil:
-		return d.troubled(&Failure{Reason: reasonOutbox, Message: "the outbox cannot be read", Err: err})
-	case !leader:
+		return d.troubled(&Failure{Reason: reasonClaim, Message: "the outbox cannot be read", Err: err})
+	case d.trouble == reasonClaim:
 		d.recovered()
+	}
+	if !leader {
 		return d.Poll
 	}
 	limit := d.limit
@@ -158,8 +160,7 @@ func (d *Deliverer) prepare(entries []modelwatch.OutboxEntry, now time.Time) *ba
 		points := Points(e.Publication, opts)
 		if !e.CreatedAt.IsZero() && now.Sub(e.CreatedAt) > d.MaxAge {
 			b.expired = append(b.expired, e.ID)
-			d.metrics.dropped.Add(float64(len(points)))
-			d.self.dropped += int64(len(points))
+			b.expiredPoints += len(points)
 			continue
 		}
 		b.add(&e, points)
@@ -178,6 +179,8 @@ func (d *Deliverer) deliver(ctx context.Context, b *batch) time.Duration {
 		if failed := d.settle(ctx, b.expired, drop); failed != nil {
 			return d.troubled(failed)
 		}
+		d.metrics.dropped.Add(float64(b.expiredPoints))
+		d.self.dropped += int64(b.expiredPoints)
 	}
 	if len(b.ids) == 0 {
 		return 0
@@ -246,7 +249,7 @@ func (d *Deliverer) settle(ctx context.Context, ids []int64, change func(context
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := change(ctx, ids); err != nil {
-		return &Failure{Reason: reasonOutbox, Message: "the outbox cannot be written", Err: err}
+		return &Failure{Reason: reasonSettle, Message: "the outbox cannot be written", Err: err}
 	}
 	return nil
 }

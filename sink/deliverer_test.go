@@ -425,8 +425,8 @@ func TestDelivererOutboxFails(t *testing.T) {
 		if got := b.sink.taken(psi); len(got) != 1 {
 			t.Errorf("values taken = %v, want one", got)
 		}
-		if n := b.log.count("database is away"); n != 1 {
-			t.Errorf("logged %d times, want once", n)
+		if away, back := b.log.count("database is away"), b.log.count("delivery works again"); away != 1 || back != 1 {
+			t.Errorf("logged the failure %d times and the recovery %d times, want once each", away, back)
 		}
 	})
 }

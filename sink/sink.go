@@ -49,8 +49,8 @@ type Sink interface {
 	Deliver(ctx context.Context, points []Point) (retry bool, err error)
 }
 
-// Reason is why a sink did not take points. It is a closed list: it labels
-// metrics, and a message is logged once for as long as it lasts.
+// Reason is why a sink did not take points. The list is closed: a failure is
+// logged once for as long as its reason lasts, however its text varies.
 type Reason string
 
 // The reasons of failures.
@@ -62,8 +62,8 @@ const (
 	ReasonMisdirected Reason = "misdirected"  // the address answers, but is not the sink's
 	ReasonServerError Reason = "server_error" // the other side has a fault
 	ReasonOther       Reason = "other"
-	reasonOutbox      Reason = "outbox"   // the outbox itself does not answer
-	reasonRejected    Reason = "rejected" // points were refused for good
+	reasonClaim       Reason = "outbox_read"  // the outbox gives nothing out
+	reasonSettle      Reason = "outbox_write" // the outbox takes no receipt
 )
 
 // Failure is an error of a delivery that may succeed later.
