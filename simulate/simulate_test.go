@@ -85,7 +85,7 @@ func TestGoesOnFromAnyPosition(t *testing.T) {
 			DriftAfter:      time.Minute,
 		}
 		g := New(o)
-		take(g, rapid.IntRange(0, 3000).Draw(t, "events"))
+		take(g, rapid.IntRange(0, 1000).Draw(t, "events"))
 		resumed := New(o)
 		if err := resumed.Seek(g.Position()); err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func TestGoesOnFromAnyPosition(t *testing.T) {
 		if resumed.Position() != g.Position() {
 			t.Fatalf("position is %+v, want %+v", resumed.Position(), g.Position())
 		}
-		if a, b := take(g, 300), take(resumed, 300); !slices.EqualFunc(a, b, sameEvent) {
+		if a, b := take(g, 100), take(resumed, 100); !slices.EqualFunc(a, b, sameEvent) {
 			t.Fatalf("after position the events differ")
 		}
 	})
@@ -116,7 +116,7 @@ func TestOrderAndLabels(t *testing.T) {
 	predicted, told := map[string]time.Time{}, map[string]bool{}
 	var last time.Time
 	var sum time.Duration
-	for _, e := range take(g, 60_000) {
+	for _, e := range take(g, 25_000) {
 		if e.Time.Before(last) {
 			t.Fatalf("event at %s after one at %s", e.Time, last)
 		}
@@ -140,7 +140,7 @@ func TestOrderAndLabels(t *testing.T) {
 		told[d.ID] = true
 		sum += late
 	}
-	// The first 10,000 predictions are more than 16 minutes old: every label that comes has come.
+	// Of predictions that are more than 16 minutes old every label that comes has come.
 	due, have := 0, 0
 	for id, at := range predicted {
 		if at.Before(last.Add(-4 * delay)) {
@@ -150,7 +150,7 @@ func TestOrderAndLabels(t *testing.T) {
 			}
 		}
 	}
-	if share := float64(have) / float64(due); share < .94 || share > .96 {
+	if share := float64(have) / float64(due); share < .935 || share > .965 {
 		t.Errorf("%.3f of %d predictions have a label, want 0.95", share, due)
 	}
 	if mean := sum / time.Duration(len(told)); mean < delay*8/10 || mean > delay*11/10 {
@@ -160,7 +160,7 @@ func TestOrderAndLabels(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	t.Parallel()
-	for _, rate := range []int{1, 7, 600, 100_000} {
+	for _, rate := range []int{1, 7, 600, 20_000} {
 		g := New(Options{Seed: 1, Start: begin, EventsPerMinute: rate, LabelDelay: 1000 * time.Hour})
 		n := 0
 		for ; g.Next().Time.Before(begin.Add(time.Minute)); n++ {
@@ -180,7 +180,7 @@ func TestEventsFitTheirSchema(t *testing.T) {
 	}
 	g := New(Options{Seed: 5, Start: begin, DriftAfter: time.Minute, LabelDelay: time.Minute})
 	missing, models := map[string]int{}, map[string]int{}
-	for _, e := range take(g, 30_000) {
+	for _, e := range take(g, 10_000) {
 		d := decode(t, e)
 		v := versions[d.Model]
 		models[d.Model]++
@@ -219,7 +219,7 @@ func TestEventsFitTheirSchema(t *testing.T) {
 	if len(missing) != 3 || missing["account_age_days"] == 0 || missing["mail_domain"] == 0 || missing["energy_class"] == 0 {
 		t.Errorf("features that are missing at times: %v", missing)
 	}
-	if share := float64(models[Price]) / 30_000; share < .28 || share > .32 {
+	if share := float64(models[Price]) / 10_000; share < .28 || share > .32 {
 		t.Errorf("%.3f of events are of the second model, want 0.3", share)
 	}
 }

@@ -24,10 +24,10 @@ func (b *batch) add(e *modelwatch.OutboxEntry, points []Point) {
 
 // refused tells for each point whether the sink refused it for good.
 func (b *batch) refused(err error) []bool {
-	if err == nil {
-		return nil
-	}
 	refused := make([]bool, len(b.points))
+	if err == nil {
+		return refused
+	}
 	var r *Rejection
 	if !errors.As(err, &r) {
 		for i := range refused {
@@ -46,9 +46,6 @@ func (b *batch) refused(err error) []bool {
 // split tells the entries of which something arrived (or that had nothing to
 // say) from those of which nothing did.
 func (b *batch) split(refused []bool) (delivered, lost []int64) {
-	if refused == nil {
-		return b.ids, nil
-	}
 	start := 0
 	for i, id := range b.ids {
 		end := b.ends[i]

@@ -67,7 +67,7 @@ func newSelfReport() *selfReport {
 func (s *selfReport) delivered(points []Point, refused []bool, now time.Time) (sent, rejected int64) {
 	second := now.Unix()
 	for i := range points {
-		if refused != nil && refused[i] {
+		if refused[i] {
 			rejected++
 			continue
 		}

@@ -105,6 +105,7 @@ func (c *Client) submit(ctx context.Context, payload datadogV2.MetricPayload) (s
 		}
 		return 0, c.unanswered(err)
 	}
+	defer resp.Body.Close() // the client has read it
 	switch status := resp.StatusCode; {
 	case status < 300:
 		// Points are taken by the status. A body that cannot be read, as a proxy
