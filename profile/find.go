@@ -45,8 +45,8 @@ func newFinder(cuts []float64) finder {
 		if c := f.fill(cuts); c < cost {
 			best, cost = f, c
 		}
-		if cost <= 2 {
-			break
+		if cost <= 2 || f.log && cost <= 3 {
+			break // what others could save is less than what trying them takes
 		}
 	}
 	best.fill(cuts)
