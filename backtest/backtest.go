@@ -12,6 +12,10 @@ import (
 )
 
 // The metrics of classification and, from RMSE on, of regression.
+//
+// For a binary model precision, recall and f1 are of the positive class. For a
+// multiclass model they are the macro average, followed by one value per class
+// with Class set; the micro and the weighted averages have names of their own.
 const (
 	Accuracy          = "accuracy"
 	Precision         = "precision"
