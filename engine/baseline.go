@@ -147,6 +147,7 @@ func buildNumber(ctx context.Context, r *table.Reader, c modelwatch.Column) (*pr
 	if err != nil {
 		return nil, err
 	}
+	sortFloats(values, make([]float64, len(values)))
 	count := counter{column: c, profile: profile.New(profile.NewNumberGrid(values))}
 	count.profile.AddFloats(values, nil)
 	count.missing(int(missing + invalid))

@@ -25,12 +25,30 @@ type builder struct {
 	key     []byte // the name as a JSON string and a colon
 }
 
-func newBuilder(t target, invalid *invalids) *builder {
+// newBuilder makes a builder with room for a number of rows: growing step by
+// step would leave as much garbage again.
+func newBuilder(t target, invalid *invalids, rows int) *builder {
 	b := &builder{t: t, invalid: invalid}
 	b.store, _ = t.info.storage() // a layout's types are known ones
 	b.col = Column{Name: t.info.Name, Type: t.info.Type, Physical: t.info.Physical}
 	b.key = appendKey(nil, t.info.Name)
+	b.reserve(rows)
 	return b
+}
+
+func (b *builder) reserve(rows int) {
+	c := &b.col
+	c.Valid = make([]bool, 0, rows)
+	switch b.store {
+	case storeFloats:
+		c.Floats = make([]float64, 0, rows)
+	case storeInts, storeTimes:
+		c.Ints = make([]int64, 0, rows)
+	case storeBools:
+		c.Bools = make([]bool, 0, rows)
+	case storeStrings:
+		c.Index = make([]int32, 0, rows)
+	}
 }
 
 func appendKey(dst []byte, name string) []byte {

@@ -9,8 +9,7 @@ import (
 // chunkBytes is how much text a chunk gathers before it is written, full or not.
 const chunkBytes = 32 << 20
 
-// chunkBuilder gathers rows from texts into chunks and has them written by a
-// goroutine of its own, so that reading and compressing overlap.
+// chunkBuilder gathers rows from texts into chunks and writes them.
 type chunkBuilder struct {
 	s        *spooler
 	builders []*builder
@@ -30,7 +29,7 @@ func (s *spooler) build(pass func(io.Reader, *chunkBuilder) error) error {
 	}
 	b := &chunkBuilder{s: s, bySource: map[string]*builder{}, invalid: &invalids{}, limit: s.writer.limit}
 	for _, t := range s.layout.targets {
-		col := newBuilder(t, b.invalid)
+		col := newBuilder(t, b.invalid, min(b.limit, RowGroupRows))
 		b.bySource[t.source] = col
 		if t.info.Name == modelwatch.ColumnInvalid {
 			b.merged = col

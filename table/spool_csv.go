@@ -110,25 +110,79 @@ func (p *csvPass) name() error {
 	return nil
 }
 
-// each calls f for every record after the header.
-func (p *csvPass) each(c *csv.Reader, counted *recordReader, f func(record []string) error) error {
+// batchFields is about how many fields go from the reading goroutine to the
+// other at a time.
+const batchFields = 16 << 10
+
+// csvBatch is a run of records.
+type csvBatch struct {
+	fields []string // of all records, one after the other
+	bytes  int64    // read so far
+	err    error    // what came after the records
+}
+
+// each calls f for every record after the header, with the bytes read so far. A
+// goroutine of its own splits the text into fields meanwhile; it has ended when
+// each returns.
+func (p *csvPass) each(c *csv.Reader, counted *recordReader, f func(record []string, bytes int64) error) error {
+	full, empty, stop := make(chan csvBatch, 2), make(chan []string, 4), make(chan struct{})
+	ended := make(chan struct{})
+	defer func() { close(stop); <-ended }()
+	go func() {
+		defer close(ended)
+		for {
+			var b csvBatch
+			select {
+			case b.fields = <-empty:
+			default:
+			}
+			b.fields, b.err = p.batch(c, counted, b.fields[:0])
+			b.bytes = counted.total
+			select {
+			case full <- b:
+			case <-stop:
+				return
+			}
+			if b.err != nil {
+				return
+			}
+		}
+	}()
 	for {
-		counted.since = 0
-		record, err := c.Read()
-		if errors.Is(err, io.EOF) {
+		b := <-full
+		n := len(p.header)
+		for at := 0; at < len(b.fields); at += n {
+			if err := f(b.fields[at:at+n], b.bytes); err != nil {
+				return err
+			}
+		}
+		if errors.Is(b.err, io.EOF) {
 			return nil
 		}
-		if err != nil {
-			return p.fail(err)
+		if b.err != nil {
+			return b.err
 		}
-		if len(record) != len(p.header) {
-			line, _ := c.FieldPos(0)
-			return modelwatch.Errorf(modelwatch.CodeInvalid, "%s:%d: %d fields, the header has %d", p.in.name, line, len(record), len(p.header))
-		}
-		if err := f(record); err != nil {
-			return err
-		}
+		empty <- b.fields[:0]
 	}
+}
+
+// batch reads records until there are enough fields.
+func (p *csvPass) batch(c *csv.Reader, counted *recordReader, fields []string) ([]string, error) {
+	for len(fields) < batchFields {
+		counted.since = 0
+		record, err := c.Read()
+		switch {
+		case errors.Is(err, io.EOF):
+			return fields, io.EOF
+		case err != nil:
+			return fields, p.fail(err)
+		case len(record) != len(p.header):
+			line, _ := c.FieldPos(0)
+			return fields, modelwatch.Errorf(modelwatch.CodeInvalid, "%s:%d: %d fields, the header has %d", p.in.name, line, len(record), len(p.header))
+		}
+		fields = append(fields, record...)
+	}
+	return fields, nil
 }
 
 func (p *csvPass) fail(err error) error {
@@ -142,12 +196,12 @@ func (p *csvPass) fail(err error) error {
 // infer is the first pass; it stops after the header if the types are known.
 func (p *csvPass) infer(c *csv.Reader, counted *recordReader, tick func(bytes, rows int64) error) error {
 	rows := int64(0)
-	err := p.each(c, counted, func(record []string) error {
+	err := p.each(c, counted, func(record []string, bytes int64) error {
 		for i, s := range record {
 			p.states[i].text(s)
 		}
 		if rows++; rows%tickRows == 0 {
-			return tick(counted.total, rows)
+			return tick(bytes, rows)
 		}
 		return nil
 	})
@@ -167,13 +221,13 @@ func (p *csvPass) rows(r io.Reader, b *chunkBuilder) error {
 	for i, h := range p.header {
 		at[i] = b.bySource[strings.TrimSpace(valid(h))]
 	}
-	err = p.each(c, counted, func(record []string) error {
+	err = p.each(c, counted, func(record []string, bytes int64) error {
 		for i, s := range record {
 			if at[i] != nil {
 				at[i].text(s)
 			}
 		}
-		return b.endRow(counted.total)
+		return b.endRow(bytes)
 	})
 	if err != nil {
 		return err

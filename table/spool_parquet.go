@@ -85,7 +85,7 @@ func newParquetCopy(s *spooler, r *Reader) *parquetCopy {
 			col.field.store = storeInts
 		}
 		if store != col.field.store {
-			col.build = newBuilder(t, &invalids{})
+			col.build = newBuilder(t, &invalids{}, 0)
 		}
 		if t.info.Name == modelwatch.ColumnInvalid {
 			c.merged = &col
