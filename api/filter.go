@@ -2,10 +2,13 @@ package api
 
 import "github.com/modelwatch/modelwatch"
 
-// The filters are the domain's, because the catalog speaks them too.
 type (
-	Page              = modelwatch.Page
-	RunFilter         = modelwatch.RunFilter
+	// Page is the domain's, because the catalog speaks it too; so are the filters.
+	Page = modelwatch.Page
+	// RunFilter is the domain's.
+	RunFilter = modelwatch.RunFilter
+	// MeasurementFilter is the domain's.
 	MeasurementFilter = modelwatch.MeasurementFilter
-	DeadLetterFilter  = modelwatch.DeadLetterFilter
+	// DeadLetterFilter is the domain's.
+	DeadLetterFilter = modelwatch.DeadLetterFilter
 )

@@ -127,7 +127,7 @@ func (s *Server) sendCSV(hc huma.Context, ms []modelwatch.Measurement, filter Me
 	for {
 		// A writer that knows no deadlines, as in tests, has none to be moved.
 		_ = control.SetWriteDeadline(time.Now().Add(streamIdle))
-		s.cutOff(hc.Context(), out.write(ms))
+		s.cutOff(hc.Context(), out.write(newList(ms, "", NewMeasurement).Items))
 		if filter.Cursor == "" {
 			return
 		}
@@ -149,7 +149,7 @@ func (s *Server) cutOff(ctx context.Context, err error) {
 	panic(http.ErrAbortHandler)
 }
 
-// measurementWriter writes measurements as CSV.
+// measurementWriter writes measurements as CSV, a page at a time.
 type measurementWriter struct {
 	w      *csv.Writer
 	header bool
@@ -168,7 +168,7 @@ var measurementColumns = []string{
 	"baseline", "n_baseline", "n_current", "label_coverage", "mature", "chunk", "computed_at",
 }
 
-func (mw *measurementWriter) write(ms []modelwatch.Measurement) error {
+func (mw *measurementWriter) write(ms []Measurement) error {
 	if !mw.header {
 		mw.header = true
 		if err := mw.w.Write(measurementColumns); err != nil {
@@ -176,7 +176,7 @@ func (mw *measurementWriter) write(ms []modelwatch.Measurement) error {
 		}
 	}
 	for _, m := range ms {
-		if err := mw.w.Write(NewMeasurement(m).record()); err != nil {
+		if err := mw.w.Write(m.record()); err != nil {
 			return fmt.Errorf("write csv line: %w", err)
 		}
 	}
@@ -186,19 +186,7 @@ func (mw *measurementWriter) write(ms []modelwatch.Measurement) error {
 
 // WriteCSV writes measurements as a CSV table with a header line: the form that
 // the REST calls and the command line share. A field that does not apply is empty.
-func WriteCSV(w io.Writer, ms []Measurement) error {
-	out := csv.NewWriter(w)
-	if err := out.Write(measurementColumns); err != nil {
-		return fmt.Errorf("write csv header: %w", err)
-	}
-	for _, m := range ms {
-		if err := out.Write(m.record()); err != nil {
-			return fmt.Errorf("write csv line: %w", err)
-		}
-	}
-	out.Flush()
-	return out.Error()
-}
+func WriteCSV(w io.Writer, ms []Measurement) error { return newMeasurementWriter(w).write(ms) }
 
 // record is the measurement in the order of measurementColumns.
 func (m Measurement) record() []string {

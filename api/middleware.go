@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -146,8 +147,8 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 			if v == nil {
 				return
 			}
-			if v == http.ErrAbortHandler { // how a handler breaks off an answer on purpose
-				panic(v)
+			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) { // an answer broken off on purpose
+				panic(http.ErrAbortHandler)
 			}
 			s.log.ErrorContext(r.Context(), "request panicked",
 				slog.String("request_id", requestID(r.Context())), slog.String("path", r.URL.Path),

@@ -199,6 +199,7 @@ func sorted(names []string) []string {
 	return names
 }
 
+// VersionPath is the path of a version.
 type VersionPath struct {
 	ModelPath
 	Version string `path:"version" doc:"Name of the version: 1 to 200 bytes without control characters or slash." example:"3.1.0"`
