@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -27,10 +28,14 @@ type assignment struct {
 	// cursor is where the catalog will stand when all that was sealed is committed.
 	// It never goes back.
 	cursor int64
-	next   int64 // the offset to read next
-	sealed int64 // next, when a batch was last sealed
-	end    int64 // of the partition, as last heard
+	next   int64     // the offset to read next
+	sealed int64     // next, when a batch was last sealed
+	end    int64     // of the partition, as last heard
+	seen   time.Time // of the last record read
 }
+
+// behind is how many offsets are yet to be read.
+func (a *assignment) behind() int64 { return max(a.end-a.next, 0) }
 
 func (a *assignment) labels() (topic, partition string) {
 	return a.Topic, strconv.Itoa(int(a.Partition.Partition))
@@ -50,6 +55,11 @@ func (a *assignment) seal() modelwatch.Range {
 // them, so that whoever had them before is fenced, and answers with the
 // catalog's cursors. The client gives up on it by ending ctx.
 func (c *Consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	select {
+	case <-c.opened: // the client asks as soon as it lives
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	var parts []topicPartition
 	for topic, ps := range offsets {
 		for p := range ps {
@@ -78,7 +88,7 @@ func (c *Consumer) install(tp topicPartition, a *assignment) {
 		c.building.started = time.Now() // so that a gap is committed, even if no record comes
 	}
 	c.metrics.partitions.Set(float64(len(c.parts)))
-	c.metrics.lag(a, time.Time{}, time.Time{})
+	c.metrics.lag(a, c.options.Now())
 	c.log.Info("partition taken", "topic", a.Topic, "partition", a.Partition.Partition, "cursor", a.cursor, "offset", a.next, "owner_epoch", a.epoch)
 }
 
@@ -110,10 +120,7 @@ func (c *Consumer) take(ctx context.Context, parts []topicPartition) (map[topicP
 	for _, tp := range parts {
 		topics[tp.topic] = true
 	}
-	names := make([]string, 0, len(topics))
-	for t := range topics {
-		names = append(names, t)
-	}
+	names := slices.Sorted(maps.Keys(topics))
 	admin := kadm.NewClient(c.client)
 	details, err := admin.ListTopics(ctx, names...)
 	if err != nil {
@@ -366,4 +373,36 @@ func (c *Consumer) skipBatch(e *kgo.ErrDecompressTooLarge) {
 	}
 	a.next = e.NextOffset
 	c.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{e.Topic: {e.Partition: {Epoch: -1, Offset: e.NextOffset}}})
+}
+
+// watchInterval is how often the ends of the partitions are asked for. Fetches
+// tell them too, but not while a consumer that cannot flush has stopped reading.
+const watchInterval = 10 * time.Second
+
+// watchEnds keeps the lag true until the context ends.
+func (c *Consumer) watchEnds(ctx context.Context) {
+	admin := kadm.NewClient(c.client)
+	for pause(ctx, watchInterval) {
+		c.mu.Lock()
+		topics := map[string]bool{}
+		for tp := range c.parts {
+			topics[tp.topic] = true
+		}
+		c.mu.Unlock()
+		if len(topics) == 0 {
+			continue
+		}
+		ends, err := admin.ListEndOffsets(ctx, slices.Sorted(maps.Keys(topics))...)
+		if err != nil {
+			continue // the poll says what is wrong with Kafka
+		}
+		c.mu.Lock()
+		for tp, a := range c.parts {
+			if end, ok := ends.Lookup(tp.topic, tp.partition); ok && end.Err == nil {
+				a.end = max(a.end, end.Offset)
+				c.metrics.lag(a, c.options.Now())
+			}
+		}
+		c.mu.Unlock()
+	}
 }

@@ -39,7 +39,8 @@ type Consumer struct {
 	kafka    *kprom.Metrics
 	versions *versions
 	formats  map[string]format // by topic
-	client   *kgo.Client       // set by Run
+	client   *kgo.Client       // set by Run, before opened is closed
+	opened   chan struct{}
 
 	mu       sync.Mutex
 	parts    map[topicPartition]*assignment
@@ -70,6 +71,7 @@ func New(o Options) (*Consumer, error) {
 		formats:  map[string]format{},
 		parts:    map[topicPartition]*assignment{},
 		building: newBatch(),
+		opened:   make(chan struct{}),
 		stopPoll: func() {},
 	}
 	for _, reason := range reasons {
@@ -127,8 +129,17 @@ func (c *Consumer) Run(ctx context.Context) error {
 		return modelwatch.Wrap(modelwatch.CodeInvalid, err, "kafka options")
 	}
 	c.client = client
+	close(c.opened)
 	c.log.Info("ingest started", "group", c.options.Group, "owner", c.options.Owner, "topics", client.GetConsumeTopics())
+	watchCtx, stopWatch := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		c.watchEnds(watchCtx)
+	}()
 	err = c.loop(ctx)
+	stopWatch()
+	<-watched
 	c.stop(context.WithoutCancel(ctx))
 	return err
 }
@@ -187,14 +198,22 @@ func (c *Consumer) maintain(ctx context.Context) (wait *flight, reset bool, err 
 		return nil, c.reset, c.killed
 	}
 	b := c.building
-	if c.flight == nil && (b.full(c.options.FlushBytes) || !b.started.IsZero() && time.Since(b.started) >= c.options.FlushAge) {
+	aged := !b.started.IsZero() && time.Since(b.started) >= c.options.FlushAge
+	if c.flight == nil && (aged || b.resetAfter || b.full(c.options.FlushBytes)) {
 		c.launch(ctx)
 	}
 	c.observe()
-	if f := c.flight; f != nil && (c.building.full(c.options.FlushBytes) || c.building.bytes+f.bytes >= c.options.MemoryBytes) {
-		return f, false, nil
+	if c.flight != nil && c.mustWait(c.flight) {
+		wait = c.flight
 	}
-	return nil, false, nil
+	return wait, false, nil
+}
+
+// mustWait reports that reading has to wait for the flight: there is no memory,
+// or what comes next is a reset.
+func (c *Consumer) mustWait(f *flight) bool {
+	b := c.building
+	return b.full(c.options.FlushBytes) || b.bytes+f.bytes >= c.options.MemoryBytes || b.resetAfter || f.resetAfter
 }
 
 func (c *Consumer) observe() {
@@ -276,8 +295,9 @@ func (c *Consumer) place(ctx context.Context, p kgo.FetchTopicPartition) {
 		}
 		a.next = r.Offset + 1
 	}
-	a.end = p.HighWatermark
-	c.metrics.lag(a, p.Records[len(p.Records)-1].Timestamp, c.options.Now())
+	a.end = max(a.end, p.HighWatermark)
+	a.seen = p.Records[len(p.Records)-1].Timestamp
+	c.metrics.lag(a, c.options.Now())
 }
 
 func (c *Consumer) placeRecord(ctx context.Context, b *batch, r *kgo.Record) error {
@@ -363,7 +383,7 @@ func (c *Consumer) Stats() Stats {
 	s := c.stats
 	s.Partitions = len(c.parts)
 	for _, a := range c.parts {
-		s.LagRecords += max(a.end-a.next, 0)
+		s.LagRecords += a.behind()
 	}
 	return s
 }

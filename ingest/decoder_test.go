@@ -216,7 +216,9 @@ func TestDecodeCells(t *testing.T) {
 
 func TestDecodeDeadLetters(t *testing.T) {
 	t.Parallel()
-	event := func(fields string) string { return `{"kind":"prediction","model":"fraud","version":"3",` + fields + `}` }
+	event := func(fields string) string {
+		return `{"kind":"prediction","model":"fraud","version":"3",` + fields + `}`
+	}
 	tests := []struct {
 		name, value string
 		reason      modelwatch.DeadLetterReason

@@ -64,12 +64,12 @@ func (m *metrics) committed(c *counts) {
 	}
 }
 
-// lag sets how far a partition is behind; seen is the time of its last record.
-func (m *metrics) lag(a *assignment, seen, now time.Time) {
+// lag sets how far a partition is behind.
+func (m *metrics) lag(a *assignment, now time.Time) {
 	topic, partition := a.labels()
-	behind, age := max(a.end-a.next, 0), 0.0
-	if behind > 0 && !seen.IsZero() {
-		age = max(now.Sub(seen).Seconds(), 0)
+	behind, age := a.behind(), 0.0
+	if behind > 0 && !a.seen.IsZero() {
+		age = max(now.Sub(a.seen).Seconds(), 0)
 	}
 	m.lagRecords.WithLabelValues(topic, partition).Set(float64(behind))
 	m.lagSeconds.WithLabelValues(topic, partition).Set(age)
