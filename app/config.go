@@ -53,6 +53,9 @@ type KafkaConfig struct {
 	Sources []SourceConfig `yaml:"sources"`
 	TLS     *TLSConfig     `yaml:"tls"`
 	SASL    *SASLConfig    `yaml:"sasl"`
+	// SessionTimeout is how long the group waits for a member that is no longer
+	// heard of before its partitions go to others.
+	SessionTimeout Duration `yaml:"session_timeout"`
 }
 
 // TLSConfig turns on TLS to the brokers.
@@ -148,8 +151,9 @@ func DefaultConfig() Config {
 	return Config{
 		Listen: "127.0.0.1:8080",
 		Kafka: KafkaConfig{
-			Group:   "modelwatch",
-			Sources: []SourceConfig{{Topic: "modelwatch.events", Format: "modelwatch"}},
+			Group:          "modelwatch",
+			Sources:        []SourceConfig{{Topic: "modelwatch.events", Format: "modelwatch"}},
+			SessionTimeout: Duration(45 * time.Second),
 		},
 		Ingest:   IngestConfig{FlushBytes: 64 << 20, FlushAge: Duration(30 * time.Second), Memory: 384 << 20},
 		Work:     WorkConfig{Concurrency: 2, Lease: Duration(time.Minute), Poll: Duration(time.Second), ReviseAfter: Duration(time.Minute)},

@@ -32,7 +32,7 @@ func registerDemo(ctx context.Context, client *api.Client, traffic *simulate.Gen
 		if err := registerDemoBaseline(ctx, client, traffic, v); err != nil {
 			return fmt.Errorf("register baseline of %s %s: %w", v.Model, v.Name, err)
 		}
-		if _, _, err := client.PutJob(ctx, v.Model, "drift", demoDriftJob(rates)); err != nil {
+		if _, _, err := client.PutJob(ctx, v.Model, "drift", demoDriftJob(v, rates)); err != nil {
 			return fmt.Errorf("put job drift of %s: %w", v.Model, err)
 		}
 		if _, _, err := client.PutJob(ctx, v.Model, "backtest", demoBacktestJob(v.Model, rates)); err != nil {
@@ -52,10 +52,18 @@ func registerDemoBaseline(ctx context.Context, client *api.Client, traffic *simu
 	return err
 }
 
-func demoDriftJob(rates demoRates) api.JobBody {
+// demoDriftJob leaves the hour of the day out: in windows shorter than a day it
+// differs from the training set by nature.
+func demoDriftJob(v modelwatch.Version, rates demoRates) api.JobBody {
+	var columns []string
+	for _, c := range v.Schema.Profiled() {
+		if c.Name != "hour" {
+			columns = append(columns, c.Name)
+		}
+	}
 	limit := 0.2
 	return api.JobBody{
-		Kind: modelwatch.JobDrift, Cron: rates.cron, Window: rates.window, Delay: rates.delay, Maturity: "2h",
+		Kind: modelwatch.JobDrift, Cron: rates.cron, Window: rates.window, Delay: rates.delay, Maturity: "2h", Columns: columns,
 		Metrics:    []string{drift.PSI, drift.JSDistance, drift.KS, drift.MissingRatio, drift.NewCategoryRatio, drift.DriftedFeatures, drift.DriftedShare},
 		Thresholds: []api.Threshold{{Metric: drift.PSI, Upper: &limit}}, Sinks: []string{"datadog"},
 	}
@@ -66,7 +74,7 @@ func demoBacktestJob(model string, rates demoRates) api.JobBody {
 		Kind: modelwatch.JobBacktest, Cron: rates.cron, Window: rates.window, Delay: rates.delay,
 		LabelDelay: rates.labelDelay, Maturity: rates.maturity, Sinks: []string{"datadog"},
 	}
-	low := 0.8
+	low := 0.55
 	if model == simulate.Fraud {
 		body.Metrics = []string{"accuracy", "precision", "recall", "f1"}
 		body.Thresholds = []api.Threshold{{Metric: "precision", Lower: &low}}
@@ -89,12 +97,13 @@ func devRates() demoRates {
 const (
 	demoSeed       = 1
 	demoPerMinute  = 600
-	demoDriftAfter = 45 * time.Minute
+	demoDriftAfter = 15 * time.Minute
+	demoDriftOver  = time.Hour
 	demoLabelDelay = 45 * time.Minute
 )
 
 func newDemoTraffic(start time.Time) *simulate.Generator {
 	return simulate.New(simulate.Options{
-		Seed: demoSeed, Start: start, EventsPerMinute: demoPerMinute, DriftAfter: demoDriftAfter, DriftOver: 2 * time.Hour, LabelDelay: demoLabelDelay,
+		Seed: demoSeed, Start: start, EventsPerMinute: demoPerMinute, DriftAfter: demoDriftAfter, DriftOver: demoDriftOver, LabelDelay: demoLabelDelay,
 	})
 }

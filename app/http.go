@@ -28,7 +28,7 @@ func (s *service) serveHTTP(handler http.Handler) error {
 	}
 	s.cfg.Listen = listener.Addr().String()
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 3 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	s.front = append(s.front, part{"http", func(ctx context.Context) error {

@@ -77,7 +77,7 @@ func (s *service) consume() error {
 		sources[i] = ingest.Source{Topic: c.Topic, Format: c.Format}
 	}
 	consumer, err := ingest.New(ingest.Options{
-		Client: client, Sources: sources, Group: s.cfg.Kafka.Group, Owner: s.owner,
+		Client: append(client, kgo.SessionTimeout(time.Duration(s.cfg.Kafka.SessionTimeout))), Sources: sources, Group: s.cfg.Kafka.Group, Owner: s.owner,
 		Catalog: s.catalog, Archive: s.archive, FileKey: archive.FileKey,
 		Salt: s.salt, DefaultRate: s.cfg.Sampling.Rate,
 		FlushBytes: int64(s.cfg.Ingest.FlushBytes), FlushAge: time.Duration(s.cfg.Ingest.FlushAge), MemoryBytes: int64(s.cfg.Ingest.Memory),

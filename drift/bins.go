@@ -14,6 +14,9 @@ type bins struct {
 	counts [2][]int64 // baseline, current; without the bins that are empty on both sides
 	p, q   []float64
 	n, m   float64
+	// The same with the floor of psi, over every frozen bin: what is floored is a
+	// bin of the feature, whether or not it holds a value.
+	flooredP, flooredQ []float64
 }
 
 func (c *comparison) bins() *bins {
@@ -33,6 +36,9 @@ func newBins(baseline, current []int64) *bins {
 	}
 	b.p, b.n = proportions(b.counts[0])
 	b.q, b.m = proportions(b.counts[1])
+	p, _ := proportions(baseline)
+	q, _ := proportions(current)
+	b.flooredP, b.flooredQ = floored(p), floored(q)
 	return b
 }
 
@@ -83,7 +89,7 @@ func (c *comparison) divergence(v *modelwatch.Value, f func(*bins) float64, s sm
 // Range: [0, inf), 0 if p = q. Customary limits are 0.1 and 0.25.
 func psi(c *comparison, v *modelwatch.Value) {
 	c.divergence(v, func(b *bins) float64 {
-		p, q := floored(b.p), floored(b.q)
+		p, q := b.flooredP, b.flooredQ
 		var s float64
 		for i := range p {
 			s += (q[i] - p[i]) * math.Log(q[i]/p[i])
@@ -98,7 +104,7 @@ func psi(c *comparison, v *modelwatch.Value) {
 // Range: [0, inf).
 func kl(c *comparison, v *modelwatch.Value) {
 	c.divergence(v, func(b *bins) float64 {
-		p, q := floored(b.p), floored(b.q)
+		p, q := b.flooredP, b.flooredQ
 		var s float64
 		for i := range p {
 			// q ln(q/p) - q + p is never negative, and sums to the same.

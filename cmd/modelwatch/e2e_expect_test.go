@@ -21,6 +21,7 @@ import (
 type expectation struct {
 	traffic  *traffic
 	baseline []fraudRow
+	uppers   map[string][]float64 // inner edges of the frozen bins
 	kept     []fraudRow
 	archived int64 // rows of every kind
 	points   []point
@@ -34,8 +35,8 @@ type point struct {
 	value  float64
 }
 
-func newExpectation(t *traffic, baseline []fraudRow, salt modelwatch.Salt) *expectation {
-	e := &expectation{traffic: t, baseline: baseline}
+func newExpectation(t *traffic, baseline []fraudRow, uppers map[string][]float64, salt modelwatch.Salt) *expectation {
+	e := &expectation{traffic: t, baseline: baseline, uppers: uppers}
 	for _, r := range t.fraud {
 		if r.kept(salt) {
 			e.kept = append(e.kept, r)
@@ -51,9 +52,7 @@ func newExpectation(t *traffic, baseline []fraudRow, salt modelwatch.Salt) *expe
 	return e
 }
 
-// expectDrift computes drift of the kept rows of a window. The bins are those
-// that training fixes: deciles of the baseline's distinct values, by their
-// definition, and its categories.
+// expectDrift computes drift of the kept rows of a window on the frozen bins.
 func (e *expectation) expectDrift(w modelwatch.Window) {
 	var rows []fraudRow
 	for _, r := range e.kept {
@@ -70,8 +69,7 @@ func (e *expectation) expectDrift(w modelwatch.Window) {
 		e.points = append(e.points, point{prefix + metric, append(slices.Clone(tags), "subject:"+subject, "feature:"+feature), w.End, value})
 	}
 	numbers := func(subject, name string, base, now []float64) {
-		uppers := decileCuts(base)
-		p, q := binNumbers(base, uppers), binNumbers(now, uppers)
+		p, q := binNumbers(base, e.uppers[name]), binNumbers(now, e.uppers[name])
 		add(subject, name, "psi", referencePSI(p, q))
 		add(subject, name, "js_distance", referenceJS(p, q))
 		add(subject, name, "ks", referenceKS(base, now))
@@ -116,18 +114,34 @@ func project[T any](rows []fraudRow, f func(fraudRow) T) []T {
 	return out
 }
 
-// decileCuts are the inner edges of ten quantile groups that never split a tie:
-// the smallest value at which each tenth of the baseline is reached.
-func decileCuts(values []float64) []float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	var cuts []float64
-	for i := 1; i < 10; i++ {
-		cut := sorted[int(math.Ceil(float64(i)/10*float64(len(sorted))))-1]
-		if cut < sorted[len(sorted)-1] && !slices.Contains(cuts, cut) {
-			cuts = append(cuts, cut)
+// frozenUppers reads the inner edges of the bins that the baseline froze: they
+// are the service's to choose, and shown to whoever wants to compute by hand.
+func (d *deployment) frozenUppers() map[string][]float64 {
+	d.t.Helper()
+	var list struct{ Items []struct{ ID string } }
+	d.get("/v1/models/fraud/versions/3.1.0/baselines", &list)
+	if len(list.Items) != 1 {
+		d.t.Fatalf("%d baselines, want 1", len(list.Items))
+	}
+	var baseline struct {
+		Columns []struct {
+			Name string
+			Bins []struct{ Upper *float64 }
 		}
 	}
-	return cuts
+	d.get("/v1/models/fraud/versions/3.1.0/baselines/"+list.Items[0].ID, &baseline)
+	uppers := map[string][]float64{}
+	for _, c := range baseline.Columns {
+		for _, bin := range c.Bins {
+			if bin.Upper != nil {
+				uppers[c.Name] = append(uppers[c.Name], *bin.Upper)
+			}
+		}
+	}
+	if len(uppers["amount"]) != 9 {
+		d.t.Fatalf("amount has the inner edges %v, want 9 of them", uppers["amount"])
+	}
+	return uppers
 }
 
 func (e *expectation) expectFraudBacktest(w modelwatch.Window) {

@@ -55,6 +55,7 @@ archive: {uri: "s3://%s/prod", endpoint: %q, region: %s, path_style: true, acces
 kafka:
   brokers: [%q]
   group: e2e
+  session_timeout: 6s
   sources: [{topic: %q, format: modelwatch}]
 ingest: {flush_bytes: 16MiB, flush_age: 2s, memory: 128MiB}
 work: {concurrency: 2, lease: 5s, poll: 200ms, revise_after: 1s}
@@ -155,7 +156,7 @@ func TestEndToEndOnRealServers(t *testing.T) {
 	work[0].kill(t)
 	d.produce(traffic.labels())
 
-	expected := newExpectation(traffic, baseline, saltOf(t))
+	expected := newExpectation(traffic, baseline, d.frozenUppers(), saltOf(t))
 	d.await("every event in the archive", func() (bool, error) {
 		kept, rejected := d.kept()
 		if kept > expected.archived || rejected > int64(len(traffic.broken)) {
@@ -256,7 +257,7 @@ func (d *deployment) produce(events [][]byte) {
 // await polls until ready says so; the deadline is generous because machines differ.
 func (d *deployment) await(what string, ready func() (bool, error), why ...func() string) {
 	d.t.Helper()
-	ctx, cancel := context.WithTimeout(d.t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(d.t.Context(), 90*time.Second)
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()

@@ -72,9 +72,8 @@ def binned(k, l):
 
 
 def floored_union(k, l):
-    """Proportions with the floor, over the bins that hold a value on a side."""
-    used = (k + l) > 0
-    return floored(k[used] / k.sum()), floored(l[used] / l.sum())
+    """Proportions with the floor, over every frozen bin."""
+    return floored(k / k.sum()), floored(l / l.sum())
 
 
 def number(name, x, y):
