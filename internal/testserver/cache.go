@@ -24,7 +24,7 @@ const (
 	firstPort     = 20_000 // below the ephemeral range: no outgoing connection takes a port while its server is stopped
 	lastPort      = 31_999
 	portAttempts  = 100
-	startAttempts = 3 // another process may take a port between choice and use
+	startAttempts = 3
 )
 
 // cacheDir is the folder that tools/servers/setup fills.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -95,20 +94,7 @@ func (k *KafkaServer) Client(tb testing.TB, opts ...kgo.Opt) *kgo.Client {
 	return client
 }
 
-func startKafka() (*KafkaServer, error) {
-	var last error
-	for range startAttempts {
-		k, err := tryKafka()
-		if err == nil {
-			return k, nil
-		}
-		last = err
-		if errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-	}
-	return nil, last
-}
+func startKafka() (*KafkaServer, error) { return attempt(tryKafka) }
 
 func tryKafka() (*KafkaServer, error) {
 	home, err := cached("kafka-" + KafkaVersion)

@@ -82,15 +82,7 @@ func startPostgres(settings ...string) (*PostgresServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var last error
-	for range startAttempts {
-		p, err := tryPostgres(bin, attributes, settings)
-		if err == nil {
-			return p, nil
-		}
-		last = err
-	}
-	return nil, last
+	return attempt(func() (*PostgresServer, error) { return tryPostgres(bin, attributes, settings) })
 }
 
 func tryPostgres(bin string, attributes syscall.SysProcAttr, settings []string) (*PostgresServer, error) {

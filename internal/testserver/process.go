@@ -23,6 +23,9 @@ const (
 	pollInterval = 10 * time.Millisecond
 )
 
+// errEnded is returned by start when the server ended before it could be used.
+var errEnded = errors.New("it ended at once")
+
 // process is one server as a child process that can be stopped and started
 // again on the same ports and data. Its methods are not safe for concurrent use.
 //
@@ -59,7 +62,7 @@ func (p *process) start() error {
 			return nil
 		}
 		if p.exited() {
-			return fmt.Errorf("start %s: it ended at once: %s", p.name, p.logTail())
+			return fmt.Errorf("start %s: %w: %s", p.name, errEnded, p.logTail())
 		}
 		select {
 		case <-ctx.Done():

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -66,26 +65,13 @@ func (s *S3Server) Client() *s3.Client {
 	})
 }
 
-func startS3() (*S3Server, error) {
+func startS3() (*S3Server, error) { return attempt(tryS3) }
+
+func tryS3() (*S3Server, error) {
 	program, err := cached("versitygw-"+VersitygwVersion, "versitygw")
 	if err != nil {
 		return nil, err
 	}
-	var last error
-	for range startAttempts {
-		s, err := tryS3(program)
-		if err == nil {
-			return s, nil
-		}
-		last = err
-		if errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-	}
-	return nil, last
-}
-
-func tryS3(program string) (*S3Server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err

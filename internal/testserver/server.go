@@ -86,6 +86,17 @@ func (s *shared[S]) get(tb testing.TB, start func() (S, error)) S {
 	return s.server
 }
 
+// attempt starts a server again when it ended at once: another process may have
+// taken a port between its choice and its use.
+func attempt[S any](try func() (S, error)) (S, error) {
+	for left := startAttempts; ; left-- {
+		s, err := try()
+		if err == nil || left <= 1 || !errors.Is(err, errEnded) {
+			return s, err
+		}
+	}
+}
+
 // common holds the servers that the tests of this process share. Package state
 // is the point here: only the process ends them.
 var common struct {
