@@ -6,6 +6,8 @@ import "github.com/aws/aws-sdk-go-v2/service/s3"
 var (
 	CheckBucket = checkBucket
 	EncodeName  = encodeName
+	Encode      = encode
+	Verify      = verify
 )
 
 // SetPartSize lowers the size from which an S3 bucket uploads in parts.

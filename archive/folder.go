@@ -132,23 +132,30 @@ func (b *folder) writeTemp(ctx context.Context, r io.Reader, size int64) (_ stri
 	return f.Name(), f.Sync()
 }
 
+// placeAttempts is how often a write makes its directory anew that deletions
+// take away again.
+const placeAttempts = 100
+
 // place runs the link or rename that makes an object visible. Delete removes
 // empty directories, so the one just made may be gone again: it is made anew.
 func (b *folder) place(path string, move func() error) error {
 	dir := filepath.Dir(path)
-	for try := 0; ; try++ {
-		if err := b.makeDir(dir); err != nil {
-			return err
+	var err error
+	for range placeAttempts {
+		if err = b.makeDir(dir); err == nil {
+			err = move()
 		}
-		err := move()
-		if errors.Is(err, fs.ErrNotExist) && try < 20 {
-			continue
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
 		}
-		if err != nil {
-			return err
-		}
-		return syncDir(dir)
 	}
+	if err != nil {
+		return err
+	}
+	if err := syncDir(dir); !errors.Is(err, fs.ErrNotExist) { // deleted at once
+		return err
+	}
+	return nil
 }
 
 // makeDir makes a directory below the root and syncs each parent that gained an

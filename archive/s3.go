@@ -122,7 +122,7 @@ func retryableS3(err error) aws.Ternary {
 
 func retryableCode(code string) bool {
 	switch code {
-	case "ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody":
+	case "ConditionalRequestConflict", "OperationAborted", "BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody":
 		return true
 	}
 	return false

@@ -121,6 +121,42 @@ func TestWriteDataFileRefuses(t *testing.T) {
 	}
 }
 
+// TestVerify compares a file with rows that it was not made from, as an encoder
+// at fault would leave it.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	written := []event{{1, "a", day, "x", 0.5}, {2, "b", day, "x", 0.5}}
+	body, err := archive.Encode(modelwatch.FileSpec{}, chunkOf(modelwatch.KindPrediction, written))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := archive.Verify(t.Context(), body, chunkOf(modelwatch.KindPrediction, written)); err != nil {
+		t.Errorf("verify what was written: %v", err)
+	}
+	for name, other := range map[string][]event{
+		"a row less": written[:1],
+		"a row more": append(written[:2:2], event{3, "c", day, "x", 0.5}),
+		"a rank":     {written[0], {3, "b", day, "x", 0.5}},
+		"an id":      {written[0], {2, "c", day, "x", 0.5}},
+		"a time":     {written[0], {2, "b", day.Add(time.Microsecond), "x", 0.5}},
+	} {
+		if archive.Verify(t.Context(), body, chunkOf(modelwatch.KindPrediction, other)) == nil {
+			t.Errorf("%s differs, and was not found", name)
+		}
+	}
+	renamed := chunkOf(modelwatch.KindPrediction, written)
+	renamed.Columns[3].Name = "other"
+	fewer := chunkOf(modelwatch.KindLabel, written)
+	if archive.Verify(t.Context(), body, renamed) == nil || archive.Verify(t.Context(), body, fewer) == nil {
+		t.Error("a column differs, and was not found")
+	}
+	for i := range body {
+		if archive.Verify(t.Context(), body[:i], chunkOf(modelwatch.KindPrediction, written)) == nil {
+			t.Fatalf("a file cut to %d of %d bytes was not found", i, len(body))
+		}
+	}
+}
+
 func TestOpenDataFileTells(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t, archive.Options{})

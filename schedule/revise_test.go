@@ -108,11 +108,11 @@ func TestBacktestUntilMature(t *testing.T) {
 		rows := traffic(start, 1000, 0)
 		b.add(modelwatch.KindPrediction, "1", rows...)
 		b.add(modelwatch.KindLabel, "", labels(rows[:500], start.Add(day), 0)...)
-		w := b.worker("a", func(o *schedule.Options) { o.Poll = 10 * time.Minute }).start()
+		w := b.worker("a", func(o *schedule.Options) { o.Poll = 30 * time.Minute }).start()
 		end := start.Add(day)
 		b.pass(2*day - time.Minute)
 		b.wantRevisions(end)
-		b.pass(11 * time.Minute)
+		b.pass(10 * time.Minute)
 		b.wantRevisions(end, "1: 1500 rows, succeeded")
 		first := b.accuracy(end)
 		if *first.Value.Value != 1 || first.Breached || *first.LabelCoverage != 0.5 || first.Mature || first.Threshold == nil {
