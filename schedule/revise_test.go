@@ -39,7 +39,8 @@ func TestLateRowsMakeRevision(t *testing.T) {
 		start := time.Now()
 		b.job(modelwatch.Job{Delay: 5 * time.Minute, Maturity: 3 * time.Hour, Metrics: []string{"psi"}, Sinks: []string{"stdout"}})
 		b.add(modelwatch.KindPrediction, "1", traffic(start, 1000, 0)...)
-		one, two := b.worker("one").start(), b.worker("two").start()
+		slow := func(o *schedule.Options) { o.Poll = 5 * time.Minute }
+		one, two := b.worker("one", slow).start(), b.worker("two", slow).start()
 		b.pass(time.Hour + 10*time.Minute)
 		end := start.Add(time.Hour)
 		b.wantRevisions(end, "1: 1000 rows, succeeded")
