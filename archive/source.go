@@ -63,7 +63,7 @@ func chunks(ctx context.Context, r *table.Reader, columns []string) iter.Seq2[*t
 			}
 			return nil
 		})
-		if err != nil && err != errStopped {
+		if err != nil && !errors.Is(err, errStopped) {
 			yield(nil, err)
 		}
 	}

@@ -189,12 +189,11 @@ func countDrifted(ms []modelwatch.Measurement) (drifted, measured int) {
 		if m.Subject != modelwatch.SubjectFeature || m.Threshold == nil || m.Value.Value == nil || slices.Contains(qualityMetrics, m.Metric) {
 			continue
 		}
-		if m.Metric == drift.KSP || m.Metric == drift.Chi2P {
+		isTest := m.Metric == drift.KSP || m.Metric == drift.Chi2P
+		if isTest {
 			tests[m.Metric] = append(tests[m.Metric], m)
-			over[m.Name] = over[m.Name] // measured
-			continue
 		}
-		over[m.Name] = over[m.Name] || m.Breached
+		over[m.Name] = over[m.Name] || m.Breached && !isTest
 	}
 	for _, family := range tests {
 		p := make([]float64, len(family))
