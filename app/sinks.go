@@ -50,7 +50,7 @@ func (s *service) sinkNames() []string {
 func (s *service) deliver() error {
 	for _, k := range s.sinks {
 		d, err := sink.NewDeliverer(sink.DelivererOptions{
-			Outbox: s.catalog, Sink: k, Owner: s.owner, Log: s.log,
+			Outbox: s.catalog, Sink: k, Owner: s.owner, Log: s.log, Lease: time.Duration(s.cfg.Work.Lease),
 			Timestamps: sink.Timestamps(s.cfg.Sinks.Datadog.Timestamps), Registerer: s.registry,
 		})
 		if err != nil {

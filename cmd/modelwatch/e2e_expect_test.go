@@ -60,13 +60,14 @@ func (e *expectation) expectDrift(w modelwatch.Window) {
 			rows = append(rows, r)
 		}
 	}
-	tags := []string{"model:fraud", "model_version:3.1.0", "job:drift", "window:15m", "baseline:training"}
+	tags := []string{"model:fraud", "model_version:3.1.0", "job:drift", "window:15m"}
 	add := func(subject, feature, metric string, value float64) {
-		prefix := "modelwatch.drift."
+		all := append(slices.Clone(tags), "feature:"+feature)
 		if strings.HasSuffix(metric, "_ratio") {
-			prefix = "modelwatch.quality."
+			e.points = append(e.points, point{"modelwatch.quality." + metric, all, w.End, value})
+			return
 		}
-		e.points = append(e.points, point{prefix + metric, append(slices.Clone(tags), "subject:"+subject, "feature:"+feature), w.End, value})
+		e.points = append(e.points, point{"modelwatch.drift." + metric, append(all, "subject:"+subject, "baseline:training"), w.End, value})
 	}
 	numbers := func(subject, name string, base, now []float64) {
 		p, q := binNumbers(base, e.uppers[name]), binNumbers(now, e.uppers[name])
@@ -201,7 +202,7 @@ func (e *expectation) firstDifference(d *deployment) string {
 		got, ok := p.find(series)
 		switch {
 		case !ok:
-			return fmt.Sprintf("no point of %s %v at %s", p.metric, p.tags, p.time.Format(time.RFC3339))
+			return fmt.Sprintf("no point of %s %v at %s; the intake has %v", p.metric, p.tags, p.time.Format(time.RFC3339), d.intake.Find(p.metric))
 		case math.Abs(got-p.value) > 1e-9*math.Max(1e-3, math.Abs(p.value)):
 			return fmt.Sprintf("%s %v at %s is %v, want %v", p.metric, p.tags, p.time.Format(time.RFC3339), got, p.value)
 		}

@@ -58,7 +58,7 @@ kafka:
   session_timeout: 6s
   sources: [{topic: %q, format: modelwatch}]
 ingest: {flush_bytes: 16MiB, flush_age: 2s, memory: 128MiB}
-work: {concurrency: 2, lease: 5s, poll: 200ms, revise_after: 1s}
+work: {concurrency: 2, lease: 8s, poll: 200ms, revise_after: 1s}
 sampling: {salt: %q}
 sinks: {datadog: {enabled: auto, timestamps: window, url: %q}}
 `, d.dsn, d.bucket, d.s3.Endpoint, d.s3.Region, d.s3.AccessKey, d.s3.SecretKey, d.kafka.Brokers[0], d.topic, e2eSalt, d.intake.URL)
@@ -257,7 +257,7 @@ func (d *deployment) produce(events [][]byte) {
 // await polls until ready says so; the deadline is generous because machines differ.
 func (d *deployment) await(what string, ready func() (bool, error), why ...func() string) {
 	d.t.Helper()
-	ctx, cancel := context.WithTimeout(d.t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(d.t.Context(), 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
