@@ -18,6 +18,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // write encodes chunks as one file and opens it.
 func write(t testing.TB, columns []ColumnInfo, chunks ...*Chunk) *Reader {
 	t.Helper()
+	return open(t, encodeChunks(t, columns, chunks...))
+}
+
+func encodeChunks(t testing.TB, columns []ColumnInfo, chunks ...*Chunk) []byte {
+	t.Helper()
 	var buf bytes.Buffer
 	w, err := NewWriter(&buf, columns, map[string]string{"made": "by a test"})
 	if err != nil {
@@ -31,7 +36,7 @@ func write(t testing.TB, columns []ColumnInfo, chunks ...*Chunk) *Reader {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return open(t, buf.Bytes())
+	return buf.Bytes()
 }
 
 func open(t testing.TB, b []byte) *Reader {
