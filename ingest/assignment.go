@@ -84,8 +84,8 @@ func (c *Consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.
 
 func (c *Consumer) install(tp topicPartition, a *assignment) {
 	c.parts[tp] = a
-	if a.dirty() && c.building.started.IsZero() {
-		c.building.started = time.Now() // so that a gap is committed, even if no record comes
+	if a.dirty() && c.since.IsZero() {
+		c.since = time.Now() // so that a gap is committed, even if no record comes
 	}
 	c.metrics.partitions.Set(float64(len(c.parts)))
 	c.metrics.lag(a, c.options.Now())
@@ -264,7 +264,7 @@ func (c *Consumer) resume(ctx context.Context) {
 	}
 	c.mu.Lock()
 	c.metrics.dropped.Add(float64(c.building.counts.records))
-	c.building = newBatch()
+	c.building, c.since, c.stats.Buffered = newBatch(), time.Time{}, 0
 	wait := backoff(c.refusals)
 	if c.refusals == 0 {
 		wait = 0
@@ -324,17 +324,14 @@ func recreated(err error) bool { return errors.Is(err, kerr.UnknownTopicID) }
 
 // settleGap leads to a reset, in which the gap is found and said. What was read
 // before is flushed first, because it may not be there to be read again.
-func (c *Consumer) settleGap() {
-	c.building.resetAfter = true
-	if c.building.started.IsZero() {
-		c.building.started = time.Now()
-	}
-}
+func (c *Consumer) settleGap() { c.building.resetAfter = true }
 
 // recreate follows a topic that was deleted and made again: the client does not
 // by itself. Its new partitions have cursors of their own.
 func (c *Consumer) recreate(topic string) {
 	c.log.Warn("a topic was deleted and made again; reading it from its start", "topic", topic)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.reset = true
 	c.renewed = append(c.renewed, topic)
 }
@@ -360,18 +357,17 @@ func (c *Consumer) renew() {
 
 // skipBatch passes over a batch that would take too much memory.
 func (c *Consumer) skipBatch(e *kgo.ErrDecompressTooLarge) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	a := c.parts[topicPartition{e.Topic, e.Partition}]
-	if a == nil || e.NextOffset <= a.next {
+	if a == nil || c.reset || e.NextOffset <= a.next {
 		return
 	}
 	c.log.Error("a batch was not read: it is too large", "topic", e.Topic, "partition", e.Partition, "offset", e.Offset, "next_offset", e.NextOffset)
 	r := &kgo.Record{Topic: e.Topic, Partition: e.Partition, Offset: max(e.Offset, a.next), Timestamp: time.Now()}
 	c.building.reject(r, &rejection{failure: *failf(modelwatch.DeadTooLarge,
 		"the batch of offsets %d to %d decompresses to more than %d bytes and was passed over", r.Offset, e.NextOffset-1, maxDecompressedBatch)}, time.Now())
-	if c.building.started.IsZero() {
-		c.building.started = time.Now()
-	}
-	a.next = e.NextOffset
+	c.advance(a, e.NextOffset)
 	c.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{e.Topic: {e.Partition: {Epoch: -1, Offset: e.NextOffset}}})
 }
 

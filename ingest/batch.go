@@ -27,7 +27,6 @@ type batch struct {
 	lastVolume  *modelwatch.Volume
 	lastKey     volumeKey
 	deadLetters []modelwatch.DeadLetter
-	started     time.Time // when its first record was read; zero while there is none
 	bytes       int64
 	counts      counts
 	resetAfter  bool // when it is committed, reading resumes at the catalog's cursors

@@ -30,8 +30,9 @@ const (
 // one group share the partitions.
 //
 // One goroutine polls and decodes. A second one, the flight, writes a sealed
-// batch while the next is being filled. The client's callbacks run in a third:
-// they hold mu, and never while records that were polled are being placed.
+// batch while the next is being filled. The client's callbacks run in a third,
+// but not between a poll and AllowRebalance: what only the first goroutine and
+// the callbacks touch needs no lock.
 type Consumer struct {
 	options  Options
 	log      *slog.Logger
@@ -41,11 +42,13 @@ type Consumer struct {
 	formats  map[string]format // by topic
 	client   *kgo.Client       // set by Run, before opened is closed
 	opened   chan struct{}
+	building *batch // touched between a poll and AllowRebalance, or else under mu
 
-	mu       sync.Mutex
-	parts    map[topicPartition]*assignment
-	building *batch
-	flight   *flight // nil: none
+	mu     sync.Mutex
+	parts  map[topicPartition]*assignment
+	flight *flight // nil: none
+	// since is when the oldest of what is not sealed was read; zero if all is.
+	since time.Time
 	// reset: what is buffered cannot be committed any more. It is to be dropped,
 	// and reading resumes at the catalog's cursors.
 	reset     bool
@@ -198,7 +201,7 @@ func (c *Consumer) maintain(ctx context.Context) (wait *flight, reset bool, err 
 		return nil, c.reset, c.killed
 	}
 	b := c.building
-	aged := !b.started.IsZero() && time.Since(b.started) >= c.options.FlushAge
+	aged := !c.since.IsZero() && time.Since(c.since) >= c.options.FlushAge
 	if c.flight == nil && (aged || b.resetAfter || b.full(c.options.FlushBytes)) {
 		c.launch(ctx)
 	}
@@ -233,8 +236,8 @@ const idlePoll = time.Second
 func (c *Consumer) poll(ctx context.Context) error {
 	c.mu.Lock()
 	timeout := idlePoll
-	if !c.building.started.IsZero() && c.flight == nil {
-		timeout = min(timeout, c.options.FlushAge-time.Since(c.building.started))
+	if !c.since.IsZero() && c.flight == nil {
+		timeout = min(timeout, c.options.FlushAge-time.Since(c.since))
 	}
 	pollCtx, cancel := context.WithTimeout(ctx, timeout)
 	c.stopPoll = cancel // the flight's end ends the poll
@@ -249,18 +252,9 @@ func (c *Consumer) poll(ctx context.Context) error {
 	if fetches.IsClientClosed() {
 		return modelwatch.Errorf(modelwatch.CodeInternal, "the kafka client was closed while it was in use")
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.reset {
-		return nil // these records will be read again
-	}
 	c.refresh(ctx)
 	fetches.EachError(func(topic string, partition int32, err error) { c.fault(topic, partition, err) })
-	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-		if !c.reset && ctx.Err() == nil {
-			c.place(ctx, p)
-		}
-	})
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) { c.place(ctx, p) })
 	return nil
 }
 
@@ -275,29 +269,58 @@ func (c *Consumer) refresh(ctx context.Context) {
 
 // place decodes the records of one partition into the batch.
 func (c *Consumer) place(ctx context.Context, p kgo.FetchTopicPartition) {
-	a := c.parts[topicPartition{p.Topic, p.Partition}]
-	if a == nil || len(p.Records) == 0 {
+	c.mu.Lock()
+	a, skip := c.parts[topicPartition{p.Topic, p.Partition}], c.reset // then it will be read again
+	next := int64(0)
+	if a != nil {
+		next = a.next
+	}
+	c.mu.Unlock()
+	if a == nil || skip || len(p.Records) == 0 || ctx.Err() != nil {
 		return
 	}
-	b := c.building
-	if b.started.IsZero() {
-		b.started = time.Now()
+	next, err := c.placeRecords(ctx, p.Records, next)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.postpone(ctx, err)
 	}
-	for _, r := range p.Records {
-		if r.Offset < a.next {
+	if c.parts[topicPartition{p.Topic, p.Partition}] != a {
+		c.reset = true // it was taken again meanwhile, from an earlier offset
+		return
+	}
+	c.advance(a, next)
+	a.end, a.seen = max(a.end, p.HighWatermark), p.Records[len(p.Records)-1].Timestamp
+	c.metrics.lag(a, c.options.Now())
+}
+
+// advance notes how far a partition was read. It needs mu.
+func (c *Consumer) advance(a *assignment, next int64) {
+	a.next = next
+	c.stats.Buffered = c.building.counts.records
+	if c.flight != nil {
+		c.stats.Buffered += c.flight.counts.records
+	}
+	if c.since.IsZero() {
+		c.since = time.Now()
+	}
+}
+
+// placeRecords returns the offset after the last record that has its place.
+func (c *Consumer) placeRecords(ctx context.Context, records []*kgo.Record, next int64) (int64, error) {
+	for _, r := range records {
+		if r.Offset < next {
 			continue
 		}
 		if !r.Attrs.IsControl() {
-			if err := c.placeRecord(ctx, b, r); err != nil {
-				c.postpone(ctx, err)
-				return
+			if err := c.placeRecord(ctx, c.building, r); err != nil {
+				return next, err
 			}
 		}
-		a.next = r.Offset + 1
+		next = r.Offset + 1
 	}
-	a.end = max(a.end, p.HighWatermark)
-	a.seen = p.Records[len(p.Records)-1].Timestamp
-	c.metrics.lag(a, c.options.Now())
+	return next, nil
 }
 
 func (c *Consumer) placeRecord(ctx context.Context, b *batch, r *kgo.Record) error {

@@ -260,12 +260,8 @@ func TestShutdownFlushes(t *testing.T) {
 func (r *running) awaitRead(n int64) {
 	r.t.Helper()
 	for range 1000 {
-		r.mu.Lock()
-		read := r.stats.Records + r.building.counts.records
-		if r.flight != nil {
-			read += r.flight.counts.records
-		}
-		r.mu.Unlock()
+		s := r.Stats()
+		read := s.Records + s.Buffered
 		if read >= n {
 			return
 		}

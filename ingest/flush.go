@@ -79,8 +79,7 @@ func (c *Consumer) launch(ctx context.Context) *flight {
 		spec := file.spec(f.id, fmt.Sprintf("%s-%d", stamp, i))
 		f.files = append(f.files, &upload{spec: spec, builder: file, key: c.options.FileKey(spec)})
 	}
-	c.building = newBatch()
-	c.flight = f
+	c.building, c.since, c.flight = newBatch(), time.Time{}, f
 	ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	go c.fly(ctx, f)
 	return f
@@ -245,6 +244,7 @@ func (c *Consumer) settleLocked(f *flight) {
 		c.metrics.flushSeconds.Observe(time.Since(f.sealed).Seconds())
 		c.metrics.committed(&f.counts)
 		c.stats.add(&f.counts)
+		c.stats.Buffered = c.building.counts.records
 		c.refusals = 0
 		c.reset = c.reset || f.resetAfter
 		c.report(f.ranges)

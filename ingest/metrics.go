@@ -86,6 +86,7 @@ type Stats struct {
 	Records, Kept, SampledOut, Rejected int64
 	Invalid, Unknown                    int64
 	LagRecords                          int64
+	Buffered                            int64 // records that were read and are not committed
 	BufferBytes                         int64
 	Partitions                          int
 }
