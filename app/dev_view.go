@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"image/color"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,7 +108,7 @@ func sparkline(series []modelwatch.Measurement) string {
 // formatValue prints a metric with four digits after the point, or its reason.
 func formatValue(m modelwatch.Measurement, ok bool) string {
 	switch {
-	case !ok:
+	case !ok, m.Reason == modelwatch.ReasonNotApplicable:
 		return ""
 	case m.Value.Value == nil:
 		return string(m.Reason)
@@ -117,8 +118,10 @@ func formatValue(m modelwatch.Measurement, ok bool) string {
 
 func formatNumber(v float64) string {
 	switch abs := max(v, -v); {
+	case abs > 1 && v == math.Trunc(v) && abs < 1<<53:
+		return strconv.FormatFloat(v, 'f', 0, 64)
 	case abs != 0 && (abs < 5e-5 || abs >= 1e7):
-		return strconv.FormatFloat(v, 'g', 4, 64)
+		return strconv.FormatFloat(v, 'g', 2, 64)
 	case abs >= 1000:
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	}
@@ -263,11 +266,12 @@ func (g viewGroup) renderDrift(h history, p palette) string {
 	return g.title(p, newest) + "  " + verdict + "\n" + t.Render()
 }
 
+// flag marks a breach; what is no breach is as wide, so that numbers stay aligned.
 func flag(breached bool) string {
 	if breached {
 		return " !"
 	}
-	return ""
+	return "  "
 }
 
 // renderBacktest draws a line a metric.
@@ -306,6 +310,9 @@ func (g viewGroup) title(p palette, newest modelwatch.Measurement) string {
 		newest.Window.Start.UTC().Format("15:04"), newest.Window.End.UTC().Format("15:04"))
 }
 
+// textColumns are the heads of columns that hold words or charts; the others are numbers.
+var textColumns = []string{"column", "type", "metric", "class", "over time", "95 % interval", "window ending"} //nolint:gochecknoglobals // a constant
+
 // newTable makes a table in the house style: a rule under the head, numbers to the right.
 func newTable(p palette, headers ...string) *table.Table {
 	return table.New().Headers(headers...).
@@ -313,6 +320,9 @@ func newTable(p palette, headers ...string) *table.Table {
 		BorderStyle(p.dim).Wrap(false).
 		StyleFunc(func(row, col int) lipgloss.Style {
 			style := lipgloss.NewStyle().PaddingRight(2)
+			if !slices.Contains(textColumns, headers[col]) {
+				style = style.Align(lipgloss.Right)
+			}
 			if row == table.HeaderRow {
 				style = style.Foreground(headColour(p))
 			}

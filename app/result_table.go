@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/drift"
 )
 
 // subjectName is one line of a drift table.
@@ -66,7 +67,7 @@ func writeVerdict(w io.Writer, p palette, ms []modelwatch.Measurement, over, col
 	return err
 }
 
-// tabulate sorts the measurements of columns into cells; metrics keep their order of appearance.
+// tabulate sorts the measurements of columns into cells; metrics stand in the order of documentation.
 func tabulate(ms []modelwatch.Measurement) ([]string, map[subjectName]map[string]modelwatch.Measurement) {
 	var metrics []string
 	cells := map[subjectName]map[string]modelwatch.Measurement{}
@@ -83,6 +84,8 @@ func tabulate(ms []modelwatch.Measurement) ([]string, map[subjectName]map[string
 		}
 		cells[s][m.Metric] = m
 	}
+	known := drift.Metrics()
+	slices.SortStableFunc(metrics, func(a, b string) int { return slices.Index(known, a) - slices.Index(known, b) })
 	return metrics, cells
 }
 
