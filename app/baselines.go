@@ -49,7 +49,7 @@ func (b *baselines) Register(ctx context.Context, r api.RegisterRequest) (modelw
 	if err != nil {
 		return modelwatch.Baseline{}, nil, err
 	}
-	defer spooled.Close()
+	defer func() { _ = spooled.Close() }() // a temporary file that stays is no error of the request
 	if spooled.Rows == 0 {
 		return modelwatch.Baseline{}, nil, modelwatch.Errorf(modelwatch.CodeInvalid, "the baseline has no rows: send at least one row beside the header")
 	}

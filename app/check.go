@@ -53,7 +53,7 @@ func checkCatalog(ctx context.Context, cfg Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer c.Close()
+	defer closeCatalog(c)
 	if err := c.Check(ctx); err != nil {
 		return "", err
 	}
@@ -114,7 +114,7 @@ func Migrate(ctx context.Context, cfg Config, streams Streams) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer closeCatalog(c)
 	applied, err := c.Migrate(ctx)
 	if err != nil {
 		return err
@@ -126,4 +126,9 @@ func Migrate(ctx context.Context, cfg Config, streams Streams) error {
 		fmt.Fprintln(streams.Out, "applied", name)
 	}
 	return nil
+}
+
+// closeCatalog closes a catalog that was only looked at.
+func closeCatalog(c *catalog.Catalog) {
+	_ = c.Close() // nothing was written that could be lost
 }

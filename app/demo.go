@@ -47,7 +47,7 @@ func registerDemoBaseline(ctx context.Context, client *api.Client, traffic *simu
 	go func() {
 		write.CloseWithError(traffic.WriteBaseline(write, v.Model, demoBaselineRows, simulate.FormatCSV))
 	}()
-	defer body.Close()
+	defer func() { _ = body.Close() }() // of a pipe: never fails
 	_, err := client.RegisterBaseline(ctx, api.RegisterRequest{Model: v.Model, Version: v.Name, ContentType: "text/csv", Body: body})
 	return err
 }

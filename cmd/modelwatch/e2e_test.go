@@ -116,7 +116,9 @@ func (s *service) kill(t *testing.T) {
 	if err := s.cmd.Process.Kill(); err != nil {
 		t.Fatalf("kill %s: %v", s.name, err)
 	}
-	<-s.done
+	if err := <-s.done; err == nil {
+		t.Errorf("%s ended by itself before it was killed", s.name)
+	}
 }
 
 // terminate asks the process to stop and expects it to do so in order.
