@@ -23,7 +23,8 @@ type Options struct {
 	TempDir string
 	// MaxOpenFiles bounds the files that one join reads at the same time; default 256.
 	MaxOpenFiles int
-	// MergeBytes bounds the memory for the rows that one join holds; default 256 MiB.
+	// MergeBytes bounds the rows that one join holds; default 128 MiB. The heap
+	// peaks below twice that, the garbage collector's share included.
 	MergeBytes int64
 }
 
@@ -33,7 +34,7 @@ func New(bucket Bucket, opts Options) *Archive {
 		opts.MaxOpenFiles = 256
 	}
 	if opts.MergeBytes <= 0 {
-		opts.MergeBytes = 256 << 20
+		opts.MergeBytes = 128 << 20
 	}
 	return &Archive{bucket: bucket, opts: opts}
 }
