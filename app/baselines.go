@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -170,6 +171,9 @@ func (b *baselines) store(ctx context.Context, baseline *modelwatch.Baseline, sp
 // adoptSchema gives the version the baseline's schema where it has none of its
 // own. What traffic has already shown beyond the training set stays known.
 func (b *baselines) adoptSchema(ctx context.Context, v modelwatch.Version, inferred modelwatch.Schema) error {
+	inferred.Score = cmp.Or(inferred.Score, v.Schema.Score)
+	inferred.Predicted = cmp.Or(inferred.Predicted, v.Schema.Predicted)
+	inferred.Label = cmp.Or(inferred.Label, v.Schema.Label)
 	declared := v.Registered && len(v.Schema.Features) > 0
 	if declared && v.Schema.Score == inferred.Score && v.Schema.Predicted == inferred.Predicted && v.Schema.Label == inferred.Label {
 		return nil
@@ -179,7 +183,6 @@ func (b *baselines) adoptSchema(ctx context.Context, v modelwatch.Version, infer
 		schema = v.Schema
 		schema.Score, schema.Predicted, schema.Label = inferred.Score, inferred.Predicted, inferred.Label
 	}
-	schema.Label = modelwatch.FeatureType(orText(string(schema.Label), string(v.Schema.Label)))
 	schema.Tags, schema.Attributions = v.Schema.Tags, v.Schema.Attributions
 	v.Schema = schema
 	if _, _, err := b.catalog.PutVersion(ctx, v); err != nil {

@@ -37,6 +37,7 @@ func Backtest(ctx context.Context, opts BacktestOptions) error {
 	if err != nil {
 		return err
 	}
+	metrics = withThresholds(metrics, thresholds)
 	scorer, err := backtest.NewScorer(task, opts.Positive)
 	if err != nil {
 		return err
@@ -49,6 +50,7 @@ func Backtest(ctx context.Context, opts BacktestOptions) error {
 	}
 	measured := measureScores(scorer, metrics, opts.MinimumRows)
 	breached := judge(measured, thresholds)
+	noteUnjudged(opts.Streams.Err, measured, thresholds)
 	result := api.Result{
 		Kind: modelwatch.JobBacktest, Current: &api.Source{URI: opts.Predictions, Rows: scorer.Rows()}, Measurements: apiMeasurements(measured),
 	}

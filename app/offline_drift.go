@@ -28,18 +28,23 @@ func Drift(ctx context.Context, opts DriftOptions) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := parseMetrics(opts.Metrics, drift.Metrics(), nil)
+	metrics, err := parseMetrics(opts.Metrics, drift.Metrics(), drift.Default())
 	if err != nil {
 		return err
 	}
+	if err := checkSummary(thresholds); err != nil {
+		return err
+	}
+	metrics = withThresholds(metrics, thresholds)
 	baseline, current, err := profileFiles(ctx, opts)
 	if err != nil {
 		return err
 	}
 	measured := measureSets(baseline, current, metrics, opts.MinimumRows)
 	breached := judge(measured, thresholds)
-	measured = append(measured, summarise(measured, metrics)...)
+	measured = append(measured, summarise(measured, metrics, len(opts.Metrics) == 0)...)
 	breached = judge(measured, thresholds) || breached
+	noteUnjudged(opts.Streams.Err, measured, thresholds)
 
 	result := api.Result{
 		Kind:         modelwatch.JobDrift,
@@ -60,6 +65,22 @@ func Drift(ctx context.Context, opts DriftOptions) error {
 		return ErrBreached
 	}
 	return err
+}
+
+// checkSummary refuses a threshold on how many columns drifted where none says
+// from when on a column has.
+func checkSummary(thresholds []modelwatch.Threshold) error {
+	summary := ""
+	for _, t := range thresholds {
+		if t.Metric != drift.DriftedFeatures && t.Metric != drift.DriftedShare {
+			return nil
+		}
+		summary = t.Metric
+	}
+	if summary == "" {
+		return nil
+	}
+	return modelwatch.Errorf(modelwatch.CodeInvalid, "threshold of %s: it counts the columns that are over a threshold, so give one for them too, for example psi=0.2", summary)
 }
 
 // profiled is one side of a comparison.
@@ -96,6 +117,7 @@ func profileFiles(ctx context.Context, opts DriftOptions) (baseline, current pro
 	if current.set, err = engine.ProfileTable(ctx, now, baseline.set); err != nil {
 		return baseline, current, fmt.Errorf("profile %s: %w", opts.Current, err)
 	}
+	noteColumns(opts.Streams.Err, now, baseline.set, current.set, schema)
 	return baseline, current, nil
 }
 
@@ -151,7 +173,7 @@ func measureSets(baseline, current profiled, metrics []string, minimum int64) []
 	var out []modelwatch.Measurement
 	for i, c := range baseline.set.Columns {
 		wanted := applicable(metrics, c.Profile.Grid().Kind())
-		if len(metrics) > 0 && len(wanted) == 0 {
+		if len(wanted) == 0 {
 			continue
 		}
 		for _, v := range drift.Measure(c.Profile, current.set.Columns[i].Profile, wanted, drift.Options{MinimumRows: minimum}) {
@@ -174,7 +196,8 @@ func applicable(metrics []string, kind profile.Kind) []string {
 }
 
 // summarise adds the model's own values: how many columns are over a threshold.
-func summarise(ms []modelwatch.Measurement, metrics []string) []modelwatch.Measurement {
+// Where nobody named metrics, both are wanted.
+func summarise(ms []modelwatch.Measurement, metrics []string, both bool) []modelwatch.Measurement {
 	drifted, measured := map[string]bool{}, map[string]bool{}
 	var nBaseline, nCurrent int64
 	judged := false
@@ -190,6 +213,9 @@ func summarise(ms []modelwatch.Measurement, metrics []string) []modelwatch.Measu
 	}
 	if !judged {
 		return nil
+	}
+	if both {
+		metrics = nil
 	}
 	var out []modelwatch.Measurement
 	for _, v := range drift.Summarise(len(drifted), len(measured), nBaseline, nCurrent, metrics) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -87,8 +89,20 @@ func (s *service) consume() error {
 		return err
 	}
 	s.front = append(s.front, part{"ingest", consumer.Run})
+	s.limitMemory()
 	s.ready = append(s.ready, readiness{"kafka", func(context.Context) error { return consumer.Ready() }})
 	return nil
+}
+
+// kafkaMemory is what the Kafka client and everything else take beside the rows.
+const kafkaMemory = 64 << 20
+
+// limitMemory tells the garbage collector what ingest.memory promises, unless
+// the environment has told it something else.
+func (s *service) limitMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(s.cfg.Ingest.Memory) + kafkaMemory)
+	}
 }
 
 func (s *service) work() error {

@@ -28,6 +28,7 @@ type producer struct {
 	traffic *simulate.Generator
 	clock   eventClock
 	sent    atomic.Int64
+	failed  atomic.Pointer[error] // the first record that did not arrive
 	// save, if set, keeps the position that has arrived at the brokers; it is
 	// called about once a second and at the end.
 	save func(context.Context, simulate.Position) error
@@ -36,32 +37,52 @@ type producer struct {
 // run publishes until ctx ends, then waits for what is under way.
 func (p *producer) run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		batch := time.Now()
-		for ctx.Err() == nil && time.Since(batch) < time.Second {
-			e := p.traffic.Next()
-			if !sleepContext(ctx, p.clock.Until(e.Time)) {
-				break
-			}
-			p.client.Produce(context.WithoutCancel(ctx), &kgo.Record{Topic: p.topic, Key: e.Key, Value: e.Value}, nil)
-			p.sent.Add(1)
-		}
-		if err := p.settle(context.WithoutCancel(ctx)); err != nil {
+		position := p.batch(ctx)
+		if err := p.settle(context.WithoutCancel(ctx), position); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *producer) settle(ctx context.Context) error {
+// batch publishes for a second. It returns the position after the last event
+// published: one that is drawn and still waits for its time when ctx ends comes
+// again after a restart.
+func (p *producer) batch(ctx context.Context) simulate.Position {
+	begun, position := time.Now(), p.traffic.Position()
+	for ctx.Err() == nil && time.Since(begun) < time.Second {
+		e := p.traffic.Next()
+		if !sleepContext(ctx, p.clock.Until(e.Time)) {
+			break
+		}
+		p.client.Produce(context.WithoutCancel(ctx), &kgo.Record{Topic: p.topic, Key: e.Key, Value: e.Value}, p.arrived)
+		position = p.traffic.Position()
+	}
+	return position
+}
+
+func (p *producer) arrived(_ *kgo.Record, err error) {
+	if err != nil {
+		p.failed.CompareAndSwap(nil, &err)
+		return
+	}
+	p.sent.Add(1)
+}
+
+func (p *producer) settle(ctx context.Context, position simulate.Position) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := p.client.Flush(ctx); err != nil {
-		return fmt.Errorf("publish simulated traffic: %w", err)
+	err := p.client.Flush(ctx)
+	if failed := p.failed.Load(); failed != nil {
+		err = *failed
+	}
+	if err != nil {
+		return modelwatch.Wrap(modelwatch.CodeUnavailable, err, "publish simulated traffic to topic %s", p.topic)
 	}
 	if p.save == nil {
 		return nil
 	}
-	return p.save(ctx, p.traffic.Position())
+	return p.save(ctx, position)
 }
 
 // sleepContext waits; it reports false if ctx ended first.

@@ -36,6 +36,7 @@ listen: 127.0.0.1:0
 catalog: {dsn: %q}
 archive: {uri: "s3://%s", endpoint: %q, region: %s, path_style: true, access_key: %s, secret_key: %s}
 kafka: {brokers: [%q], group: %q, sources: [{topic: %q, format: modelwatch}]}
+ingest: {flush_age: 2s}
 `, dsn, bucket, s3.Endpoint, s3.Region, s3.AccessKey, s3.SecretKey, kafka.Brokers[0], "bench-"+bucket, topic)
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			b.Fatal(err)
