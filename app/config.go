@@ -104,6 +104,9 @@ type SamplingConfig struct {
 type SinksConfig struct {
 	Datadog DatadogConfig `yaml:"datadog"`
 	Stdout  StdoutConfig  `yaml:"stdout"`
+	// MaxBackoff is the longest wait before a sink that does not take points, for
+	// example because of a wrong key, is tried again.
+	MaxBackoff Duration `yaml:"max_backoff"`
 }
 
 // DatadogConfig is the Datadog sink. Key and site come from DD_API_KEY and DD_SITE.
@@ -158,7 +161,7 @@ func DefaultConfig() Config {
 		Ingest:   IngestConfig{FlushBytes: 64 << 20, FlushAge: Duration(30 * time.Second), Memory: 384 << 20},
 		Work:     WorkConfig{Concurrency: 2, Lease: Duration(time.Minute), Poll: Duration(time.Second), ReviseAfter: Duration(time.Minute)},
 		Sampling: SamplingConfig{Rate: 1},
-		Sinks:    SinksConfig{Datadog: DatadogConfig{Enabled: "auto", Timestamps: "now"}},
+		Sinks:    SinksConfig{Datadog: DatadogConfig{Enabled: "auto", Timestamps: "now"}, MaxBackoff: Duration(5 * time.Minute)},
 	}
 }
 

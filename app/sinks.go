@@ -51,7 +51,7 @@ func (s *service) deliver() error {
 	for _, k := range s.sinks {
 		d, err := sink.NewDeliverer(sink.DelivererOptions{
 			Outbox: s.catalog, Sink: k, Owner: s.owner, Log: s.log, Lease: time.Duration(s.cfg.Work.Lease),
-			Timestamps: sink.Timestamps(s.cfg.Sinks.Datadog.Timestamps), Registerer: s.registry,
+			MaxBackoff: time.Duration(s.cfg.Sinks.MaxBackoff), Timestamps: sink.Timestamps(s.cfg.Sinks.Datadog.Timestamps), Registerer: s.registry,
 		})
 		if err != nil {
 			return err

@@ -57,6 +57,8 @@ type priceRow struct {
 
 type traffic struct {
 	start  time.Time
+	length time.Duration // of a window
+	count  int           // of windows
 	fraud  []fraudRow
 	price  []priceRow
 	broken [][]byte
@@ -64,7 +66,7 @@ type traffic struct {
 
 func newTraffic(start time.Time) *traffic {
 	rng := rand.New(rand.NewPCG(7, 11)) //nolint:gosec // deterministic on purpose
-	t := &traffic{start: start}
+	t := &traffic{start: start, length: e2eWindowLength, count: e2eWindows}
 	span := float64(e2eWindows * e2eWindowLength)
 	at := func(i, n int) time.Time {
 		return start.Add(time.Duration(float64(i) / float64(n) * span)).Truncate(time.Microsecond)
@@ -81,23 +83,26 @@ func newTraffic(start time.Time) *traffic {
 	}
 	rng.Shuffle(len(t.fraud), func(i, j int) { t.fraud[i].truth, t.fraud[j].truth = t.fraud[j].truth, t.fraud[i].truth })
 	for i := range e2ePriceEvents {
-		area := math.Round(40 + rng.Float64()*160)
-		t.price = append(t.price, priceRow{
-			id: fmt.Sprintf("price-%07d", i), time: at(i, e2ePriceEvents), area: area,
-			predicted: math.Round(area*3000 + rng.NormFloat64()*10_000), truth: math.Round(area * 3100),
-		})
+		row := drawPrice(rng)
+		row.id, row.time = fmt.Sprintf("price-%07d", i), at(i, e2ePriceEvents)
+		t.price = append(t.price, row)
 	}
 	for i := range e2eBroken {
-		switch i % 3 {
-		case 0:
-			t.broken = append(t.broken, fmt.Appendf(nil, `{"kind":"prediction","model":"fraud",%d`, i))
-		case 1:
-			t.broken = append(t.broken, fmt.Appendf(nil, `{"kind":"prediction","model":"fraud","version":"3.1.0","features":{"amount":%d}}`, i))
-		default:
-			t.broken = append(t.broken, fmt.Appendf(nil, `{"kind":"prediction","version":"3.1.0","id":"x%d"}`, i))
-		}
+		t.broken = append(t.broken, brokenEvent(i))
 	}
 	return t
+}
+
+// brokenEvent is no JSON, has no id, or has no model.
+func brokenEvent(i int) []byte {
+	switch i % 3 {
+	case 0:
+		return fmt.Appendf(nil, `{"kind":"prediction","model":"fraud",%d`, i)
+	case 1:
+		return fmt.Appendf(nil, `{"kind":"prediction","model":"fraud","version":"3.1.0","features":{"amount":%d}}`, i)
+	default:
+		return fmt.Appendf(nil, `{"kind":"prediction","version":"3.1.0","id":"x%d"}`, i)
+	}
 }
 
 func drawFraud(rng *rand.Rand, drifted bool) fraudRow {
@@ -127,6 +132,11 @@ func drawFraud(rng *rand.Rand, drifted bool) fraudRow {
 		row.truth = map[string]string{"fraud": "legit", "legit": "fraud"}[row.predicted]
 	}
 	return row
+}
+
+func drawPrice(rng *rand.Rand) priceRow {
+	area := math.Round(40 + rng.Float64()*160)
+	return priceRow{area: area, predicted: math.Round(area*3000 + rng.NormFloat64()*10_000), truth: math.Round(area * 3100)}
 }
 
 func pick(rng *rand.Rand, values ...string) string { return values[rng.IntN(len(values))] }
@@ -198,6 +208,9 @@ func (r fraudRow) kept(salt modelwatch.Salt) bool {
 }
 
 func (t *traffic) window(i int) modelwatch.Window {
-	start := t.start.Add(time.Duration(i) * e2eWindowLength)
-	return modelwatch.Window{Start: start, End: start.Add(e2eWindowLength)}
+	start := t.start.Add(time.Duration(i) * t.length)
+	return modelwatch.Window{Start: start, End: start.Add(t.length)}
 }
+
+// windowMinutes is the length of a window as jobs and tags write it, such as "15m".
+func (t *traffic) windowMinutes() string { return strconv.Itoa(int(t.length.Minutes())) + "m" }

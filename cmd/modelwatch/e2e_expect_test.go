@@ -43,7 +43,7 @@ func newExpectation(t *traffic, baseline []fraudRow, uppers map[string][]float64
 		}
 	}
 	e.archived = int64(len(e.kept) + len(t.price) + len(t.labels()))
-	for i := range e2eWindows {
+	for i := range t.count {
 		w := t.window(i)
 		e.expectDrift(w)
 		e.expectFraudBacktest(w)
@@ -60,7 +60,7 @@ func (e *expectation) expectDrift(w modelwatch.Window) {
 			rows = append(rows, r)
 		}
 	}
-	tags := []string{"model:fraud", "model_version:3.1.0", "job:drift", "window:15m"}
+	tags := []string{"model:fraud", "model_version:3.1.0", "job:drift", "window:" + e.traffic.windowMinutes()}
 	add := func(subject, feature, metric string, value float64) {
 		all := append(slices.Clone(tags), "feature:"+feature)
 		if strings.HasSuffix(metric, "_ratio") {
@@ -190,7 +190,7 @@ func (e *expectation) expectPriceBacktest(w modelwatch.Window) {
 
 func (e *expectation) expectBacktest(model, version string, w modelwatch.Window, values map[string]float64) {
 	for metric, value := range values {
-		e.points = append(e.points, point{metric, []string{"model:" + model, "model_version:" + version, "job:backtest", "window:15m"}, w.End, value})
+		e.points = append(e.points, point{metric, []string{"model:" + model, "model_version:" + version, "job:backtest", "window:" + e.traffic.windowMinutes()}, w.End, value})
 	}
 }
 

@@ -44,8 +44,21 @@ type deployment struct {
 
 func newDeployment(t *testing.T) *deployment {
 	d := &deployment{t: t, kafka: testserver.Kafka(t), s3: testserver.S3(t)}
-	d.topic = d.kafka.Topic(t, 8)
 	d.dsn = testserver.Postgres(t).NewDatabase(t)
+	d.configure(d.s3.Endpoint, `
+ingest: {flush_bytes: 16MiB, flush_age: 2s, memory: 128MiB}
+work: {concurrency: 2, lease: 8s, poll: 200ms, revise_after: 1s}
+sinks: {datadog: {enabled: auto, timestamps: window, url: %q}}
+`)
+	return d
+}
+
+// configure makes topic, bucket and intake, and the configuration of all
+// processes; tuning is the part of it that has no address but the intake's.
+func (d *deployment) configure(s3Endpoint, tuning string) {
+	t := d.t
+	t.Helper()
+	d.topic = d.kafka.Topic(t, 8)
 	d.bucket = d.s3.Bucket(t)
 	d.intake = datadogtest.Start(t, datadogtest.Options{APIKey: "e2e-key", Historical: true})
 	d.config = filepath.Join(t.TempDir(), "modelwatch.yaml")
@@ -57,15 +70,12 @@ kafka:
   group: e2e
   session_timeout: 6s
   sources: [{topic: %q, format: modelwatch}]
-ingest: {flush_bytes: 16MiB, flush_age: 2s, memory: 128MiB}
-work: {concurrency: 2, lease: 8s, poll: 200ms, revise_after: 1s}
 sampling: {salt: %q}
-sinks: {datadog: {enabled: auto, timestamps: window, url: %q}}
-`, d.dsn, d.bucket, d.s3.Endpoint, d.s3.Region, d.s3.AccessKey, d.s3.SecretKey, d.kafka.Brokers[0], d.topic, e2eSalt, d.intake.URL)
+`, d.dsn, d.bucket, s3Endpoint, d.s3.Region, d.s3.AccessKey, d.s3.SecretKey, d.kafka.Brokers[0], d.topic, e2eSalt)
+	text += fmt.Sprintf(tuning, d.intake.URL)
 	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return d
 }
 
 // service is one process of the deployment.
@@ -191,12 +201,13 @@ func (d *deployment) register(baseline []fraudRow) {
 // schedule puts the jobs and asks for the windows that lie in the past.
 func (d *deployment) schedule(traffic *traffic) {
 	d.t.Helper()
-	drift := `{"kind":"drift","cron":"*/15 * * * *","window":"15m","metrics":["psi","js_distance","ks","missing_ratio","invalid_ratio","new_category_ratio","drifted_share"],"thresholds":[{"metric":"psi","upper":0.1}],"sinks":["datadog"]}`
-	backtest := `{"kind":"backtest","cron":"*/15 * * * *","window":"15m","label_delay":"0s","maturity":"1d","metrics":[%s],"sinks":["datadog"]}`
+	every := fmt.Sprintf(`"cron":"*/%d * * * *","window":%q`, int(traffic.length.Minutes()), traffic.windowMinutes())
+	drift := `{"kind":"drift",` + every + `,"metrics":["psi","js_distance","ks","missing_ratio","invalid_ratio","new_category_ratio","drifted_share"],"thresholds":[{"metric":"psi","upper":0.1}],"sinks":["datadog"]}`
+	backtest := `{"kind":"backtest",` + every + `,"label_delay":"0s","maturity":"1d","metrics":[%s],"sinks":["datadog"]}`
 	d.call(http.MethodPut, "/v1/models/fraud/jobs/drift", "application/json", drift, http.StatusCreated)
 	d.call(http.MethodPut, "/v1/models/fraud/jobs/backtest", "application/json", fmt.Sprintf(backtest, `"accuracy","precision","recall","f1"`), http.StatusCreated)
 	d.call(http.MethodPut, "/v1/models/price/jobs/backtest", "application/json", fmt.Sprintf(backtest, `"rmse","mae"`), http.StatusCreated)
-	span := fmt.Sprintf(`{"start":%q,"end":%q}`, traffic.start.Format(time.RFC3339), traffic.window(e2eWindows-1).End.Format(time.RFC3339))
+	span := fmt.Sprintf(`{"start":%q,"end":%q}`, traffic.start.Format(time.RFC3339), traffic.window(traffic.count-1).End.Format(time.RFC3339))
 	for _, job := range []string{"fraud/jobs/drift", "fraud/jobs/backtest", "price/jobs/backtest"} {
 		d.call(http.MethodPost, "/v1/models/"+job+"/runs", "application/json", span, http.StatusAccepted)
 	}
