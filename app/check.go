@@ -37,7 +37,7 @@ func Check(ctx context.Context, cfg Config, streams Streams) error {
 		cancel()
 		if err != nil {
 			failed++
-			fmt.Fprintf(streams.Out, "FAIL  %-8s %s: %v\n      %s\n", c.name, c.target, err, c.remedy)
+			fmt.Fprintf(streams.Out, "FAIL  %-8s %s: %s\n      %s\n", c.name, c.target, oneLine(err), c.remedy)
 			continue
 		}
 		fmt.Fprintf(streams.Out, "ok    %-8s %s\n", c.name, note)
@@ -46,6 +46,19 @@ func Check(ctx context.Context, cfg Config, streams Streams) error {
 		return modelwatch.Errorf(modelwatch.CodeUnavailable, "%d of %d dependencies are not usable", failed, len(checks))
 	}
 	return nil
+}
+
+// oneLine is an error's text on one line: a client that tried several ways
+// writes a line for each, and often the same one.
+func oneLine(err error) string {
+	var parts []string
+	for line := range strings.Lines(err.Error()) {
+		line = strings.TrimSpace(line)
+		if line != "" && !slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(p, line) }) {
+			parts = append(parts, line)
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 func checkCatalog(ctx context.Context, cfg Config) (string, error) {

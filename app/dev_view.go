@@ -13,6 +13,7 @@ import (
 	"charm.land/lipgloss/v2/table"
 
 	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/drift"
 )
 
 // devSnapshot is all that the live view shows at one moment.
@@ -105,15 +106,22 @@ func sparkline(series []modelwatch.Measurement) string {
 	return b.String()
 }
 
-// formatValue prints a metric with four digits after the point, or its reason.
+// formatValue prints a metric with four digits after the point, a count without
+// any, or its reason.
 func formatValue(m modelwatch.Measurement, ok bool) string {
 	switch {
 	case !ok, m.Reason == modelwatch.ReasonNotApplicable:
 		return ""
 	case m.Value.Value == nil:
 		return string(m.Reason)
+	case isCount(m.Metric):
+		return strconv.FormatFloat(*m.Value.Value, 'f', 0, 64)
 	}
 	return formatNumber(*m.Value.Value)
+}
+
+func isCount(metric string) bool {
+	return metric == drift.DriftedFeatures || strings.HasSuffix(metric, "_positives") || strings.HasSuffix(metric, "_negatives")
 }
 
 func formatNumber(v float64) string {

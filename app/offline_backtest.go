@@ -94,7 +94,10 @@ func scoreFiles(ctx context.Context, opts BacktestOptions, scorer *backtest.Scor
 	if err := engine.JoinFiles(ctx, predictions, labels, columns, scorer.Add); err != nil {
 		return err
 	}
-	return scorer.Err()
+	if err := scorer.Err(); err != nil {
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "%v, with --positive VALUE", err)
+	}
+	return nil
 }
 
 // reservedOr is the column that the user names, else ours if the file has it.

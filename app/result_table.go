@@ -56,12 +56,16 @@ func writeDriftTable(w io.Writer, p palette, ms []modelwatch.Measurement, types 
 
 func writeVerdict(w io.Writer, p palette, ms []modelwatch.Measurement, over, columns int) error {
 	judged := slices.ContainsFunc(ms, func(m modelwatch.Measurement) bool { return m.Threshold != nil })
-	verdict := fmt.Sprintf("%d columns compared; no threshold was given", columns)
+	compared := fmt.Sprintf("%d columns compared", columns)
+	if columns == 1 {
+		compared = "1 column compared"
+	}
+	verdict := compared + "; no threshold was given"
 	switch {
 	case judged && over > 0:
 		verdict = p.breach.Render(fmt.Sprintf("%d of %d columns over a threshold (!)", over, columns))
 	case judged:
-		verdict = p.good.Render(fmt.Sprintf("%d columns compared, none over a threshold", columns))
+		verdict = p.good.Render(compared + ", none over a threshold")
 	}
 	_, err := fmt.Fprintln(w, "\n"+verdict)
 	return err
