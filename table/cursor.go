@@ -67,14 +67,9 @@ func (c *cursor) next(dst *Column, n int) (err error) {
 	place := fmt.Sprintf("read column %q, row group %d", c.f.info.Name, c.group)
 	defer recoverAs(&err, place)
 	c.prepare(dst, n)
-	switch {
-	case c.f.null:
-		dst.Valid = c.valid
-		clear(dst.Valid)
-		clear(dst.Index)
-	case c.f.repeated:
+	if c.f.repeated {
 		err = c.nextVectors(dst, n)
-	default:
+	} else {
 		err = c.nextFlat(dst, n)
 	}
 	c.left -= int64(n)

@@ -24,7 +24,6 @@ type field struct {
 	maxDef   byte
 	outer    bool // a list itself may be missing
 	inner    bool // an element may be missing
-	null     bool // of the type that has no values
 	text     bool // integers are read as their text
 
 	unsigned bool
@@ -45,7 +44,7 @@ func newField(c *parquet.Column, leaves []*format.SchemaElement, int64s bool) (f
 	if c.Repeated() {
 		return vectorField(f, c)
 	}
-	f.leaf, f.kind, f.maxDef = c.Index(), c.Type().Kind(), byte(c.MaxDefinitionLevel())
+	f.leaf, f.kind, f.maxDef = c.Index(), parquet.Kind(leaves[c.Index()].Type.V), byte(c.MaxDefinitionLevel())
 	if f.kind == parquet.FixedLenByteArray {
 		if f.size = c.Type().Length(); f.size <= 0 {
 			return f, "fixed values without a length"
@@ -72,7 +71,7 @@ func (f *field) setLogical(t parquet.Type) (reason string) {
 	if l := t.LogicalType(); l != nil {
 		switch v := l.Value.(type) {
 		case *format.NullType:
-			f.null, f.info.Type = true, modelwatch.TypeCategory
+			f.text, f.info.Type = f.kind == parquet.Int32, modelwatch.TypeCategory // of the type that has no values
 			return ""
 		case *format.DecimalType:
 			f.decimal, f.scale, f.info.Type = true, math.Pow10(int(v.Scale)), modelwatch.TypeNumber

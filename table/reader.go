@@ -16,8 +16,12 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
-// MaxColumns is the most columns that a file may have.
-const MaxColumns = 20_000
+// The most columns and rows that a file may have. A few bytes can state any
+// number of rows that are all missing: reading them would take for ever.
+const (
+	MaxColumns = 20_000
+	MaxRows    = 1 << 33
+)
 
 // Reader reads a Parquet object of any writer. Row order is file order. A
 // Reader is safe for concurrent use: scans share nothing but the footer.
@@ -103,7 +107,9 @@ func (r *Reader) checkGroups() error {
 		if g.NumRows < 0 {
 			return modelwatch.Errorf(modelwatch.CodeInvalid, "row group %d of the parquet file has %d rows", i, g.NumRows)
 		}
-		total += g.NumRows
+		if total += g.NumRows; total > MaxRows {
+			return modelwatch.Errorf(modelwatch.CodeInvalid, "the parquet file states %d rows and more: at most %d can be read", total, int64(MaxRows))
+		}
 		for _, f := range r.fields {
 			if f.leaf >= len(g.Columns) {
 				return modelwatch.Errorf(modelwatch.CodeInvalid, "row group %d of the parquet file has %d columns, its schema more", i, len(g.Columns))
