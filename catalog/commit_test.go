@@ -233,9 +233,13 @@ func TestCommitOutlastsARestart(t *testing.T) {
 		server.Stop()
 		return tx.Commit()
 	}
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() { done <- b.CommitIngest(t.Context(), commit) }()
-	<-away
+	select {
+	case <-away:
+	case err := <-done:
+		t.Fatalf("the commit ended before the server was back: %v", err)
+	}
 	server.Start()
 	must(t, <-done)
 	same(t, "contents", contents(t, b), commits(1))

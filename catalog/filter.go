@@ -9,13 +9,17 @@ const (
 )
 
 // The filters are the domain's, because the API and the scheduler speak them too.
-//
-// Unless MeasurementFilter.Run is set, only the newest revision of each window
-// is returned. A cursor that no list of its kind has given out is CodeInvalid.
 type (
-	Page              = modelwatch.Page
-	RunFilter         = modelwatch.RunFilter
+	// Page asks for a part of a list. A cursor that no list of its kind has given
+	// out is CodeInvalid.
+	Page = modelwatch.Page
+	// RunFilter selects runs.
+	RunFilter = modelwatch.RunFilter
+	// MeasurementFilter selects measurements. Unless its Run is set, only the
+	// newest revision of each window is returned.
 	MeasurementFilter = modelwatch.MeasurementFilter
-	DataFileFilter    = modelwatch.DataFileFilter
-	DeadLetterFilter  = modelwatch.DeadLetterFilter
+	// DataFileFilter selects data files.
+	DataFileFilter = modelwatch.DataFileFilter
+	// DeadLetterFilter selects dead letters.
+	DeadLetterFilter = modelwatch.DeadLetterFilter
 )

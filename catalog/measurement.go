@@ -22,12 +22,12 @@ func scanMeasurement(r row) (modelwatch.Measurement, error) { return scanMeasure
 func scanMeasurementAfter(r row, lead ...any) (m modelwatch.Measurement, err error) {
 	var thresholded bool
 	var bounds modelwatch.Bounds
-	dest := append(lead,
+	dest := slices.Concat(lead, []any{
 		&m.RunID, &m.Model, &m.Version, &m.Job, &m.Kind, timeColumn{&m.Window.Start}, timeColumn{&m.Window.End}, &m.Revision, &m.Chunk,
 		jsonColumn{&m.Segment}, &m.Subject, &m.Name, &m.Metric, &m.Class, &m.K, &m.Value.Value, &m.Reason, &m.Lower, &m.Upper, &m.PValue, &m.Null95,
 		&m.StandardError, &m.NBaseline, &m.NCurrent, &m.Baseline, &thresholded, &bounds.Upper, &bounds.Lower, &m.Breached,
 		&m.LabelCoverage, &m.Mature, timeColumn{&m.ComputedAt},
-	)
+	})
 	err = r.Scan(dest...)
 	if thresholded {
 		m.Threshold = &bounds

@@ -38,6 +38,7 @@ func startAfter(p Page, list string) (k key, ok bool, err error) {
 		return key{}, false, modelwatch.Errorf(modelwatch.CodeInvalid,
 			"the cursor %.80q does not come from a list of %s: pass next_cursor as it was returned, or leave it out", p.Cursor, list)
 	}
+	k.Text, k.More = clean(k.Text), clean(k.More)
 	return k, true, nil
 }
 

@@ -119,7 +119,7 @@ func (q *selection) andWindow(from, to time.Time) {
 
 // batches are the numbers of rows that one statement takes. Few sizes make few
 // distinct statements, so each is parsed and planned once per connection.
-var batches = [...]int{128, 16, 1}
+var batches = [...]int{128, 32, 8, 4, 2, 1}
 
 // maximumParameters bounds a statement: SQLite looks its parameters up one by
 // one, so that their number counts squared.

@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -27,18 +26,15 @@ const claimRunTail = `) RETURNING ` + runColumns
 // now + lease. ok is false if there is nothing to do.
 func (c *Catalog) ClaimRun(ctx context.Context, worker string, now time.Time, lease time.Duration) (run modelwatch.Run, ok bool, err error) {
 	query := claimRunHead + c.dialect.skipLocked + claimRunTail
-	err = c.change(ctx, "claim a run", func(ctx context.Context, tx *sql.Tx) error {
-		run, err = scanRun(tx.QueryRowContext(ctx, query, clean(worker), micros(now.Add(lease)), micros(now)))
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		ok = err == nil
+	var runs []modelwatch.Run
+	err = c.statement(ctx, "claim a run", func(ctx context.Context, r runner) error {
+		runs, err = all(ctx, r, scanRun, query, clean(worker), micros(now.Add(lease)), micros(now))
 		return err
 	})
-	if err != nil {
+	if err != nil || len(runs) == 0 {
 		return modelwatch.Run{}, false, err
 	}
-	return run, ok, nil
+	return runs[0], true, nil
 }
 
 const renewRun = `UPDATE run SET lease_until = $3 WHERE id = $1 AND token = $2 AND state = 'running'`
@@ -46,18 +42,18 @@ const renewRun = `UPDATE run SET lease_until = $3 WHERE id = $1 AND token = $2 A
 // RenewRun extends the lease of a claimed run. CodeFenced says that the run was
 // taken over, finished or cancelled: stop computing it.
 func (c *Catalog) RenewRun(ctx context.Context, id string, token int64, until time.Time) error {
-	return c.change(ctx, "renew the lease of run "+id, func(ctx context.Context, tx *sql.Tx) error {
-		return underToken(ctx, tx, renewRun, id, token, micros(until))
+	return c.statement(ctx, "renew the lease of run "+id, func(ctx context.Context, r runner) error {
+		return underToken(ctx, r, renewRun, id, token, micros(until))
 	})
 }
 
 // underToken runs an UPDATE that must change the run it names by id and token.
-func underToken(ctx context.Context, tx *sql.Tx, query, id string, token int64, args ...any) error {
-	n, err := exec(ctx, tx, query, append([]any{id, token}, args...)...)
+func underToken(ctx context.Context, r runner, query, id string, token int64, args ...any) error {
+	n, err := exec(ctx, r, query, append([]any{id, token}, args...)...)
 	if err != nil || n == 1 {
 		return err
 	}
-	run, err := scanRun(tx.QueryRowContext(ctx, selectRun, id))
+	run, err := scanRun(r.QueryRowContext(ctx, selectRun, id))
 	if err != nil {
 		return missing(err, "there is no run %q", id)
 	}
@@ -69,8 +65,8 @@ WHERE id = $1 AND token = $2 AND state = 'running'`
 
 // RetryRun puts a claimed run back into the queue for a later attempt.
 func (c *Catalog) RetryRun(ctx context.Context, run modelwatch.Run, notBefore time.Time, errText string) error {
-	return c.change(ctx, "queue run "+run.ID+" again", func(ctx context.Context, tx *sql.Tx) error {
-		return underToken(ctx, tx, retryRun, run.ID, run.Token, micros(notBefore), clean(errText))
+	return c.statement(ctx, "queue run "+run.ID+" again", func(ctx context.Context, r runner) error {
+		return underToken(ctx, r, retryRun, run.ID, run.Token, micros(notBefore), clean(errText))
 	})
 }
 
@@ -80,8 +76,8 @@ WHERE id = $1 AND token = $2 AND state = 'running'`
 // ReleaseRun hands a claimed run back untried, on shutdown: another worker may
 // claim it at once, and the attempt does not count.
 func (c *Catalog) ReleaseRun(ctx context.Context, run modelwatch.Run) error {
-	return c.change(ctx, "release run "+run.ID, func(ctx context.Context, tx *sql.Tx) error {
-		return underToken(ctx, tx, releaseRun, run.ID, run.Token)
+	return c.statement(ctx, "release run "+run.ID, func(ctx context.Context, r runner) error {
+		return underToken(ctx, r, releaseRun, run.ID, run.Token)
 	})
 }
 

@@ -46,8 +46,8 @@ func (c *Catalog) PutSetting(ctx context.Context, key, value string) error {
 	if err := checkSetting(key, value); err != nil {
 		return err
 	}
-	return c.change(ctx, "store setting "+key, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, upsertSetting, key, value)
+	return c.statement(ctx, "store setting "+key, func(ctx context.Context, r runner) error {
+		_, err := r.ExecContext(ctx, upsertSetting, key, value)
 		return err
 	})
 }

@@ -96,6 +96,6 @@ CREATE TABLE measurement (
 );
 
 CREATE INDEX measurement_run ON measurement (run_id, metric, name, segment, version);
-CREATE INDEX measurement_window ON measurement (window_end, id) WHERE standing > 0;
-CREATE INDEX measurement_model ON measurement (model, metric, name, window_end) WHERE standing > 0;
+CREATE INDEX measurement_window ON measurement (window_end DESC, id) WHERE standing > 0;
+CREATE INDEX measurement_model ON measurement (model, metric, name, window_end DESC, id) WHERE standing > 0;
 CREATE INDEX measurement_latest ON measurement (model, job, metric, name, segment, version) WHERE standing = 2;
