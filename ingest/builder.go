@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -255,29 +254,6 @@ func gather[T any](v []T, order []int32) []T {
 		out[i] = v[from]
 	}
 	return out
-}
-
-// sortedByRank returns the rows in ascending rank, equal ranks as they came.
-func sortedByRank(ranks []int64) []int32 {
-	type ranked struct {
-		rank int64
-		row  int32
-	}
-	rows := make([]ranked, len(ranks))
-	for i, r := range ranks {
-		rows[i] = ranked{r, int32(i)}
-	}
-	slices.SortFunc(rows, func(a, b ranked) int {
-		if c := cmp.Compare(a.rank, b.rank); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.row, b.row)
-	})
-	order := make([]int32, len(rows))
-	for i, r := range rows {
-		order[i] = r.row
-	}
-	return order
 }
 
 // arena holds many short texts without a string header for each.

@@ -2,10 +2,7 @@ package ingest
 
 import (
 	"bytes"
-	"math"
-	"strconv"
 	"unicode/utf8"
-	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -115,81 +112,6 @@ func (s *scanner) unusualText(start, i int) ([]byte, bool) {
 	}
 	s.scratch = out
 	return out[from:], true
-}
-
-// number reads a number: its value, infinite where it overflows, and its text.
-func (s *scanner) number() (float64, []byte, bool) {
-	d, i, start := s.data, s.pos, s.pos
-	if i < len(d) && d[i] == '-' {
-		i++
-	}
-	var mantissa uint64
-	first := i
-	for i < len(d) && d[i]-'0' <= 9 {
-		mantissa = mantissa*10 + uint64(d[i]-'0')
-		i++
-	}
-	digits, exponent := i-first, 0
-	if digits == 0 || digits > 1 && d[first] == '0' {
-		return 0, nil, false
-	}
-	if i < len(d) && d[i] == '.' {
-		i++
-		first = i
-		for i < len(d) && d[i]-'0' <= 9 {
-			mantissa = mantissa*10 + uint64(d[i]-'0')
-			i++
-		}
-		if i == first {
-			return 0, nil, false
-		}
-		digits += i - first
-		exponent = first - i
-	}
-	if i < len(d) && d[i]|0x20 == 'e' {
-		end, ok := skipExponent(d, i+1)
-		if !ok {
-			return 0, nil, false
-		}
-		s.pos = end
-		return parseFloat(d[start:end]), d[start:end], true
-	}
-	s.pos = i
-	// Up to 2^53 and 10^22 both are exact, so one operation rounds correctly.
-	if digits <= 19 && mantissa <= 1<<53 && exponent >= -22 {
-		f := float64(mantissa) / powersOfTen[-exponent]
-		if d[start] == '-' {
-			f = -f
-		}
-		return f, d[start:i], true
-	}
-	return parseFloat(d[start:i]), d[start:i], true
-}
-
-func skipExponent(d []byte, i int) (int, bool) {
-	if i < len(d) && (d[i] == '+' || d[i] == '-') {
-		i++
-	}
-	first := i
-	for i < len(d) && d[i]-'0' <= 9 {
-		i++
-	}
-	return i, i > first
-}
-
-// powersOfTen are exact.
-var powersOfTen = [23]float64{ //nolint:gochecknoglobals // a constant table
-	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
-	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-}
-
-// parseFloat rounds to nearest; overflow is an infinity.
-func parseFloat(b []byte) float64 {
-	f, err := strconv.ParseFloat(unsafe.String(unsafe.SliceData(b), len(b)), 64)
-	if err != nil && !math.IsInf(f, 0) {
-		return math.NaN() // the grammar was checked: cannot happen
-	}
-	return f
 }
 
 // literal reads true, false or null, given its first byte.

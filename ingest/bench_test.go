@@ -1,0 +1,139 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// wide is a version of 50 features, 38 numbers and 12 categories, and events of
+// it of about 1.3 KB.
+func wide(n int) (modelwatch.Version, []*kgo.Record) {
+	v := modelwatch.Version{Model: "fraud", Name: "3.1.0", SamplingRate: 1, Registered: true}
+	for i := range 50 {
+		f := modelwatch.Feature{Name: fmt.Sprintf("feature_%02d", i), Type: modelwatch.TypeNumber}
+		if i%4 == 3 {
+			f.Type = modelwatch.TypeCategory
+		}
+		v.Schema.Features = append(v.Schema.Features, f)
+	}
+	v.Schema.Score, v.Schema.Predicted = modelwatch.TypeNumber, modelwatch.TypeCategory
+	random := rand.New(rand.NewPCG(1, 2))
+	records := make([]*kgo.Record, n)
+	for i := range records {
+		var b strings.Builder
+		fmt.Fprintf(&b, `{"kind":"prediction","model":"fraud","version":"3.1.0","id":"0b9c4a8e-%08x","time":"2026-11-21T10:%02d:%02d.%03dZ","features":{`, random.Uint32(), i/60%60, i%60, i%1000)
+		for j, f := range v.Schema.Features {
+			if j > 0 {
+				b.WriteByte(',')
+			}
+			switch {
+			case f.Type == modelwatch.TypeCategory:
+				fmt.Fprintf(&b, `%q:"cat-%d"`, f.Name, random.IntN(20))
+			case j%2 == 0:
+				fmt.Fprintf(&b, `%q:%v`, f.Name, random.Float64()) // up to 17 digits
+			default:
+				fmt.Fprintf(&b, `%q:%.2f`, f.Name, random.Float64()*1000)
+			}
+		}
+		fmt.Fprintf(&b, `},"prediction":{"score":%.4f,"label":"ok"},"tags":{"region":"eu"}}`, random.Float64())
+		records[i] = &kgo.Record{Topic: "t", Offset: int64(i), Value: []byte(b.String()), Timestamp: testNow}
+	}
+	return v, records
+}
+
+// BenchmarkDecode is the way of a record from its bytes into the columns of a
+// batch. Batches of 20,000 rows are thrown away as a flush would.
+func BenchmarkDecode(b *testing.B) {
+	v, records := wide(2000)
+	bundle := setupDecoder(b, v)
+	b.SetBytes(int64(len(records[0].Value)))
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		r := records[i%len(records)]
+		row, rejected, err := bundle.decoder.decode(context.Background(), r)
+		if err != nil || rejected != nil {
+			b.Fatal(err, rejected)
+		}
+		bundle.batch.add(bundle.decoder.current(), &row)
+		if i++; i%20_000 == 0 {
+			bundle.batch = newBatch()
+		}
+	}
+}
+
+// BenchmarkParse is BenchmarkDecode without the batch.
+func BenchmarkParse(b *testing.B) {
+	v, records := wide(2000)
+	bundle := setupDecoder(b, v)
+	b.SetBytes(int64(len(records[0].Value)))
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		if _, rejected, err := bundle.decoder.decode(context.Background(), records[i%len(records)]); err != nil || rejected != nil {
+			b.Fatal(err, rejected)
+		}
+		i++
+	}
+}
+
+// BenchmarkFlush sorts a batch by rank and encodes it as Parquet; an operation
+// is a row.
+func BenchmarkFlush(b *testing.B) {
+	const rows = 20_000
+	v, records := wide(rows)
+	bundle := setupDecoder(b, v)
+	b.ReportAllocs()
+	for n := 0; n < b.N; n += rows {
+		b.StopTimer()
+		for _, r := range records {
+			row, _, err := bundle.decoder.decode(context.Background(), r)
+			if err != nil {
+				b.Fatal(err)
+			}
+			bundle.batch.add(bundle.decoder.current(), &row)
+		}
+		b.StartTimer()
+		for _, c := range bundle.chunks() {
+			encode(b, c)
+		}
+	}
+}
+
+func encode(b *testing.B, c *table.Chunk) {
+	infos := make([]table.ColumnInfo, len(c.Columns))
+	for i, col := range c.Columns {
+		infos[i] = table.ColumnInfo{Name: col.Name, Type: col.Type, Physical: col.Physical}
+	}
+	w, err := table.NewWriter(io.Discard, infos, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := w.Write(c); err != nil {
+		b.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func BenchmarkSortByRank(b *testing.B) {
+	ranks := make([]int64, 65_536)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range ranks {
+		ranks[i] = random.Int64N(1 << modelwatch.RankBits)
+	}
+	for b.Loop() {
+		sortedByRank(ranks)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(ranks)), "ns/row")
+}
