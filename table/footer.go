@@ -9,36 +9,60 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
-// checkFooter bounds what the library allocates for the footer: by the size of
-// the file, and by walking the footer, whose lists state their own lengths.
-func checkFooter(r io.ReaderAt, size int64) error {
+// tailBytes is read at the end of a file at first: most footers fit.
+const tailBytes = 64 << 10
+
+// readFooter reads the end of the file and checks the footer there before the
+// library allocates for it: by the size of the file, and by walking the footer,
+// whose lists state their own lengths. The result serves the library's reads.
+func readFooter(r io.ReaderAt, size int64) (*footerReader, error) {
 	if size < 12 {
-		return modelwatch.Errorf(modelwatch.CodeInvalid, "not a parquet file: %d bytes, the smallest has 12", size)
+		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "not a parquet file: %d bytes, the smallest has 12", size)
 	}
-	var tail [8]byte
-	if err := readFull(r, tail[:], size-8); err != nil {
-		return err
+	tail := make([]byte, min(size, tailBytes))
+	if err := readFull(r, tail, size-int64(len(tail))); err != nil {
+		return nil, err
 	}
-	switch magic := string(tail[4:]); magic {
+	switch magic := string(tail[len(tail)-4:]); magic {
 	case "PAR1":
 	case "PARE":
-		return modelwatch.Errorf(modelwatch.CodeInvalid, "the parquet file is encrypted: only plain files can be read")
+		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "the parquet file is encrypted: only plain files can be read")
 	default:
-		return modelwatch.Errorf(modelwatch.CodeInvalid, "not a parquet file, or a truncated one: it ends in %q instead of \"PAR1\"", magic)
+		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "not a parquet file, or a truncated one: it ends in %q instead of \"PAR1\"", magic)
 	}
-	n := int64(binary.LittleEndian.Uint32(tail[:4]))
+	n := int64(binary.LittleEndian.Uint32(tail[len(tail)-8:]))
 	if n > size-12 {
-		return modelwatch.Errorf(modelwatch.CodeInvalid, "truncated parquet file: a footer of %d bytes in a file of %d", n, size)
+		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "truncated parquet file: a footer of %d bytes in a file of %d", n, size)
 	}
-	footer := make([]byte, n)
-	if err := readFull(r, footer, size-8-n); err != nil {
-		return err
+	if n+8 > int64(len(tail)) {
+		tail = make([]byte, n+8)
+		if err := readFull(r, tail, size-n-8); err != nil {
+			return nil, err
+		}
 	}
-	w := thriftWalk{b: footer}
+	w := thriftWalk{b: tail[int64(len(tail))-8-n : len(tail)-8]}
 	if err := w.structure(0); err != nil {
-		return modelwatch.Wrap(modelwatch.CodeInvalid, err, "read parquet footer: the file is malformed")
+		return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "read parquet footer: the file is malformed")
 	}
-	return nil
+	return &footerReader{tail: tail, from: size - int64(len(tail))}, nil
+}
+
+// footerReader is the end of a file.
+type footerReader struct {
+	tail []byte
+	from int64
+}
+
+// ReadAt implements io.ReaderAt for the end of the file; nothing else is asked for.
+func (f *footerReader) ReadAt(p []byte, off int64) (int, error) {
+	if off < f.from || off > f.from+int64(len(f.tail)) {
+		return 0, fmt.Errorf("byte %d is before the footer", off)
+	}
+	n := copy(p, f.tail[off-f.from:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 func readFull(r io.ReaderAt, p []byte, off int64) error {

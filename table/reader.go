@@ -46,10 +46,11 @@ type Skipped struct {
 // anywhere: what is wrong with them is a CodeInvalid error, never a panic.
 func OpenParquet(r io.ReaderAt, size int64) (_ *Reader, err error) {
 	defer recoverAs(&err, "read parquet footer")
-	if err := checkFooter(r, size); err != nil {
+	footer, err := readFooter(r, size)
+	if err != nil {
 		return nil, err
 	}
-	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	f, err := parquet.OpenFile(footer, size, parquet.SkipMagicBytes(true), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, readError(err, "read parquet footer")
 	}
