@@ -31,7 +31,7 @@ func TestLoadConfigFillsInDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Listen != "127.0.0.1:8080" || cfg.Kafka.Group != "modelwatch" || cfg.Sampling.Rate != 1 || cfg.Ingest.FlushAge != Duration(30*time.Second) {
+	if cfg.Listen != "127.0.0.1:8080" || cfg.Kafka.Group != "modelwatch" || cfg.Sampling.Rate != 1 || cfg.Ingest.FlushAge != Duration(30*time.Second) || cfg.Sinks.MaxBackoff != Duration(5*time.Minute) {
 		t.Errorf("got %+v", cfg)
 	}
 }

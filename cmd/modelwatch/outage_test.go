@@ -77,11 +77,11 @@ func TestOutages(t *testing.T) {
 		b.phase(o.name, func() {
 			mark := b.mark()
 			o.begin()
-			for _, s := range o.signs {
-				b.await(s.of.name+" to say "+s.text, func() (bool, error) { return mark.matches(s.of, s.text), b.alive() })
-			}
 			if o.during != nil {
 				o.during()
+			}
+			for _, s := range o.signs {
+				b.await(s.of.name+" to say "+s.text, func() (bool, error) { return mark.matches(s.of, s.text), b.alive() })
 			}
 			o.end()
 			b.caughtUp("after: " + o.name)
@@ -111,7 +111,7 @@ func (b *outageBed) phase(name string, do func()) {
 type outage struct {
 	name       string
 	begin, end func()
-	during     func() // after the signs
+	during     func() // what else must be seen while it lasts
 	signs      []sign
 }
 
@@ -123,14 +123,8 @@ type sign struct {
 func (b *outageBed) outages() []outage {
 	return []outage{
 		{
-			name: "S3 answers 503, cuts and refuses connections",
-			begin: func() {
-				const many = 1 << 30
-				b.store.Unavailable(many)
-				b.await("S3 to have answered 503 a few times", func() (bool, error) { return many-b.store.Refused() >= 5, b.alive() })
-				b.store.Unavailable(0)
-				b.store.Refuse()
-			},
+			name:   "S3 cuts connections, answers 503, refuses",
+			begin:  b.spoilStore,
 			end:    b.store.Accept,
 			signs:  []sign{{b.ingest, `flush does not get on.*step=upload`}},
 			during: func() { b.unready(b.ingest, "archive") },
@@ -154,6 +148,24 @@ func (b *outageBed) outages() []outage {
 			signs: []sign{{b.ingest, `component=kafka`}},
 		},
 	}
+}
+
+// spoilStore lets S3 do badly in three ways; the last one stays. An upload gives
+// up after some time of it: the client of S3 tries again before anybody is told.
+func (b *outageBed) spoilStore() {
+	b.store.Delay(20 * time.Millisecond) // so that there is something to cut
+	cuts := 0
+	b.await("a few connections to S3 to be cut", func() (bool, error) {
+		b.store.Cut()
+		cuts++
+		return cuts == 10, b.alive()
+	})
+	b.store.Delay(0)
+	const many = 1 << 30
+	b.store.Unavailable(many)
+	b.await("S3 to have answered 503 a few times", func() (bool, error) { return many-b.store.Refused() >= 5, b.alive() })
+	b.store.Unavailable(0)
+	b.store.Refuse()
 }
 
 // refusal is something that the intake does instead of taking points.
