@@ -406,11 +406,14 @@ type nameSet struct {
 	many map[string]struct{}
 }
 
+// reset empties the set. A map that has become large is let go: emptying it would
+// cost every later event what one has caused.
 func (s *nameSet) reset() {
 	s.n = 0
-	if s.many != nil {
-		clear(s.many)
+	if len(s.many) > 256 {
+		s.many = nil
 	}
+	clear(s.many)
 }
 
 // add returns false if the name is there already.

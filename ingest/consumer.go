@@ -24,6 +24,7 @@ const (
 	maxConcurrentFetches   = 3
 	maxDecompressedBatch   = 128 << 20
 	pollRecords            = 2000
+	metadataMaxAge         = time.Minute // how long new topics and partitions may go unseen
 )
 
 // Consumer reads the sources and archives what they say. Several consumers of
@@ -113,6 +114,7 @@ func (c *Consumer) clientOptions() []kgo.Opt {
 		kgo.FetchMaxWait(fetchMaxWait),
 		kgo.MaxConcurrentFetches(maxConcurrentFetches),
 		kgo.MaxDecompressBatchBytes(maxDecompressedBatch),
+		kgo.MetadataMaxAge(metadataMaxAge),
 		kgo.AdjustFetchOffsetsFn(c.adjust),
 		kgo.OnPartitionsAssigned(c.onAssigned),
 		kgo.OnPartitionsRevoked(c.onRevoked),

@@ -976,6 +976,79 @@ func TestTooLargeBatch(t *testing.T) {
 	})
 }
 
+// TestCondemned: garbage collection has given up on the objects of a slow flush.
+func TestCondemned(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, b *testBundle) {
+		o := b.options("a")
+		var once sync.Once
+		o.Hooks.At = func(point string) error {
+			if point == PointUploaded {
+				once.Do(func() {
+					b.catalog.mu.Lock()
+					defer b.catalog.mu.Unlock()
+					for k := range b.catalog.intents {
+						b.catalog.intents[k] = "dead"
+					}
+				})
+			}
+			return nil
+		}
+		b.send(1, 10)
+		r := b.start(o)
+		b.await(10)
+		r.stop()
+		b.exactlyOnce()
+		if n := r.metric("flushes_total", "fenced"); n != 1 {
+			t.Errorf("%v flushes were fenced, want 1", n)
+		}
+	})
+}
+
+// TestNewPartitions: partitions are added to the topic.
+func TestNewPartitions(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, b *testBundle) {
+		r := b.start(b.options("a"))
+		b.send(1, 10)
+		b.await(10)
+		if _, err := kadm.NewClient(b.producer).CreatePartitions(t.Context(), 2, topic); err != nil {
+			t.Fatal(err)
+		}
+		for r.Stats().Partitions != 3 {
+			time.Sleep(time.Second) // of the bubble's clock
+		}
+		again := b.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+		defer again.Close()
+		b.producer, again = again, b.producer
+		b.send(3, 30)
+		b.await(40)
+		r.stop()
+		b.exactlyOnce()
+	})
+}
+
+// TestLateTopic: a topic is made after the consumer was started.
+func TestLateTopic(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, b *testBundle) {
+		o := b.options("a")
+		o.Sources = append(o.Sources, Source{Topic: "late", Format: FormatModelwatch})
+		r := b.start(o)
+		b.send(1, 10)
+		b.await(10)
+		if _, err := kadm.NewClient(b.producer).CreateTopic(t.Context(), 1, 1, nil, "late"); err != nil {
+			t.Fatal(err)
+		}
+		event := &kgo.Record{Topic: "late", Value: []byte(`{"kind":"prediction","model":"m","version":"1","id":"late"}`)}
+		if err := b.producer.ProduceSync(t.Context(), event).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		b.await(11)
+		r.stop()
+		if kept := keptIDs(b.catalog, b.archive, modelwatch.KindPrediction); kept["late"] != 1 || len(kept) != 11 {
+			t.Errorf("kept %v", kept)
+		}
+	})
+}
+
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	_, err := New(Options{

@@ -98,6 +98,9 @@ func (c *Consumer) fly(ctx context.Context, f *flight) {
 // another reason than fencing is repeated until it succeeds or ctx ends: meanwhile
 // the consumer reads on as far as its memory goes, and then waits.
 func (c *Consumer) deliver(ctx context.Context, f *flight) error {
+	if len(f.ranges)+len(f.files)+len(f.letters)+len(f.volumes) == 0 {
+		return nil // only a reset was asked for
+	}
 	if err := c.at(PointSealed); err != nil {
 		return err
 	}
