@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/modelwatch/modelwatch"
@@ -136,4 +139,63 @@ func BenchmarkSortByRank(b *testing.B) {
 		sortedByRank(ranks)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(ranks)), "ns/row")
+}
+
+// encodingArchive encodes data files and keeps nothing.
+type encodingArchive struct{ b *testing.B }
+
+func (a encodingArchive) WriteDataFile(_ context.Context, spec modelwatch.FileSpec, c *table.Chunk) (modelwatch.DataFile, error) {
+	encode(a.b, c)
+	return modelwatch.DataFile{Key: fakeKey(spec), Kind: spec.Kind, Model: spec.Model, Version: spec.Version, Rows: int64(c.Rows)}, nil
+}
+
+// BenchmarkConsume is the whole way but for the object store and SQL: from a broker in
+// memory, which takes its share of the processor, to encoded Parquet. An operation
+// is a record.
+func BenchmarkConsume(b *testing.B) {
+	const partitions = 4
+	v, records := wide(2000)
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "t"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer cluster.Close()
+	client := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}
+	producer, err := kgo.NewClient(append(client, kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.ProducerLinger(0))...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer producer.Close()
+	for i := range b.N {
+		r := *records[i%len(records)]
+		r.Timestamp = testNow
+		producer.Produce(b.Context(), &r, nil)
+	}
+	if err := producer.Flush(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	catalog := newFakeCatalog()
+	catalog.put(v)
+	c, err := New(Options{
+		Client: client, Sources: []Source{{Topic: "t"}}, Group: "g", Owner: "o", Catalog: catalog, Archive: encodingArchive{b}, FileKey: fakeKey,
+		FlushAge: time.Second, Now: func() time.Time { return testNow }, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(records[0].Value)))
+	b.ReportAllocs()
+	b.ResetTimer()
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan error)
+	go func() { done <- c.Run(ctx) }()
+	if err := catalog.await(ctx, func(cs []modelwatch.IngestCommit) bool { return accounted(cs) >= b.N }); err != nil {
+		b.Fatal(err)
+	}
+	b.StopTimer()
+	cancel()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
