@@ -15,14 +15,15 @@ const maxRawBytes = 256
 
 // builder gathers one column of a spooled chunk from texts or JSON values.
 type builder struct {
-	t       target
-	store   storage
-	rows    int
-	missing int
-	col     Column
-	words   words
-	invalid *invalids
-	key     []byte // the name as a JSON string and a colon
+	t        target
+	store    storage
+	rows     int
+	missing  int
+	elements int // of vectors
+	col      Column
+	words    words
+	invalid  *invalids
+	key      []byte // the name as a JSON string and a colon
 }
 
 // newBuilder makes a builder with room for a number of rows: growing step by
@@ -60,7 +61,7 @@ func (b *builder) reset() {
 	c := &b.col
 	c.Floats, c.Ints, c.Bools, c.Index, c.Vectors = c.Floats[:0], c.Ints[:0], c.Bools[:0], c.Index[:0], c.Vectors[:0]
 	c.Valid = c.Valid[:0]
-	b.rows, b.missing = 0, 0
+	b.rows, b.missing, b.elements = 0, 0, 0
 	b.words.reset()
 }
 
@@ -143,6 +144,7 @@ func (b *builder) scalar(s string) bool {
 		v, ok := parseVector(s)
 		if ok {
 			b.col.Vectors = append(b.col.Vectors, v)
+			b.elements += len(v)
 			b.present()
 		}
 		return ok
@@ -257,6 +259,7 @@ type invalids struct {
 	scratch []byte
 	at      []int32 // rows that have an object
 	text    []string
+	size    int // of text
 }
 
 // add notes a value of the current row. raw is JSON and may be b.scratch.
@@ -288,6 +291,7 @@ func (v *invalids) end() {
 	if len(v.row) > 0 {
 		v.at = append(v.at, int32(v.rows))
 		v.text = append(v.text, string(append(v.row, '}')))
+		v.size += len(v.row) + 1
 		v.row = v.row[:0]
 	}
 	v.rows++
@@ -302,6 +306,6 @@ func (v *invalids) column() Column {
 			c.Valid[row], c.Index[row] = true, int32(i)
 		}
 	}
-	v.rows, v.at, v.text = 0, v.at[:0], nil
+	v.rows, v.size, v.at, v.text = 0, 0, v.at[:0], nil
 	return c
 }

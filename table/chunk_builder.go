@@ -6,8 +6,12 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
-// chunkBytes is how much text a chunk gathers before it is written, full or not.
-const chunkBytes = 32 << 20
+// A chunk is written, full or not, when it has gathered chunkBytes of text. The
+// source's bytes say when that is worth looking at.
+const (
+	chunkBytes = 32 << 20
+	lookBytes  = 4 << 20
+)
 
 // chunkBuilder gathers rows from texts into chunks and writes them.
 type chunkBuilder struct {
@@ -19,7 +23,7 @@ type chunkBuilder struct {
 	limit    int
 	rows     int
 	total    int64
-	bytes    int64 // of the source, when the chunk began
+	looked   int64 // bytes of the source when the size was last looked at
 }
 
 // build runs the second pass into the result.
@@ -58,13 +62,22 @@ func (b *chunkBuilder) endRow(bytes int64) error {
 	}
 	b.mergeInvalid()
 	b.invalid.end()
-	if b.rows >= b.limit || bytes-b.bytes >= chunkBytes {
+	if b.rows >= b.limit || bytes-b.looked >= lookBytes && b.text(bytes) >= chunkBytes {
 		return b.flush(bytes)
 	}
 	if b.rows%tickRows == 0 {
 		return b.s.tick(bytes, b.total+int64(b.rows))
 	}
 	return nil
+}
+
+// text is how many bytes of text and vectors the chunk holds.
+func (b *chunkBuilder) text(bytes int64) (n int) {
+	b.looked = bytes
+	for _, c := range b.builders {
+		n += len(c.words.arena) + 4*c.elements
+	}
+	return n + b.invalid.size
 }
 
 // mergeInvalid takes over what the source's own "_invalid" column says of the row.
@@ -93,6 +106,6 @@ func (b *chunkBuilder) flush(bytes int64) error {
 		c.reset()
 	}
 	b.total += int64(b.rows)
-	b.rows, b.bytes = 0, bytes
+	b.rows, b.looked = 0, bytes
 	return b.s.tick(bytes, b.total)
 }

@@ -287,6 +287,7 @@ func (c *cursor) load() error {
 		}
 	}
 	c.values = n
+	//nolint:staticcheck // deprecated for writers; files of old writers name it
 	if c.page.encoding == format.PlainDictionary || c.page.encoding == format.RLEDictionary {
 		c.page.encoding = format.RLEDictionary
 		return c.loadIndexes(n)

@@ -24,6 +24,7 @@ const (
 
 // formatEncodings are all that a page may name, and one that it may not.
 var formatEncodings = map[format.Encoding]bool{
+	//nolint:staticcheck // deprecated for writers; files of old writers name it
 	format.Plain: true, format.PlainDictionary: true, format.RLE: true, format.BitPacked: true, format.DeltaBinaryPacked: true,
 	format.DeltaLengthByteArray: true, format.DeltaByteArray: true, format.RLEDictionary: true, format.ByteStreamSplit: true, 99: true,
 }

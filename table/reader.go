@@ -61,7 +61,10 @@ func OpenParquet(r io.ReaderAt, size int64) (_ *Reader, err error) {
 	if err := rd.describe(); err != nil {
 		return nil, err
 	}
-	return rd, rd.checkGroups()
+	if err := rd.checkGroups(); err != nil {
+		return nil, err
+	}
+	return rd, nil
 }
 
 func (r *Reader) describe() error {

@@ -195,7 +195,7 @@ func (in *input) open(ctx context.Context, unpacked bool) (io.Reader, func(), er
 		if err != nil {
 			return nil, nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "unpack %s", in.name)
 		}
-		return unpacker{z, in.name}, func() { z.Close() }, nil
+		return unpacker{z, in.name}, func() { _ = z.Close() }, nil
 	}
 	z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(64<<20))
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 const (
 	RowGroupRows    = 65_536
 	minRowGroupRows = 1_024
-	groupBytes      = 96 << 20
+	groupBytes      = 64 << 20
 )
 
 // metadataInt64 names the footer entry that lists the PhysicalInt64 columns.
