@@ -146,7 +146,12 @@ func (c *Consumer) Run(ctx context.Context) error {
 	stopWatch()
 	<-watched
 	c.stop(context.WithoutCancel(ctx))
-	return err
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.killed // by a hook, when the context had ended already
 }
 
 // stop flushes, unless a hook has killed the consumer, and leaves the group.

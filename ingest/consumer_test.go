@@ -1018,7 +1018,7 @@ func TestNewPartitions(t *testing.T) {
 		}
 		again := b.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 		defer again.Close()
-		b.producer, again = again, b.producer
+		b.producer = again
 		b.send(3, 30)
 		b.await(40)
 		r.stop()

@@ -18,7 +18,7 @@ const (
 	maxAhead       = 24 * time.Hour // how far event time may be ahead of the clock
 )
 
-var earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant
+var earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // The record headers that may stand for fields of the event.
 const (
@@ -80,20 +80,23 @@ func (d *decoder) decode(ctx context.Context, r *kgo.Record) (row, *rejection, e
 	out := row{received: r.Timestamp.UnixMicro()}
 	d.header = headerOf(r)
 	if fail := d.measure(r); fail != nil {
-		return out, d.reject(&out, fail), nil
+		rejected := d.reject(&out, fail)
+		return out, rejected, nil
 	}
 	l, choose := d.last, layouts(d.versions)
 	for attempt := range parseAttempts {
 		d.frozen = attempt == parseAttempts-1 || l.version != nil && l.version.frozen
 		if fail := d.parse(r.Value, l, choose); fail != nil {
-			return out, d.reject(&out, fail), nil
+			rejected := d.reject(&out, fail)
+			return out, rejected, nil
 		}
 		fail, err := d.place(ctx, &out)
 		if err != nil {
 			return out, nil, err
 		}
 		if fail != nil {
-			return out, d.reject(&out, fail), nil
+			rejected := d.reject(&out, fail)
+			return out, rejected, nil
 		}
 		l, choose = out.version.rows, nil
 		if out.kind == modelwatch.KindLabel {

@@ -305,10 +305,10 @@ func (c *Consumer) flushAll(ctx context.Context) error {
 			c.settleLocked(f)
 			f = nil
 		}
-		if c.killed != nil || c.reset {
-			defer c.mu.Unlock()
-			if c.killed != nil {
-				return c.killed
+		if killed := c.killed; killed != nil || c.reset {
+			c.mu.Unlock()
+			if killed != nil {
+				return killed
 			}
 			return modelwatch.Errorf(modelwatch.CodeFenced, "what was read is being dropped")
 		}
@@ -324,8 +324,8 @@ func (c *Consumer) flushAll(ctx context.Context) error {
 		case <-f.done:
 		case <-ctx.Done():
 			c.mu.Lock()
-			defer c.mu.Unlock()
 			c.abort()
+			c.mu.Unlock()
 			return fmt.Errorf("flush batch: %w", ctx.Err())
 		}
 	}
