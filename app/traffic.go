@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/modelwatch/modelwatch"
@@ -152,7 +153,15 @@ func Simulate(ctx context.Context, opts SimulateOptions) error {
 		if err != nil {
 			return err
 		}
-		if err := registerDemo(ctx, server, traffic, realTimeRates()); err != nil {
+		// The service may be starting at the same time: wait for it.
+		register := func() (struct{}, error) {
+			err := registerDemo(ctx, server, traffic, realTimeRates())
+			if err != nil && modelwatch.ErrorCode(err) != modelwatch.CodeUnavailable {
+				err = backoff.Permanent(err)
+			}
+			return struct{}{}, err
+		}
+		if _, err := backoff.Retry(ctx, register, backoff.WithMaxElapsedTime(2*time.Minute)); err != nil {
 			return err
 		}
 		fmt.Fprintf(opts.Streams.Err, "registered the models %s and %s at %s\n", simulate.Fraud, simulate.Price, opts.Server)
