@@ -88,7 +88,7 @@ func (j *jsonLines) object(line []byte, member func(name []byte, v jsonValue) er
 	}
 	j.buf.Reset()
 	j.buf.Write(line)
-	j.dec.Reset(&j.buf)
+	j.dec.Reset(&j.buf, jsontext.AllowDuplicateNames(true)) // the first pass looks for them, in a third of the time
 	if _, err := j.dec.ReadToken(); err != nil {
 		return j.fail(err)
 	}
@@ -149,6 +149,7 @@ type jsonPass struct {
 	most   int
 	names  []string
 	states []inference
+	lines  []int64 // where each was seen last
 	byName map[string]int
 }
 
@@ -164,9 +165,13 @@ func (p *jsonPass) infer(r io.Reader, tick func(bytes, rows int64) error) error 
 					return modelwatch.Errorf(modelwatch.CodeInvalid, "%s:%d: more than %d columns", p.in.name, lines.line, p.most)
 				}
 				p.names = append(p.names, valid(string(name)))
-				p.states = append(p.states, inference{})
+				p.states, p.lines = append(p.states, inference{}), append(p.lines, 0)
 				p.byName[string(name)] = i
 			}
+			if p.lines[i] == lines.line {
+				return modelwatch.Errorf(modelwatch.CodeInvalid, "%s:%d: the name %q is there twice", p.in.name, lines.line, name)
+			}
+			p.lines[i] = lines.line
 			p.states[i].json(v)
 			return nil
 		})

@@ -323,7 +323,7 @@ func TestSpoolErrors(t *testing.T) {
 		{name: "cut gzip", file: "a.csv.gz", content: string(gzipped([]byte("a,b\n1,2\n"))[:20]), want: "a.csv.gz"},
 		{name: "json array", file: "a.json", content: "[{\"a\":1}]", want: "a.json:1: a JSON object is wanted, found \"[{\\\"a\\\":1}]\": write each element"},
 		{name: "json syntax", file: "a.jsonl", content: "{\"a\":1}\n{\"a\":}\n", want: "a.jsonl:2"},
-		{name: "json twice", file: "a.jsonl", content: "{\"a\":1,\"a\":2}\n", want: "a.jsonl:1"},
+		{name: "json twice", file: "a.jsonl", content: "{\"a\":1,\"a\":2}\n", want: `a.jsonl:1: the name "a" is there twice`},
 		{name: "json trailing", file: "a.jsonl", content: "{\"a\":1} {\"a\":2}\n", want: "a.jsonl:1: more follows"},
 		{name: "json wide", file: "a.jsonl", content: "{\"a\":1}\n{\"b\":2}\n", opts: SpoolOptions{MaxColumns: 1}, want: "a.jsonl:2: more than 1 columns"},
 		{name: "parquet", file: "a.parquet", content: "PAR1 rubbish", want: "a.parquet"},
