@@ -3,9 +3,6 @@ package ingest
 import (
 	"math"
 	"strconv"
-	"unicode/utf8"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/modelwatch/modelwatch"
 )
@@ -18,9 +15,9 @@ const (
 	maxExtraBytes    = 16 << 10 // of all of _extra
 )
 
-var zero = []byte("0") //nolint:gochecknoglobals // a constant
+var zero = []byte("0")
 
-var inf = math.Inf(1) //nolint:gochecknoglobals // a constant
+var inf = math.Inf(1)
 
 // read takes the value at pos into column i.
 func (e *event) read(i int32) bool { return e.readAs(i, e.layout.columns[i].typ) }
@@ -218,58 +215,6 @@ func (e *event) misfit(i int32) bool {
 	return true
 }
 
-// keepInvalid adds a value to _invalid. One that is too long is cut and marked:
-// {"truncated":"...","bytes":123456}.
-func (e *event) keepInvalid(col *column, raw []byte) {
-	e.invalidValues++
-	e.invalid = append(append(append(e.invalid, ','), col.label...), ':')
-	if len(raw) <= maxInvalidBytes {
-		e.invalid = append(e.invalid, raw...)
-		return
-	}
-	cut := maxInvalidBytes
-	for cut > 0 && !utf8.RuneStart(raw[cut]) {
-		cut--
-	}
-	e.invalid = append(e.invalid, `{"truncated":`...)
-	e.invalid, _ = jsontext.AppendQuote(e.invalid, raw[:cut])
-	e.invalid = append(e.invalid, `,"bytes":`...)
-	e.invalid = append(strconv.AppendInt(e.invalid, int64(len(raw)), 10), '}')
-}
-
-// extraID is an object of the event whose unknown members are kept.
-type extraID uint8
-
-const (
-	extraTop extraID = iota
-	extraFeatures
-	extraPrediction
-	extraScores
-	extraAttributions
-	extraTags
-	extraCount
-)
-
-// stranger reads a member that its section does not know: it may become a
-// column; else it is kept.
-func (e *event) stranger(id sectionID, extra extraID, name, quoted []byte) bool {
-	start := e.pos
-	before := len(e.growths)
-	if !e.frozen && e.layout.version != nil && e.layout.admits(id, name, before) && e.pos < len(e.data) {
-		if typ, ok := e.infer(id); !ok {
-			return false
-		} else if typ != "" {
-			e.growths = append(e.growths, growth{section: id, field: string(name), typ: typ})
-			return true
-		}
-		e.pos = start
-	}
-	if e.expect("null") {
-		return true // a missing value of an unknown column says nothing
-	}
-	return e.unknown(extra, quoted)
-}
-
 // infer reads a value and returns the type of a column that begins with it, ""
 // if there is none.
 func (e *event) infer(id sectionID) (modelwatch.FeatureType, bool) {
@@ -319,121 +264,4 @@ func inferText(text []byte) modelwatch.FeatureType {
 		return modelwatch.TypeTimestamp
 	}
 	return modelwatch.TypeCategory
-}
-
-// unknown reads the value of an unknown member and keeps it in _extra.
-func (e *event) unknown(id extraID, quoted []byte) bool {
-	raw, ok := e.skip()
-	if ok {
-		e.keep(id, quoted, raw)
-	}
-	return ok
-}
-
-func (e *event) keepValue(id extraID, quoted string, v *value) {
-	if !v.absent() {
-		e.keep(id, []byte(quoted), v.raw)
-	}
-}
-
-func (e *event) keep(id extraID, quoted, raw []byte) {
-	e.unknownFields++
-	n := len(quoted) + len(raw) + 2
-	if e.extraLen+n > maxExtraBytes {
-		e.truncated++
-		return
-	}
-	e.extraLen += n
-	b := append(append(e.extra[id], ','), quoted...)
-	e.extra[id] = append(append(b, ':'), raw...)
-}
-
-// appendInvalid appends the row's _invalid object, nothing if all values fit.
-func (e *event) appendInvalid(b []byte) []byte { return appendObject(b, e.invalid) }
-
-// appendExtra appends the row's _extra object: the event without what the
-// schema knows, in the event's own shape. Nothing if that is nothing.
-func (e *event) appendExtra(b []byte) []byte {
-	if e.unknownFields == 0 {
-		return b
-	}
-	b = append(b, '{')
-	first := len(b)
-	if top := e.extra[extraTop]; len(top) > 0 {
-		b = append(b, top[1:]...)
-	}
-	b = appendMember(b, first, "features", e.extra[extraFeatures])
-	b = appendMember(b, first, "attributions", e.extra[extraAttributions])
-	b = appendMember(b, first, "tags", e.extra[extraTags])
-	prediction := e.extra[extraPrediction]
-	if scores := e.extra[extraScores]; len(scores) > 0 {
-		prediction = append(append(append(prediction, `,"scores":{`...), scores[1:]...), '}')
-		e.extra[extraPrediction] = prediction
-	}
-	b = appendMember(b, first, "prediction", prediction)
-	if e.truncated > 0 {
-		b = appendMember(b, first, "_truncated", nil)
-		b = strconv.AppendInt(b, int64(e.truncated), 10)
-	}
-	return append(b, '}')
-}
-
-// appendMember appends a member of an object that begins at first; its value is
-// an object of these members, left out if there are none and name is not ours.
-func appendMember(b []byte, first int, name string, members []byte) []byte {
-	if len(members) == 0 && name[0] != '_' {
-		return b
-	}
-	if len(b) > first {
-		b = append(b, ',')
-	}
-	b = append(append(append(b, '"'), name...), `":`...)
-	return appendObject(b, members)
-}
-
-func appendObject(b, members []byte) []byte {
-	if len(members) == 0 {
-		return b
-	}
-	return append(append(append(b, '{'), members[1:]...), '}')
-}
-
-// nameSet finds duplicates among the unknown names of one object. A few are
-// compared one by one; more go into a map.
-type nameSet struct {
-	few  [16][]byte
-	n    int
-	many map[string]struct{}
-}
-
-// reset empties the set. A map that has become large is let go: emptying it would
-// cost every later event what one has caused.
-func (s *nameSet) reset() {
-	s.n = 0
-	if len(s.many) > 256 {
-		s.many = nil
-	}
-	clear(s.many)
-}
-
-// add returns false if the name is there already.
-func (s *nameSet) add(name []byte) bool {
-	for _, f := range s.few[:min(s.n, len(s.few))] {
-		if string(f) == string(name) {
-			return false
-		}
-	}
-	if s.n < len(s.few) {
-		s.few[s.n] = name
-		s.n++
-		return true
-	}
-	if s.many == nil {
-		s.many = map[string]struct{}{}
-	}
-	if _, ok := s.many[string(name)]; ok {
-		return false
-	}
-	s.many[string(name)] = struct{}{}
-	return true
 }

@@ -1,29 +1,5 @@
 package ingest
 
-import (
-	"bytes"
-	"errors"
-	"fmt"
-	"strconv"
-	"strings"
-
-	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/modelwatch/modelwatch"
-)
-
-var errTrailing = errors.New("text behind the event")
-
-// failure says why a record cannot be placed.
-type failure struct {
-	reason modelwatch.DeadLetterReason
-	detail string
-}
-
-func failf(reason modelwatch.DeadLetterReason, format string, args ...any) *failure {
-	return &failure{reason: reason, detail: fmt.Sprintf(format, args...)}
-}
-
 // value is one value of the event as it was sent; raw is nil if it was not, and
 // also if it was null.
 type value struct {
@@ -115,6 +91,7 @@ type event struct {
 	extraLen int
 	growths  []growth
 	started  bool       // a section was read under this layout
+	name     []byte     // of the member that is being read, if its section does not know it
 	names    [3]nameSet // unknown names of the event, its prediction, and one of its sections
 
 	invalidValues int // cells that hold a value that does not fit
@@ -135,13 +112,7 @@ func (e *event) parse(data []byte, l *layout, choose layouts) *failure {
 	if e.space() != '{' {
 		return e.explain()
 	}
-	if fail, ok := e.members(choose); !ok {
-		if fail == nil {
-			fail = e.explain()
-		}
-		return fail
-	}
-	if e.space() != 0 || e.pos < len(data) {
+	if !e.members(choose) || e.space() != 0 || e.pos < len(data) {
 		return e.explain()
 	}
 	e.finish()
@@ -169,13 +140,9 @@ func (e *event) use(l *layout) {
 }
 
 // members reads the event's own members.
-func (e *event) members(choose layouts) (*failure, bool) {
-	if !e.take('{') {
-		return nil, false
-	}
-	if e.pos < len(e.data) && e.data[e.pos] == '}' {
-		e.pos++
-		return nil, true
+func (e *event) members(choose layouts) bool {
+	if e.open() {
+		return true
 	}
 	var seen uint32
 	e.names[0].reset()
@@ -184,22 +151,22 @@ func (e *event) members(choose layouts) (*failure, bool) {
 		name, ok := e.text()
 		quoted := e.data[start:e.pos]
 		if !ok || !e.take(':') {
-			return nil, false
+			return false
 		}
 		f := fieldOf(name)
 		if f == fieldUnknown {
 			ok = e.names[0].add(name) && e.unknown(extraTop, quoted)
 		} else if seen&(1<<f) != 0 {
-			return nil, false // a duplicate: explain names it
+			return false // a duplicate: explain names it
 		} else {
 			seen |= 1 << f
 			ok = e.member(f, quoted, choose)
 		}
 		if !ok {
-			return nil, false
+			return false
 		}
 		if done, ok := e.next('}'); done || !ok {
-			return nil, ok
+			return ok
 		}
 	}
 }
@@ -283,59 +250,6 @@ func (v *value) name() []byte {
 	return nil
 }
 
-// section reads an object whose members are columns.
-func (e *event) section(id sectionID, extra extraID, quoted []byte) bool {
-	if e.pos >= len(e.data) || e.data[e.pos] != '{' {
-		return e.notSection(quoted, extraTop)
-	}
-	if !e.take('{') {
-		return false
-	}
-	if e.pos < len(e.data) && e.data[e.pos] == '}' {
-		e.pos++
-		return true
-	}
-	sec := &e.layout.sections[id]
-	hint := &sec.first
-	unknown := 0
-	for {
-		if i := *hint; i >= 0 && e.expect(e.layout.columns[i].quoted) {
-			if !e.take(':') || e.slots[i].row == e.row || !e.read(i) {
-				return false
-			}
-			hint = &e.layout.columns[i].follow
-		} else {
-			start := e.pos
-			name, ok := e.text()
-			if !ok {
-				return false
-			}
-			quoted := e.data[start:e.pos]
-			if !e.take(':') {
-				return false
-			}
-			if i, ok := sec.index[string(name)]; ok {
-				*hint = i
-				if e.slots[i].row == e.row || !e.read(i) {
-					return false
-				}
-				hint = &e.layout.columns[i].follow
-			} else {
-				if unknown == 0 {
-					e.names[2].reset()
-				}
-				unknown++
-				if !e.names[2].add(name) || !e.stranger(id, extra, name, quoted) {
-					return false
-				}
-			}
-		}
-		if done, ok := e.next('}'); done || !ok {
-			return ok
-		}
-	}
-}
-
 // expect skips the text if it is what comes next.
 func (e *event) expect(text string) bool {
 	if n := len(text); n > 0 && len(e.data)-e.pos >= n && string(e.data[e.pos:e.pos+n]) == text {
@@ -344,213 +258,3 @@ func (e *event) expect(text string) bool {
 	}
 	return false
 }
-
-// notSection handles an object of the event that is something else: null is as
-// good as absent, the rest is kept.
-func (e *event) notSection(quoted []byte, extra extraID) bool {
-	if e.expect("null") {
-		return true
-	}
-	return e.unknown(extra, quoted)
-}
-
-// prediction reads score, label, value and scores. Which of label and value
-// becomes _predicted depends on the schema, so both are put off to finish.
-func (e *event) prediction(quoted []byte) bool {
-	if e.pos >= len(e.data) || e.data[e.pos] != '{' {
-		return e.notSection(quoted, extraTop)
-	}
-	if !e.take('{') {
-		return false
-	}
-	if e.pos < len(e.data) && e.data[e.pos] == '}' {
-		e.pos++
-		return true
-	}
-	names := &e.names[1]
-	names.reset()
-	for {
-		start := e.pos
-		name, ok := e.text()
-		quoted := e.data[start:e.pos]
-		if !ok || !e.take(':') || !names.add(name) {
-			return false
-		}
-		switch string(name) {
-		case "score":
-			ok = e.value(&e.score)
-		case "label":
-			ok = e.value(&e.predicted[0])
-		case "value":
-			ok = e.value(&e.predicted[1])
-		case "scores":
-			ok = e.scores(quoted)
-		default:
-			ok = e.unknown(extraPrediction, quoted)
-		}
-		if !ok {
-			return false
-		}
-		if done, ok := e.next('}'); done || !ok {
-			return ok
-		}
-	}
-}
-
-func (e *event) scores(quoted []byte) bool {
-	if e.pos < len(e.data) && e.data[e.pos] == '{' {
-		return e.section(sectionScores, extraScores, quoted)
-	}
-	return e.notSection(quoted, extraPrediction)
-}
-
-// finish places the values that were put off.
-func (e *event) finish() {
-	if e.layout.labels {
-		e.core(slotLabel, &e.fields[fieldLabel], modelwatch.ColumnLabel)
-	} else {
-		e.keepValue(extraTop, `"label"`, &e.fields[fieldLabel])
-		e.core(slotScore, &e.score, modelwatch.ColumnScore)
-		e.finishPredicted()
-	}
-	e.core(slotGroup, &e.fields[fieldGroup], "")
-	e.core(slotWeight, &e.fields[fieldWeight], "")
-}
-
-// finishPredicted: a number column prefers prediction.value, any other
-// prediction.label; undeclared, a label is a category and a value a number. The
-// one that is not used is kept in _extra.
-func (e *event) finishPredicted() {
-	label, val := &e.predicted[0], &e.predicted[1]
-	typ := e.layout.columns[slotPredicted].typ
-	if label.absent() || typ == cellNumber && !val.absent() {
-		e.keepValue(extraPrediction, `"label"`, label)
-		e.core(slotPredicted, val, modelwatch.ColumnPredicted)
-		return
-	}
-	e.keepValue(extraPrediction, `"value"`, val)
-	if typ == cellByValue {
-		e.grow(sectionCore, modelwatch.ColumnPredicted, modelwatch.TypeCategory)
-		e.place(slotPredicted, cellCategory, label)
-		return
-	}
-	e.core(slotPredicted, label, modelwatch.ColumnPredicted)
-}
-
-// core places a value into a column of ours. grow names the column if its type
-// belongs to the schema.
-func (e *event) core(slot int32, v *value, grow string) {
-	if v.absent() {
-		return
-	}
-	number := v.raw[0] == '-' || v.raw[0]-'0' <= 9
-	typ := e.layout.columns[slot].typ
-	if typ == cellByValue {
-		typ = cellCategory
-		if number {
-			typ = cellNumber
-		}
-	}
-	if grow != "" && v.raw[0] != '{' && v.raw[0] != '[' && (typ != cellNumber || number) {
-		e.grow(sectionCore, grow, typ.featureType())
-	}
-	e.place(slot, typ, v)
-}
-
-// place converts a value that was read before.
-func (e *event) place(slot int32, typ cellType, v *value) {
-	end := e.pos
-	data := e.data
-	e.data, e.pos = v.raw, 0
-	e.readAs(slot, typ) // was read once already: it is valid JSON
-	e.data, e.pos = data, end
-}
-
-// grow notes a column that the schema of a version known from traffic alone
-// does not have yet.
-func (e *event) grow(id sectionID, name string, typ modelwatch.FeatureType) {
-	v := e.layout.version
-	if v == nil || !v.grows || e.frozen {
-		return
-	}
-	s := &v.stored.Schema
-	known := false
-	switch name {
-	case modelwatch.ColumnScore:
-		known = s.Score != ""
-	case modelwatch.ColumnPredicted:
-		known = s.Predicted != ""
-	case modelwatch.ColumnLabel:
-		known = s.Label != ""
-	}
-	if !known {
-		e.growths = append(e.growths, growth{section: id, field: name, typ: typ})
-	}
-}
-
-// explain finds out with jsontext why a record is not an event.
-func (e *event) explain() *failure {
-	err := e.valid()
-	if err == nil {
-		if first := bytes.TrimLeft(e.data, " \t\r\n"); first[0] != '{' {
-			return failf(modelwatch.DeadNotObject, "expected a JSON object, found %s", describe(first))
-		}
-		return failf(modelwatch.DeadInvalidJSON, "the event cannot be read at byte %d", e.pos)
-	}
-	var syntax *jsontext.SyntacticError
-	if !errors.As(err, &syntax) {
-		return failf(modelwatch.DeadInvalidJSON, "the text ends inside the event, after %d bytes", len(e.data))
-	}
-	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return failf(modelwatch.DeadDuplicateKey, "the name %q occurs twice, at %q", shorten(syntax.JSONPointer.LastToken()), shorten(string(syntax.JSONPointer)))
-	}
-	detail := fmt.Sprintf("not JSON at byte %d: %s", syntax.ByteOffset, strings.TrimPrefix(shorten(err.Error()), "jsontext: "))
-	if rest := e.data[min(int(syntax.ByteOffset), len(e.data)):]; notANumber(rest) {
-		detail += "; JSON has no NaN or Infinity: send null"
-	}
-	return &failure{reason: modelwatch.DeadInvalidJSON, detail: detail}
-}
-
-func notANumber(rest []byte) bool {
-	rest = bytes.TrimPrefix(rest, []byte("-"))
-	return bytes.HasPrefix(rest, []byte("NaN")) || bytes.HasPrefix(rest, []byte("Inf"))
-}
-
-// describe names the type of a JSON text.
-func describe(raw []byte) string {
-	if len(raw) == 0 {
-		return "nothing"
-	}
-	switch raw[0] {
-	case '"':
-		return "a string"
-	case '{':
-		return "an object"
-	case '[':
-		return "an array"
-	case 't', 'f':
-		return "a boolean"
-	case 'n':
-		return "null"
-	}
-	return "a number"
-}
-
-// shorten bounds what of a record gets into a sentence.
-func shorten(s string) string {
-	const most = 200
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
-}
-
-// plural is "1 byte", "2 bytes".
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
-}
-
-func quoteText(s string) string { return strconv.Quote(s) }

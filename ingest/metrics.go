@@ -136,7 +136,7 @@ func (f factory) histogram(name, help string, buckets []float64) prometheus.Hist
 
 // reasons are shown at 0 from the start, so that an alert on their increase
 // sees the first one.
-var reasons = []modelwatch.DeadLetterReason{ //nolint:gochecknoglobals // a constant list
+var reasons = []modelwatch.DeadLetterReason{
 	modelwatch.DeadInvalidJSON, modelwatch.DeadNotObject, modelwatch.DeadDuplicateKey, modelwatch.DeadNoID, modelwatch.DeadNoModel,
 	modelwatch.DeadInvalidName, modelwatch.DeadUnknownKind, modelwatch.DeadInvalidTime, modelwatch.DeadTimeOutOfSpan,
 	modelwatch.DeadNoLabel, modelwatch.DeadTooLarge, modelwatch.DeadTooManyModels, modelwatch.DeadEmpty,

@@ -133,12 +133,12 @@ func divide(n, d uint64) float64 {
 }
 
 // powersOfTen are exact.
-var powersOfTen = [23]float64{ //nolint:gochecknoglobals // a constant table
+var powersOfTen = [23]float64{
 	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
-var uint64Powers = [maxDigits + 1]uint64{ //nolint:gochecknoglobals // a constant table
+var uint64Powers = [maxDigits + 1]uint64{
 	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
 }

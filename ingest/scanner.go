@@ -56,7 +56,7 @@ func (s *scanner) take(c byte) bool {
 }
 
 // plain marks the bytes that stand for themselves inside a string.
-var plain = func() (t [256]bool) { //nolint:gochecknoglobals // a constant table
+var plain = func() (t [256]bool) {
 	for c := 0x20; c < utf8.RuneSelf; c++ {
 		t[c] = c != '"' && c != '\\'
 	}

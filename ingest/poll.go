@@ -1,0 +1,166 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// idlePoll is how long a poll waits where nothing else is to be done.
+const idlePoll = time.Second
+
+// poll reads some records and places them. Rebalances wait until it is done.
+func (c *Consumer) poll(ctx context.Context) error {
+	c.mu.Lock()
+	timeout := idlePoll
+	if !c.since.IsZero() && c.flight == nil {
+		timeout = min(timeout, c.options.FlushAge-time.Since(c.since))
+	}
+	pollCtx, cancel := context.WithTimeout(ctx, timeout)
+	c.stopPoll = cancel // the flight's end ends the poll
+	if c.flight != nil && c.flight.ended() {
+		cancel()
+	}
+	c.mu.Unlock()
+	defer cancel()
+
+	fetches := c.client.PollRecords(pollCtx, pollRecords)
+	defer c.client.AllowRebalance()
+	if fetches.IsClientClosed() {
+		return modelwatch.Errorf(modelwatch.CodeInternal, "the kafka client was closed while it was in use")
+	}
+	c.refresh(ctx)
+	fetches.EachError(func(topic string, partition int32, err error) { c.fault(topic, partition, err) })
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) { c.place(ctx, p) })
+	return nil
+}
+
+// refreshTimeout bounds how long following schemas may keep records waiting.
+const refreshTimeout = 2 * time.Second
+
+func (c *Consumer) refresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
+	c.versions.refresh(ctx)
+}
+
+// place decodes the records of one partition into the batch.
+func (c *Consumer) place(ctx context.Context, p kgo.FetchTopicPartition) {
+	c.mu.Lock()
+	a, skip := c.parts[topicPartition{p.Topic, p.Partition}], c.reset // then it will be read again
+	next := int64(0)
+	if a != nil {
+		next = a.next
+	}
+	c.mu.Unlock()
+	if a == nil || skip || len(p.Records) == 0 || ctx.Err() != nil {
+		return
+	}
+	next, err := c.placeRecords(ctx, p.Records, next)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.postpone(ctx, err)
+	}
+	if c.parts[topicPartition{p.Topic, p.Partition}] != a {
+		c.reset = true // it was taken again meanwhile, from an earlier offset
+		return
+	}
+	c.advance(a, next)
+	a.end, a.seen = max(a.end, p.HighWatermark), p.Records[len(p.Records)-1].Timestamp
+	c.metrics.lag(a, c.options.Now())
+}
+
+// advance notes how far a partition was read. It needs mu.
+func (c *Consumer) advance(a *assignment, next int64) {
+	a.next = next
+	c.stats.Buffered = c.building.counts.records
+	if c.flight != nil {
+		c.stats.Buffered += c.flight.counts.records
+	}
+	if c.since.IsZero() {
+		c.since = time.Now()
+	}
+}
+
+// placeRecords returns the offset after the last record that has its place.
+func (c *Consumer) placeRecords(ctx context.Context, records []*kgo.Record, next int64) (int64, error) {
+	for _, r := range records {
+		if r.Offset < next {
+			continue
+		}
+		if !r.Attrs.IsControl() {
+			if err := c.placeRecord(ctx, c.building, r); err != nil {
+				return next, err
+			}
+		}
+		next = r.Offset + 1
+	}
+	return next, nil
+}
+
+func (c *Consumer) placeRecord(ctx context.Context, b *batch, r *kgo.Record) error {
+	d := c.formats[r.Topic]
+	row, rejected, err := d.decode(ctx, r)
+	for attempt := 0; err != nil && attempt < quickRetries; attempt++ {
+		if !pause(ctx, backoff(attempt)) {
+			return err
+		}
+		row, rejected, err = d.decode(ctx, r)
+	}
+	switch {
+	case err != nil:
+		return err
+	case rejected != nil:
+		b.reject(r, rejected, time.Now())
+	default:
+		b.add(d.current(), &row)
+	}
+	return nil
+}
+
+// quickRetries bridge a hiccup of the catalog without dropping what was read;
+// with the back-off between them they take about four seconds.
+const quickRetries = 4
+
+// postpone gives up on a record for now: the catalog cannot be asked about it.
+func (c *Consumer) postpone(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return // stopping: what was placed before is flushed
+	}
+	c.log.Warn("the catalog does not answer about a model version; reading again from the last commit", "err", err)
+	c.metrics.retries.WithLabelValues("schema").Inc()
+	c.reset = true
+}
+
+// fault handles an error of the client. Most are retried inside it.
+func (c *Consumer) fault(topic string, partition int32, err error) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return
+	}
+	var tooLarge *kgo.ErrDecompressTooLarge
+	if errors.As(err, &tooLarge) {
+		c.skipBatch(tooLarge)
+		return
+	}
+	if outOfRange(err) {
+		c.log.Warn("kafka does not have the next offset of a partition", "topic", topic, "partition", partition, "err", err)
+		c.settleGap()
+		return
+	}
+	if recreated(err) {
+		c.recreate(topic)
+		return
+	}
+	text := fmt.Sprintf("%s/%d: %v", topic, partition, err)
+	if text != c.lastFault {
+		c.log.Warn("kafka client", "topic", topic, "partition", partition, "err", err)
+	}
+	c.lastFault = text
+}

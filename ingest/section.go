@@ -1,0 +1,204 @@
+package ingest
+
+import "github.com/modelwatch/modelwatch"
+
+// section reads an object whose members are columns.
+func (e *event) section(id sectionID, extra extraID, quoted []byte) bool {
+	if e.pos >= len(e.data) || e.data[e.pos] != '{' {
+		return e.notSection(quoted, extraTop)
+	}
+	if e.open() {
+		return true
+	}
+	sec := &e.layout.sections[id]
+	hint := &sec.first
+	e.names[2].reset()
+	for {
+		i := *hint
+		if i < 0 || !e.expect(e.layout.columns[i].quoted) {
+			start, ok := e.pos, false
+			if i, ok = e.lookUp(sec); !ok {
+				return false
+			}
+			*hint, quoted = i, e.data[start:e.pos]
+		}
+		switch {
+		case !e.take(':'):
+			return false
+		case i < 0:
+			if !e.stranger(id, extra, quoted) {
+				return false
+			}
+		case e.slots[i].row == e.row || !e.read(i):
+			return false
+		default:
+			hint = &e.layout.columns[i].follow
+		}
+		if done, ok := e.next('}'); done || !ok {
+			return ok
+		}
+	}
+}
+
+// lookUp reads the name of a member and finds its column, -1 if there is none.
+// The name is in e.name then, and no member of its section had it before.
+func (e *event) lookUp(sec *section) (int32, bool) {
+	name, ok := e.text()
+	if !ok {
+		return 0, false
+	}
+	if i, ok := sec.index[string(name)]; ok {
+		return i, true
+	}
+	e.name = name
+	return -1, e.names[2].add(name)
+}
+
+// open reads the brace of an object, and the other one if nothing is between.
+func (e *event) open() (empty bool) {
+	e.take('{')
+	if e.pos < len(e.data) && e.data[e.pos] == '}' {
+		e.pos++
+		return true
+	}
+	return false
+}
+
+// notSection handles an object of the event that is something else: null is as
+// good as absent, the rest is kept.
+func (e *event) notSection(quoted []byte, extra extraID) bool {
+	if e.expect("null") {
+		return true
+	}
+	return e.unknown(extra, quoted)
+}
+
+// prediction reads score, label, value and scores. Which of label and value
+// becomes _predicted depends on the schema, so both are put off to finish.
+func (e *event) prediction(quoted []byte) bool {
+	if e.pos >= len(e.data) || e.data[e.pos] != '{' {
+		return e.notSection(quoted, extraTop)
+	}
+	if e.open() {
+		return true
+	}
+	names := &e.names[1]
+	names.reset()
+	for {
+		start := e.pos
+		name, ok := e.text()
+		quoted := e.data[start:e.pos]
+		if !ok || !e.take(':') || !names.add(name) {
+			return false
+		}
+		switch string(name) {
+		case "score":
+			ok = e.value(&e.score)
+		case "label":
+			ok = e.value(&e.predicted[0])
+		case "value":
+			ok = e.value(&e.predicted[1])
+		case "scores":
+			ok = e.scores(quoted)
+		default:
+			ok = e.unknown(extraPrediction, quoted)
+		}
+		if !ok {
+			return false
+		}
+		if done, ok := e.next('}'); done || !ok {
+			return ok
+		}
+	}
+}
+
+func (e *event) scores(quoted []byte) bool {
+	if e.pos < len(e.data) && e.data[e.pos] == '{' {
+		return e.section(sectionScores, extraScores, quoted)
+	}
+	return e.notSection(quoted, extraPrediction)
+}
+
+// finish places the values that were put off.
+func (e *event) finish() {
+	if e.layout.labels {
+		e.core(slotLabel, &e.fields[fieldLabel], modelwatch.ColumnLabel)
+	} else {
+		e.keepValue(extraTop, `"label"`, &e.fields[fieldLabel])
+		e.core(slotScore, &e.score, modelwatch.ColumnScore)
+		e.finishPredicted()
+	}
+	e.core(slotGroup, &e.fields[fieldGroup], "")
+	e.core(slotWeight, &e.fields[fieldWeight], "")
+}
+
+// finishPredicted: a number column prefers prediction.value, any other
+// prediction.label; undeclared, a label is a category and a value a number. The
+// one that is not used is kept in _extra.
+func (e *event) finishPredicted() {
+	label, val := &e.predicted[0], &e.predicted[1]
+	typ := e.layout.columns[slotPredicted].typ
+	if label.absent() || typ == cellNumber && !val.absent() {
+		e.keepValue(extraPrediction, `"label"`, label)
+		e.core(slotPredicted, val, modelwatch.ColumnPredicted)
+		return
+	}
+	e.keepValue(extraPrediction, `"value"`, val)
+	if typ == cellByValue {
+		e.grow(sectionCore, modelwatch.ColumnPredicted, modelwatch.TypeCategory)
+		e.place(slotPredicted, cellCategory, label)
+		return
+	}
+	e.core(slotPredicted, label, modelwatch.ColumnPredicted)
+}
+
+// core places a value into a column of ours. grow names the column if its type
+// belongs to the schema.
+func (e *event) core(slot int32, v *value, grow string) {
+	if v.absent() {
+		return
+	}
+	number := v.raw[0] == '-' || v.raw[0]-'0' <= 9
+	typ := e.layout.columns[slot].typ
+	if typ == cellByValue {
+		typ = cellCategory
+		if number {
+			typ = cellNumber
+		}
+	}
+	if grow != "" && v.raw[0] != '{' && v.raw[0] != '[' && (typ != cellNumber || number) {
+		e.grow(sectionCore, grow, typ.featureType())
+	}
+	e.place(slot, typ, v)
+}
+
+// place converts a value that was read before.
+func (e *event) place(slot int32, typ cellType, v *value) {
+	end := e.pos
+	data := e.data
+	e.data, e.pos = v.raw, 0
+	e.readAs(slot, typ) // was read once already: it is valid JSON
+	e.data, e.pos = data, end
+}
+
+// grow notes a column that the schema of a version known from traffic alone
+// does not have yet.
+func (e *event) grow(id sectionID, name string, typ modelwatch.FeatureType) {
+	v := e.layout.version
+	if v == nil || !v.grows || e.frozen {
+		return
+	}
+	s := &v.stored.Schema
+	known := false
+	switch name {
+	case modelwatch.ColumnScore:
+		known = s.Score != ""
+	case modelwatch.ColumnPredicted:
+		known = s.Predicted != ""
+	case modelwatch.ColumnLabel:
+		known = s.Label != ""
+	}
+	if !known {
+		e.growths = append(e.growths, growth{section: id, field: name, typ: typ})
+	}
+}
