@@ -92,8 +92,15 @@ func (b *baselines) version(ctx context.Context, r api.RegisterRequest) (modelwa
 	return modelwatch.Version{Model: r.Model, Name: r.Version, SamplingRate: 1}, nil
 }
 
+// spoolOptions lets a request say only what is new: the rest of the mapping is
+// the version's.
 func spoolOptions(v modelwatch.Version, mapping modelwatch.ColumnMapping) table.SpoolOptions {
-	opts := table.SpoolOptions{Mapping: mapping}
+	known := v.Schema.Columns
+	opts := table.SpoolOptions{Mapping: modelwatch.ColumnMapping{
+		ID: cmp.Or(mapping.ID, known.ID), Time: cmp.Or(mapping.Time, known.Time), Score: cmp.Or(mapping.Score, known.Score),
+		Predicted: cmp.Or(mapping.Predicted, known.Predicted), Label: cmp.Or(mapping.Label, known.Label),
+		Group: cmp.Or(mapping.Group, known.Group), Weight: cmp.Or(mapping.Weight, known.Weight),
+	}}
 	if v.Registered && len(v.Schema.Features) > 0 {
 		opts.Schema = &v.Schema
 	}
@@ -129,12 +136,16 @@ func baselineID(b modelwatch.Baseline, m modelwatch.ColumnMapping) string {
 	return "bl_" + hex.EncodeToString(sum[:8])
 }
 
+// baselineWorkers is how many columns of an upload are profiled at the same
+// time. Each may hold all its values, so it must not grow with the machine.
+const baselineWorkers = 2
+
 func (b *baselines) freeze(ctx context.Context, spooled *table.Spooled) (*profile.Set, error) {
 	reader, err := spooled.Reader()
 	if err != nil {
 		return nil, err
 	}
-	set, err := engine.BuildBaseline(ctx, reader, spooled.Schema.Profiled(), engine.BuildOptions{})
+	set, err := engine.BuildBaseline(ctx, reader, spooled.Schema.Profiled(), engine.BuildOptions{Workers: baselineWorkers})
 	if err != nil {
 		return nil, fmt.Errorf("profile baseline: %w", err)
 	}

@@ -51,7 +51,7 @@ func (p *producer) run(ctx context.Context) error {
 // again after a restart.
 func (p *producer) batch(ctx context.Context) simulate.Position {
 	begun, position := time.Now(), p.traffic.Position()
-	for ctx.Err() == nil && time.Since(begun) < time.Second {
+	for ctx.Err() == nil && time.Since(begun) < time.Second && p.failed.Load() == nil {
 		e := p.traffic.Next()
 		if !sleepContext(ctx, p.clock.Until(e.Time)) {
 			break
