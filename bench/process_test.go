@@ -28,11 +28,10 @@ func binary(tb testing.TB) string {
 }
 
 var buildOnce = sync.OnceValues(func() (string, error) { //nolint:gochecknoglobals // one build for the package
-	dir, err := os.MkdirTemp("", "modelwatch-bench")
+	path, err := filepath.Abs("../bin/modelwatch-bench")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "modelwatch")
 	cmd := exec.Command("go", "build", "-o", path, "../cmd/modelwatch")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

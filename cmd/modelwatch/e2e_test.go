@@ -379,11 +379,10 @@ func binary(t *testing.T) string {
 }
 
 var buildOnce = sync.OnceValues(func() (string, error) { //nolint:gochecknoglobals // one build for the package
-	dir, err := os.MkdirTemp("", "modelwatch-test")
+	path, err := filepath.Abs("../../bin/modelwatch-test")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "modelwatch")
 	cmd := exec.Command("go", "build", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -238,7 +238,7 @@ func (b *outageBed) alive() error {
 	for _, p := range b.processes() {
 		select {
 		case err := <-p.done:
-			return fmt.Errorf("%s ended by itself: %w", p.name, err)
+			return errors.Join(fmt.Errorf("%s ended by itself", p.name), err)
 		default:
 		}
 	}
