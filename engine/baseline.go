@@ -16,7 +16,7 @@ import (
 // maxGridRows is the number of rows up to which a number's grid is made from
 // every value: they are held in memory, one column per worker. Beyond, it is made
 // from the sample of profile.NumberBuilder.
-const maxGridRows = 4 << 20
+const maxGridRows = 1 << 20
 
 // BuildOptions are the extras of building and profiling. The zero value is fine.
 type BuildOptions struct {
@@ -36,7 +36,7 @@ func (o BuildOptions) workers() int {
 
 // BuildBaseline freezes a grid for each column of a training set and profiles
 // the set on them. The counts are exact, of every row. The grid of a number is made
-// from all its values up to 4,194,304 rows, from a sample of them beyond
+// from all its values up to 1,048,576 rows, from a sample of them beyond
 // (profile.NumberBuilder); that of a category from all its values, within the
 // limits of profile.CategoryBuilder. The same table gives the same baseline.
 //

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/archive"
 	"github.com/modelwatch/modelwatch/engine"
 	"github.com/modelwatch/modelwatch/table"
 )
@@ -61,6 +63,107 @@ func benchTable(b *testing.B, rows int, seed uint64) ([]byte, []modelwatch.Colum
 		b.Fatal(err)
 	}
 	return buf.Bytes(), columns
+}
+
+// BenchmarkWindowProfile is a day of an archive, an hour per file: its first
+// profile, and one from what the first stored.
+func BenchmarkWindowProfile(b *testing.B) {
+	const files, rows = 24, 20_000
+	baseline, columns := benchTable(b, 100_000, 1)
+	r, err := table.OpenParquet(bytes.NewReader(baseline), int64(len(baseline)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	set, err := engine.BuildBaseline(b.Context(), r, columns, engine.BuildOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	bucket, err := archive.OpenBucket(b.Context(), archive.BucketConfig{URI: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	a := archive.New(bucket, archive.Options{})
+	var data []modelwatch.DataFile
+	for i := range files {
+		data = append(data, benchFile(b, a, start.Add(time.Duration(i)*time.Hour), rows))
+		data[i].ID = int64(i + 1)
+	}
+	size := func(kind string) (n int64) {
+		for o, err := range bucket.List(b.Context(), "") {
+			if err != nil {
+				b.Fatal(err)
+			}
+			if kindOf(o.Key) == kind {
+				n += o.Size
+			}
+		}
+		return n
+	}
+	day := modelwatch.Window{Start: start, End: start.Add(24 * time.Hour)}
+	edges := modelwatch.Window{Start: start.Add(30 * time.Minute), End: start.Add(23*time.Hour + 30*time.Minute)}
+	run := func(b *testing.B, e *engine.Engine, w modelwatch.Window) {
+		if _, _, err := e.WindowProfile(b.Context(), data, w, set); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("first", func(b *testing.B) {
+		for b.Loop() {
+			for o, err := range bucket.List(b.Context(), "") {
+				if err != nil {
+					b.Fatal(err)
+				}
+				if kindOf(o.Key) != "parquet" {
+					if err := bucket.Delete(b.Context(), o.Key); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			run(b, engine.New(a, engine.Options{}), day)
+		}
+		b.ReportMetric(files*rows*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+		b.ReportMetric(float64(size("profile"))/float64(size("parquet")), "profile/data")
+		b.ReportMetric(float64(size("buckets"))/float64(size("parquet")), "buckets/data")
+	})
+	for name, w := range map[string]modelwatch.Window{"stored": day, "stored, half of the first and last hour": edges} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				run(b, engine.New(a, engine.Options{}), w)
+			}
+		})
+	}
+}
+
+// benchFile writes a data file of benchTable's columns, its rows spread over an hour.
+func benchFile(b *testing.B, a *archive.Archive, hour time.Time, rows int) modelwatch.DataFile {
+	b.Helper()
+	raw, columns := benchTable(b, rows, uint64(hour.Unix()))
+	r, err := table.OpenParquet(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var names []string
+	for _, c := range columns {
+		names = append(names, c.Column)
+	}
+	var f modelwatch.DataFile
+	err = r.Scan(b.Context(), names, func(c *table.Chunk) (err error) {
+		ids := table.Column{Name: modelwatch.ColumnID, Type: modelwatch.TypeText}
+		times := table.Column{Name: modelwatch.ColumnTime, Type: modelwatch.TypeTimestamp, Physical: table.PhysicalTime}
+		ranks := table.Column{Name: modelwatch.ColumnRank, Type: modelwatch.TypeNumber, Physical: table.PhysicalInt64}
+		for i := range c.Rows {
+			ids.Dict, ids.Index = append(ids.Dict, fmt.Sprint(i)), append(ids.Index, int32(i))
+			times.Ints = append(times.Ints, hour.Add(time.Hour*time.Duration(i*7919%c.Rows)/time.Duration(c.Rows)).UnixMicro())
+			ranks.Ints = append(ranks.Ints, int64(i))
+		}
+		all := &table.Chunk{Rows: c.Rows, Columns: append(append([]table.Column{}, c.Columns...), ids, times, ranks)}
+		f, err = a.WriteDataFile(b.Context(), modelwatch.FileSpec{Kind: modelwatch.KindPrediction, Model: "m", Version: "1",
+			Hour: hour, Unique: "u", SamplingRate: 1}, all)
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return f
 }
 
 // BenchmarkBaselineAndCurrent is an offline drift: profile one table, then another on its grids.

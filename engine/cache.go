@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"path"
 	"sync"
 	"time"
@@ -15,83 +16,107 @@ import (
 	"github.com/modelwatch/modelwatch/profile"
 )
 
-// storedProfiles are the encoded counts of one data file on one baseline's grids.
-type storedProfiles struct {
-	all     []byte // of every row
-	buckets []storedBucket
-}
+// Beside a data file lie two objects: its profile, for windows that hold all of
+// it, and the profiles of its buckets, for windows that do not. The second is the
+// larger by far: a bucket's rows mostly have a cell each.
+const (
+	objectWhole   = "profile"
+	objectBuckets = "buckets"
+)
 
+// storedBucket is the encoded counts of one bucket.
 type storedBucket struct {
 	start  time.Time
 	counts []byte
 }
 
-// split lists the buckets within the window, and says whether others overlap it.
-func (s *storedProfiles) split(w modelwatch.Window) (inside []storedBucket, cut bool) {
-	for _, b := range s.buckets {
-		switch {
-		case whole(b.start, w):
-			inside = append(inside, b)
-		case b.start.Before(w.End) && b.start.Add(modelwatch.BucketSize).After(w.Start):
-			cut = true
-		}
-	}
-	return inside, cut
-}
-
-// profileKey names the object with a file's profiles: in the file's folder, and
-// with the underscore that makes query engines pass over it.
-func profileKey(f modelwatch.DataFile, grid string) string {
+// objectKey names such an object: in the file's folder, and with the underscore
+// that makes query engines pass over it.
+func objectKey(f modelwatch.DataFile, grid, kind string) string {
 	dir, base := path.Split(f.Key)
-	return dir + "_" + base + "." + grid + ".profile"
+	return dir + "_" + base + "." + grid + "." + kind
 }
 
-// stored reads the profiles of a file, or makes and stores them. An object that
-// cannot be read is made anew, and one that cannot be stored is made again next
-// time: it is derived data.
-func (e *Engine) stored(ctx context.Context, f modelwatch.DataFile, like *profile.Set, grid string) (_ *storedProfiles, hit bool, err error) {
-	key := profileKey(f, grid)
-	if b := e.recent.get(key); b != nil {
-		if s, err := decodeStored(b, f.Checksum); err == nil {
-			return s, true, nil
+// counted is a file on a baseline's grids: what is asked for, from memory, from
+// its object, or from the rows.
+type counted struct {
+	e    *Engine
+	file modelwatch.DataFile
+	like *profile.Set
+	grid string
+}
+
+// whole returns the profile of all rows of the file.
+func (c *counted) whole(ctx context.Context) (set *profile.Set, hit bool, err error) {
+	hit, err = c.load(ctx, objectWhole, func(payload []byte) (err error) {
+		set, err = c.like.DecodeCounts(payload)
+		return err
+	})
+	return set, hit, err
+}
+
+// buckets returns the encoded profiles of the file's buckets, in the order of time.
+func (c *counted) buckets(ctx context.Context) (all []storedBucket, hit bool, err error) {
+	hit, err = c.load(ctx, objectBuckets, func(payload []byte) (err error) {
+		all, err = decodeBuckets(payload)
+		if err == nil && len(all) > 0 {
+			_, err = c.like.DecodeCounts(all[0].counts) // of this version's encoding, on these grids?
+		}
+		return err
+	})
+	return all, hit, err
+}
+
+// load finds the payload of an object and has it decoded. An object that cannot
+// be read is made anew, and one that cannot be stored is made again next time:
+// it is derived data.
+func (c *counted) load(ctx context.Context, kind string, decode func(payload []byte) error) (hit bool, err error) {
+	key := objectKey(c.file, c.grid, kind)
+	if b := c.e.recent.get(key); b != nil {
+		if err := c.open(b, decode); err == nil {
+			return true, nil
 		}
 	}
-	switch b, err := e.archive.Bucket().Read(ctx, key); {
+	switch b, err := c.e.archive.Bucket().Read(ctx, key); {
 	case err == nil:
-		s, err := decodeStored(b, f.Checksum)
-		if err == nil {
-			_, err = like.DecodeCounts(s.all) // of this version's encoding, on these grids?
+		if err = c.open(b, decode); err == nil {
+			c.e.recent.put(key, b)
+			return true, nil
 		}
-		if err == nil {
-			e.recent.put(key, b)
-			return s, true, nil
-		}
-		e.log.WarnContext(ctx, "stored profile is made anew", "key", key, "error", err)
+		c.e.log.WarnContext(ctx, "stored profile is made anew", "key", key, "error", err)
 	case modelwatch.ErrorCode(err) != modelwatch.CodeNotFound:
-		return nil, false, err
+		return false, err
 	}
-	b, err := e.make(ctx, f, like)
+	made, err := c.make(ctx)
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
-	if err := e.archive.Bucket().Put(ctx, key, bytes.NewReader(b), int64(len(b))); err != nil {
-		if ctx.Err() != nil {
-			return nil, false, ctx.Err()
+	for made, b := range made {
+		if err := c.store(ctx, objectKey(c.file, c.grid, made), b); err != nil {
+			return false, err
 		}
-		e.log.WarnContext(ctx, "profile is not stored", "key", key, "error", err)
 	}
-	e.recent.put(key, b)
-	s, err := decodeStored(b, f.Checksum)
-	return s, false, err
+	return false, c.open(made[kind], decode)
 }
 
-// make counts a file and encodes its profiles.
-func (e *Engine) make(ctx context.Context, f modelwatch.DataFile, like *profile.Set) ([]byte, error) {
-	all := like.Empty()
+func (c *counted) store(ctx context.Context, key string, b []byte) error {
+	if err := c.e.archive.Bucket().Put(ctx, key, bytes.NewReader(b), int64(len(b))); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		c.e.log.WarnContext(ctx, "profile is not stored", "key", key, "error", err)
+	}
+	c.e.recent.put(key, b)
+	return nil
+}
+
+// make counts the file and encodes both objects.
+func (c *counted) make(ctx context.Context) (map[string][]byte, error) {
+	all := c.like.Empty()
 	var buckets []byte
 	n := 0
 	place := func(t time.Time) (int64, bool) { return modelwatch.Bucket(t).UnixMicro(), true }
-	err := e.countPasses(ctx, f, like, place, func(b bucketProfile) error {
+	err := c.e.countPasses(ctx, c.file, c.like, place, func(b bucketProfile) error {
 		n++
 		buckets = binary.AppendVarint(buckets, b.start)
 		buckets = appendBytes(buckets, b.set.AppendCounts(nil))
@@ -100,49 +125,62 @@ func (e *Engine) make(ctx context.Context, f modelwatch.DataFile, like *profile.
 	if err != nil {
 		return nil, err
 	}
-	out := append([]byte(nil), storedMagic...)
-	out = appendBytes(out, []byte(f.Checksum))
-	out = appendBytes(out, all.AppendCounts(nil))
-	out = binary.AppendUvarint(out, uint64(n))
-	out = append(out, buckets...)
-	sum := sha256.Sum256(out)
-	return append(out, sum[:sumBytes]...), nil
+	buckets = append(binary.AppendUvarint(nil, uint64(n)), buckets...)
+	return map[string][]byte{objectWhole: c.seal(all.AppendCounts(nil)), objectBuckets: c.seal(buckets)}, nil
 }
 
-// storedMagic begins an object; its last byte is the version.
+// An object is magic, the compressed checksum of the data file and payload, and
+// a checksum of all that. The last byte of the magic is the version.
 const (
-	storedMagic = "mwpf\x01"
+	objectMagic = "mwpf\x01"
 	sumBytes    = 8
+	maxPayload  = 1 << 30
 )
+
+var errCorrupt = errors.New("the stored profile is corrupt")
+
+func (c *counted) seal(payload []byte) []byte {
+	content := append(appendBytes(nil, []byte(c.file.Checksum)), payload...)
+	b := c.e.zip.EncodeAll(content, []byte(objectMagic))
+	sum := sha256.Sum256(b)
+	return append(b, sum[:sumBytes]...)
+}
+
+// open undoes seal.
+func (c *counted) open(b []byte, decode func(payload []byte) error) error {
+	if len(b) < len(objectMagic)+sumBytes || string(b[:len(objectMagic)]) != objectMagic {
+		return errCorrupt
+	}
+	body, sum := b[:len(b)-sumBytes], b[len(b)-sumBytes:]
+	if want := sha256.Sum256(body); !bytes.Equal(sum, want[:sumBytes]) {
+		return errCorrupt
+	}
+	content, err := c.e.unzip.DecodeAll(body[len(objectMagic):], nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errCorrupt, err)
+	}
+	d := decoder{b: content}
+	if of := d.bytes(); d.failed || string(of) != c.file.Checksum {
+		return errors.New("the stored profile is of another object")
+	}
+	return decode(d.b)
+}
 
 func appendBytes(b, part []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(part))), part...)
 }
 
-var errCorrupt = errors.New("the stored profile is corrupt")
-
-// decodeStored reads an object; the counts in it are decoded when they are needed.
-func decodeStored(b []byte, checksum string) (*storedProfiles, error) {
-	if len(b) < len(storedMagic)+sumBytes || string(b[:len(storedMagic)]) != storedMagic {
-		return nil, errCorrupt
-	}
-	body, sum := b[:len(b)-sumBytes], b[len(b)-sumBytes:]
-	if want := sha256.Sum256(body); !bytes.Equal(sum, want[:sumBytes]) {
-		return nil, errCorrupt
-	}
-	d := decoder{b: body[len(storedMagic):]}
-	if of := d.bytes(); string(of) != checksum {
-		return nil, errors.New("the stored profile is of another object")
-	}
-	s := &storedProfiles{all: d.bytes()}
+func decodeBuckets(payload []byte) ([]storedBucket, error) {
+	d := decoder{b: payload}
+	var all []storedBucket
 	for n := d.uint(); n > 0 && !d.failed; n-- {
 		start := time.UnixMicro(d.int()).UTC()
-		s.buckets = append(s.buckets, storedBucket{start, d.bytes()})
+		all = append(all, storedBucket{start, d.bytes()})
 	}
 	if d.failed || len(d.b) > 0 {
 		return nil, errCorrupt
 	}
-	return s, nil
+	return all, nil
 }
 
 type decoder struct {

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"runtime"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/modelwatch/modelwatch/archive"
 )
 
@@ -33,6 +35,8 @@ type Engine struct {
 	workers chan struct{} // held by who counts a column
 	compute chan struct{} // held by who profiles a data file
 	recent  *recent
+	zip     *zstd.Encoder
+	unzip   *zstd.Decoder
 	log     *slog.Logger
 }
 
@@ -50,7 +54,12 @@ func New(a *archive.Archive, opts Options) *Engine {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	// Neither has options that could be refused, nor goroutines to be ended.
+	zip, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(opts.Workers))
+	unzip, _ := zstd.NewReader(nil, zstd.WithDecoderConcurrency(opts.Workers), zstd.WithDecoderMaxMemory(maxPayload))
 	return &Engine{
+		zip:     zip,
+		unzip:   unzip,
 		archive: a,
 		files:   opts.Files,
 		workers: make(chan struct{}, opts.Workers),

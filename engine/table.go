@@ -13,17 +13,12 @@ import (
 // parallel. A column that the table lacks is all missing. One that has another
 // type there is invalid wherever it has a value; TypeChanges names it.
 func ProfileTable(ctx context.Context, r *table.Reader, like *profile.Set) (*profile.Set, error) {
-	return ProfileTableWith(ctx, r, like, BuildOptions{})
-}
-
-// ProfileTableWith is ProfileTable with options.
-func ProfileTableWith(ctx context.Context, r *table.Reader, like *profile.Set, opts BuildOptions) (*profile.Set, error) {
 	invalid, err := newTallies(setColumns(like)).scan(ctx, r)
 	if err != nil {
 		return nil, fmt.Errorf("profile table: %w", err)
 	}
 	set := like.Empty()
-	err = eachColumn(ctx, len(set.Columns), opts, func(ctx context.Context, i int) error {
+	err = eachColumn(ctx, len(set.Columns), BuildOptions{}, func(ctx context.Context, i int) error {
 		c := &set.Columns[i]
 		count := counter{column: c.Column, profile: c.Profile}
 		err := r.ScanColumn(ctx, c.Column.Column, func(rows int, col *table.Column) error {

@@ -20,7 +20,7 @@ type Stats struct {
 // WindowProfile counts the rows of the files that fall into the window on the
 // grids of like, which gives the columns and their order.
 //
-// Each file's profiles, one per time bucket and one of all its rows, are made
+// Each file's profiles, one of all its rows and one per time bucket, are made
 // once and stored beside its object; only the buckets that the window cuts are
 // counted anew from the rows, by _time. Profiles are merged in the order of file
 // ids and buckets. A row counts as often as it stands in the archive, once per
@@ -98,23 +98,31 @@ func (e *Engine) fileParts(ctx context.Context, files []modelwatch.DataFile, w m
 
 // fileProfile is the profile of the rows of one file that fall into the window.
 func (e *Engine) fileProfile(ctx context.Context, f modelwatch.DataFile, w modelwatch.Window, like *profile.Set, grid string) (*profile.Set, bool, error) {
-	stored, hit, err := e.stored(ctx, f, like, grid)
+	c := &counted{e: e, file: f, like: like, grid: grid}
+	switch {
+	case f.MinTime.IsZero() || f.MaxTime.IsZero():
+	case f.MaxTime.Before(w.Start) || !f.MinTime.Before(w.End):
+		return like.Empty(), false, nil
+	case !f.MinTime.Before(w.Start) && f.MaxTime.Before(w.End):
+		return c.whole(ctx)
+	}
+	all, hit, err := c.buckets(ctx)
 	if err != nil {
 		return nil, false, err
 	}
-	inside, cut := stored.split(w)
-	if len(inside) == len(stored.buckets) {
-		set, err := like.DecodeCounts(stored.all)
-		return set, hit, err
-	}
-	set := like.Empty()
-	for _, b := range inside {
-		part, err := like.DecodeCounts(b.counts)
-		if err == nil {
-			err = set.Merge(part)
-		}
-		if err != nil {
-			return nil, false, err
+	set, cut := like.Empty(), false
+	for _, b := range all {
+		switch {
+		case whole(b.start, w):
+			part, err := like.DecodeCounts(b.counts)
+			if err == nil {
+				err = set.Merge(part)
+			}
+			if err != nil {
+				return nil, false, err
+			}
+		case b.start.Before(w.End) && b.start.Add(modelwatch.BucketSize).After(w.Start):
+			cut = true
 		}
 	}
 	if cut {
