@@ -2,12 +2,12 @@ package bench
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -109,25 +109,39 @@ func request(b *testing.B, method, url, contentType string, body io.Reader) {
 	}
 }
 
-// csvOf streams about that many bytes of CSV: a block of rows again and again.
+// csvOf streams about that many bytes of CSV, nearly all of its numbers distinct.
 func csvOf(size int) io.Reader {
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(writeCSV(w, size)) }()
+	return r
+}
+
+func writeCSV(w io.Writer, size int) error {
 	rng := rand.New(rand.NewPCG(4, 2)) //nolint:gosec // deterministic on purpose
-	var head, block bytes.Buffer
+	var b []byte
 	for i := range 20 {
-		fmt.Fprintf(&head, "column_%02d%s", i, map[bool]string{true: "\n", false: ","}[i == 19])
+		b = append(fmt.Appendf(b, "column_%02d", i), separator(i))
 	}
-	for range 20_000 {
-		for i := range 20 {
-			if i < 16 {
-				fmt.Fprintf(&block, "%.4f,", rng.NormFloat64()*100)
-			} else {
-				fmt.Fprintf(&block, "value-%d%s", rng.IntN(20), map[bool]string{true: "\n", false: ","}[i == 19])
+	for written := 0; written < size; {
+		for len(b) < 1<<16 {
+			for i := range 16 {
+				b = append(strconv.AppendFloat(b, rng.NormFloat64()*100, 'f', 6, 64), separator(i))
+			}
+			for i := range 4 {
+				b = append(fmt.Appendf(b, "value-%d", rng.IntN(20)), separator(16+i))
 			}
 		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		written, b = written+len(b), b[:0]
 	}
-	parts := []io.Reader{&head}
-	for n := 0; n < size; n += block.Len() {
-		parts = append(parts, bytes.NewReader(block.Bytes()))
+	return nil
+}
+
+func separator(column int) byte {
+	if column == 19 {
+		return '\n'
 	}
-	return io.MultiReader(parts...)
+	return ','
 }
