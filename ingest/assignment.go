@@ -31,6 +31,9 @@ type assignment struct {
 	sealed int64     // next, when a batch was last sealed
 	end    int64     // of the partition, as last heard
 	seen   time.Time // of the last record read
+
+	committed int64 // as the catalog has said; -1: nothing by this assignment
+	reported  int64 // of it, what Kafka was told
 }
 
 // behind is how many offsets are yet to be read.
@@ -149,7 +152,7 @@ func (c *Consumer) take(ctx context.Context, parts []topicPartition) (map[topicP
 		if !ok || !okStart || !okEnd || start.Err != nil || end.Err != nil {
 			return nil, modelwatch.Wrap(modelwatch.CodeUnavailable, errors.Join(start.Err, end.Err), "offsets of topic %s, partition %d", tp.topic, tp.partition)
 		}
-		a := &assignment{Partition: wanted[i], epoch: cursor.Epoch, cursor: cursor.Next, end: end.Offset}
+		a := &assignment{Partition: wanted[i], epoch: cursor.Epoch, cursor: cursor.Next, end: end.Offset, committed: -1, reported: -1}
 		c.start(a, start.Offset, end.Offset)
 		out[tp] = a
 	}
@@ -248,36 +251,4 @@ func count(parts map[string][]int32) int {
 		n += len(ps)
 	}
 	return n
-}
-
-// watchInterval is how often the ends of the partitions are asked for. Fetches
-// tell them too, but not while a consumer that cannot flush has stopped reading.
-const watchInterval = 10 * time.Second
-
-// watchEnds keeps the lag true until the context ends.
-func (c *Consumer) watchEnds(ctx context.Context) {
-	admin := kadm.NewClient(c.client)
-	for pause(ctx, watchInterval) {
-		c.mu.Lock()
-		topics := map[string]bool{}
-		for tp := range c.parts {
-			topics[tp.topic] = true
-		}
-		c.mu.Unlock()
-		if len(topics) == 0 {
-			continue
-		}
-		ends, err := admin.ListEndOffsets(ctx, slices.Sorted(maps.Keys(topics))...)
-		if err != nil {
-			continue // the poll says what is wrong with Kafka
-		}
-		c.mu.Lock()
-		for tp, a := range c.parts {
-			if end, ok := ends.Lookup(tp.topic, tp.partition); ok && end.Err == nil {
-				a.end = max(a.end, end.Offset)
-				c.metrics.lag(a, c.options.Now())
-			}
-		}
-		c.mu.Unlock()
-	}
 }

@@ -41,7 +41,8 @@ type Consumer struct {
 	formats  map[string]format // by topic
 	client   *kgo.Client       // set by Run, before opened is closed
 	opened   chan struct{}
-	building *batch // touched between a poll and AllowRebalance, or else under mu
+	progress chan struct{} // something was committed
+	building *batch        // touched between a poll and AllowRebalance, or else under mu
 
 	mu     sync.Mutex
 	parts  map[topicPartition]*assignment
@@ -74,6 +75,7 @@ func New(o Options) (*Consumer, error) {
 		parts:    map[topicPartition]*assignment{},
 		building: newBatch(),
 		opened:   make(chan struct{}),
+		progress: make(chan struct{}, 1),
 		stopPoll: func() {},
 	}
 	for _, reason := range reasons {
@@ -138,7 +140,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		c.watchEnds(watchCtx)
+		c.watch(watchCtx)
 	}()
 	err = c.loop(ctx)
 	stopWatch()
@@ -159,6 +161,7 @@ func (c *Consumer) stop(ctx context.Context) {
 	if err := c.flushAll(ctx); err != nil {
 		c.log.Warn("stopped before all was flushed; it will be read again", "err", err)
 	}
+	c.report(ctx)
 	c.client.CloseAllowingRebalance()
 	c.mu.Lock()
 	f := c.flight

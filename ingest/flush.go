@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/modelwatch/modelwatch"
@@ -250,7 +249,7 @@ func (c *Consumer) settleLocked(f *flight) {
 		c.stats.Buffered = c.building.counts.records
 		c.refusals = 0
 		c.reset = c.reset || f.resetAfter
-		c.report(f.ranges)
+		c.committed(f.ranges)
 		c.log.Info("batch committed", "commit", f.id, "records", f.counts.records, "kept", f.counts.kept, "dead_letters", len(f.letters),
 			"files", len(f.files), "partitions", len(f.ranges), "duration", time.Since(f.sealed))
 		return
@@ -268,22 +267,17 @@ func (c *Consumer) settleLocked(f *flight) {
 	c.reset = true
 }
 
-// report tells Kafka how far the group is, for lag displays. Nobody reads it to
-// resume, so it may fail.
-func (c *Consumer) report(ranges []modelwatch.Range) {
-	offsets := map[string]map[int32]kgo.EpochOffset{}
+// committed notes how far the catalog has come, to be told to Kafka.
+func (c *Consumer) committed(ranges []modelwatch.Range) {
 	for _, r := range ranges {
-		tp := topicPartition{r.Topic, r.Partition.Partition}
-		if a := c.parts[tp]; a == nil || a.epoch != r.Epoch {
-			continue
+		a := c.parts[topicPartition{r.Topic, r.Partition.Partition}]
+		if a != nil && a.epoch == r.Epoch && a.TopicID == r.TopicID {
+			a.committed = r.To
 		}
-		if offsets[tp.topic] == nil {
-			offsets[tp.topic] = map[int32]kgo.EpochOffset{}
-		}
-		offsets[tp.topic][tp.partition] = kgo.EpochOffset{Epoch: -1, Offset: r.To}
 	}
-	if len(offsets) > 0 {
-		c.client.CommitOffsets(c.client.Context(), offsets, nil)
+	select {
+	case c.progress <- struct{}{}:
+	default: // it is being told already
 	}
 }
 

@@ -63,7 +63,6 @@ func (c *Consumer) retake(ctx context.Context) error {
 	}
 	offsets := map[string]map[int32]kgo.EpochOffset{}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	for tp, a := range taken {
 		c.install(tp, a)
 		if offsets[tp.topic] == nil {
@@ -71,8 +70,9 @@ func (c *Consumer) retake(ctx context.Context) error {
 		}
 		offsets[tp.topic][tp.partition] = kgo.EpochOffset{Epoch: -1, Offset: a.next}
 	}
-	c.client.SetOffsets(offsets)
 	c.reset = false
+	c.mu.Unlock()
+	c.client.SetOffsets(offsets)
 	return nil
 }
 
@@ -119,15 +119,16 @@ func (c *Consumer) renew() {
 // skipBatch passes over a batch that would take too much memory.
 func (c *Consumer) skipBatch(e *kgo.ErrDecompressTooLarge) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	a := c.parts[topicPartition{e.Topic, e.Partition}]
 	if a == nil || c.reset || e.NextOffset <= a.next {
+		c.mu.Unlock()
 		return
 	}
-	c.log.Error("a batch was not read: it is too large", "topic", e.Topic, "partition", e.Partition, "offset", e.Offset, "next_offset", e.NextOffset)
 	r := &kgo.Record{Topic: e.Topic, Partition: e.Partition, Offset: max(e.Offset, a.next), Timestamp: time.Now()}
 	c.building.reject(r, &rejection{failure: *failf(modelwatch.DeadTooLarge,
 		"the batch of offsets %d to %d decompresses to more than %d bytes and was passed over", r.Offset, e.NextOffset-1, maxDecompressedBatch)}, time.Now())
 	c.advance(a, e.NextOffset)
+	c.mu.Unlock()
+	c.log.Error("a batch was not read: it is too large", "topic", e.Topic, "partition", e.Partition, "offset", e.Offset, "next_offset", e.NextOffset)
 	c.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{e.Topic: {e.Partition: {Epoch: -1, Offset: e.NextOffset}}})
 }
