@@ -29,11 +29,14 @@ func wilson(k, n int64) (x, lower, upper, se float64) {
 }
 
 // normal sets the standard error and the interval value +- 1.96 se within [low,
-// high], unless se is not finite.
+// high], each unless it is beyond the range of a double.
 func normal(v *modelwatch.Value, se, low, high float64) {
 	if se-se != 0 {
 		return
 	}
 	lower, upper := max(*v.Value-z95*se, low), min(*v.Value+z95*se, high)
-	v.StandardError, v.Lower, v.Upper = &se, &lower, &upper
+	v.StandardError = &se
+	if lower-lower == 0 && upper-upper == 0 {
+		v.Lower, v.Upper = &lower, &upper
+	}
 }
