@@ -102,3 +102,38 @@ func BenchmarkScanColumn(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSpool turns CSV of the reference shape, 50 and 10,000 columns wide, into Parquet.
+func BenchmarkSpool(b *testing.B) {
+	for _, shape := range []struct{ rows, columns int }{{20_000, 50}, {100, 10_000}} {
+		b.Run(fmt.Sprintf("%d columns", shape.columns), func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(1, 2))
+			var csv bytes.Buffer
+			for i := range shape.columns {
+				fmt.Fprintf(&csv, ",c%d", i)
+			}
+			for range shape.rows {
+				csv.WriteByte('\n')
+				for i := range shape.columns {
+					if i%5 == 4 {
+						fmt.Fprintf(&csv, ",category %d", rng.IntN(20))
+					} else {
+						fmt.Fprintf(&csv, ",%.6f", rng.NormFloat64())
+					}
+				}
+			}
+			content := bytes.ReplaceAll(csv.Bytes(), []byte("\n,"), []byte("\n"))[1:]
+			b.SetBytes(int64(len(content)))
+			b.ReportAllocs()
+			for b.Loop() {
+				s, err := Spool(b.Context(), Source{Name: "a.csv", ReaderAt: bytes.NewReader(content), Size: int64(len(content))}, SpoolOptions{TempDir: b.TempDir()})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
