@@ -70,14 +70,11 @@ func (t *tallies) add(object string, to []tally) bool {
 	return true
 }
 
-// outside reports whether a number that was refused was refused for its range:
-// what else could be wrong with it? Without a range known here, its writer had one.
+// outside reports whether a value that was refused is a finite number of a number
+// column: then it was refused for the range that was declared when it was read.
 func (t *tallies) outside(c *modelwatch.Column, raw jsontext.Value) bool {
 	v, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || math.IsInf(v, 0) || c.Type != modelwatch.TypeNumber {
-		return false
-	}
-	return true
+	return c.Type == modelwatch.TypeNumber && err == nil && !math.IsInf(v, 0)
 }
 
 // scan counts the "_invalid" column of a whole table.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -53,22 +54,23 @@ func JoinFiles(ctx context.Context, predictions, labels *table.Reader, columns J
 
 // check names a column that is asked for and not there.
 func (c JoinColumns) check(predictions, labels *table.Reader) error {
-	need := func(r *table.Reader, file, part, name string) error {
-		if _, ok := r.Column(name); name != "" && !ok {
-			return modelwatch.Errorf(modelwatch.CodeInvalid, "the %s have no column %q: say which it is with --%s", file, name, part)
-		}
+	err := errors.Join(optional(predictions, "predictions", "score", c.Score), optional(predictions, "predictions", "predicted", c.Predicted))
+	if labels == nil {
+		return errors.Join(err, required(predictions, "predictions", "label", c.Label))
+	}
+	return errors.Join(err, required(predictions, "predictions", "id", c.ID), required(labels, "labels", "id", c.ID), required(labels, "labels", "label", c.Label))
+}
+
+func optional(r *table.Reader, file, part, name string) error {
+	if name == "" {
 		return nil
 	}
-	checks := []error{need(predictions, "predictions", "score", c.Score), need(predictions, "predictions", "predicted", c.Predicted)}
-	if labels == nil {
-		checks = append(checks, need(predictions, "predictions", "label", c.Label))
-	} else {
-		checks = append(checks, need(predictions, "predictions", "id", c.ID), need(labels, "labels", "id", c.ID), need(labels, "labels", "label", c.Label))
-	}
-	for _, err := range checks {
-		if err != nil {
-			return err
-		}
+	return required(r, file, part, name)
+}
+
+func required(r *table.Reader, file, part, name string) error {
+	if _, ok := r.Column(name); !ok {
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "the %s have no column %q: say which it is with --%s", file, name, part)
 	}
 	return nil
 }
@@ -151,7 +153,7 @@ func (j *fileJoin) row(c *table.Chunk, i int, id, label joinedValue) modelwatch.
 		Predicted: predicted.text, PredictedValue: predicted.value, HasPredicted: predicted.ok,
 		Label: label.text, LabelValue: label.value, HasLabel: label.ok,
 	}
-	if weight.ok {
+	if weight.ok && !math.IsNaN(weight.value) {
 		out.Weight = weight.value
 	}
 	if at := &c.Columns[len(c.Columns)-1]; at.Type == modelwatch.TypeTimestamp && !at.Missing(i) {

@@ -107,6 +107,7 @@ func TestJoinFilesErrors(t *testing.T) {
 		want    string
 	}{
 		"id":        {engine.JoinColumns{ID: "row", Score: "_score", Label: "_label"}, labels, `the predictions have no column "row": say which it is with --id`},
+		"no id":     {engine.JoinColumns{Score: "_score", Label: "_label"}, labels, `the predictions have no column ""`},
 		"label":     {engine.JoinColumns{ID: "_id", Score: "_score", Label: "y"}, labels, `the labels have no column "y"`},
 		"same file": {engine.JoinColumns{Score: "_score", Label: "y"}, nil, `the predictions have no column "y"`},
 		"predicted": {engine.JoinColumns{ID: "_id", Predicted: "p", Label: "_label"}, labels, `the predictions have no column "p"`},
