@@ -32,6 +32,12 @@ type page struct {
 
 // pageReader walks the pages of one column chunk. The bytes of a page are valid
 // until the next is read.
+//
+// Pages are unpacked and decoded here and not by parquet-go, which reads footers
+// and page headers for us: its v0.32.0 gives wrong values, without an error, for
+// LZ4 pages that do not shrink to a third and for runs of booleans in pages of
+// version 2, and allocates what runs and headers within a page claim. The files
+// of testdata show each of these.
 type pageReader struct {
 	f        *field
 	chunk    chunkReader
