@@ -110,9 +110,11 @@ func (p *csvPass) name() error {
 	return nil
 }
 
-// batchFields is about how many fields go from the reading goroutine to the
-// other at a time.
-const batchFields = 16 << 10
+// About how much goes from the reading goroutine to the other at a time.
+const (
+	batchFields = 16 << 10
+	batchBytes  = 1 << 20
+)
 
 // csvBatch is a run of records.
 type csvBatch struct {
@@ -166,9 +168,9 @@ func (p *csvPass) each(c *csv.Reader, counted *recordReader, f func(record []str
 	}
 }
 
-// batch reads records until there are enough fields.
+// batch reads records until there are enough fields or bytes.
 func (p *csvPass) batch(c *csv.Reader, counted *recordReader, fields []string) ([]string, error) {
-	for len(fields) < batchFields {
+	for limit := counted.total + batchBytes; len(fields) < batchFields && counted.total < limit; {
 		counted.since = 0
 		record, err := c.Read()
 		switch {
