@@ -22,12 +22,11 @@ import (
 	"github.com/modelwatch/modelwatch/table"
 )
 
-const topic = "modelwatch.events"
-
-// bundle is the whole way: a broker, the SQLite catalog and an archive in a folder.
+// bundle is the whole way: a broker, a catalog and an archive.
 type bundle struct {
 	t        *testing.T
-	cluster  *kfake.Cluster
+	client   []kgo.Opt // of consumers
+	topic    string
 	producer *kgo.Client
 	catalog  *catalog.Catalog
 	archive  *archive.Archive
@@ -77,34 +76,42 @@ func (c *commits) await(t *testing.T, records int) {
 	}
 }
 
+// setup takes what needs no server: a broker in memory, SQLite and a folder.
 func setup(t *testing.T, partitions int32) *bundle {
 	t.Parallel()
+	const topic = "modelwatch.events"
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, topic))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	producer, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic(topic))
+	reach := []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}
+	b := &bundle{t: t, client: reach, topic: topic}
+	b.open(reach, "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"), archive.BucketConfig{URI: t.TempDir()})
+	return b
+}
+
+// open connects to what holds the data.
+func (b *bundle) open(producer []kgo.Opt, dsn string, bucket archive.BucketConfig) {
+	b.t.Helper()
+	var err error
+	if b.producer, err = kgo.NewClient(append(producer, kgo.DefaultProduceTopic(b.topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))...); err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(b.producer.Close)
+	if b.catalog, err = catalog.Open(b.t.Context(), dsn, slog.New(slog.DiscardHandler)); err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { b.catalog.Close() })
+	if _, err := b.catalog.Migrate(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	opened, err := archive.OpenBucket(b.t.Context(), bucket)
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
-	t.Cleanup(producer.Close)
-	c, err := catalog.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	if _, err := c.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	bucket, err := archive.OpenBucket(t.Context(), archive.BucketConfig{URI: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &bundle{
-		t: t, cluster: cluster, producer: producer, catalog: c, archive: archive.New(bucket, archive.Options{}),
-		commits: &commits{Catalog: c, changed: make(chan struct{})},
-	}
+	b.archive = archive.New(opened, archive.Options{})
+	b.commits = &commits{Catalog: b.catalog, changed: make(chan struct{})}
 }
 
 func (b *bundle) send(events ...string) {
@@ -120,7 +127,7 @@ func (b *bundle) send(events ...string) {
 func (b *bundle) run(owner string, hooks ingest.Hooks) (stop func() error) {
 	b.t.Helper()
 	c, err := ingest.New(ingest.Options{
-		Client: []kgo.Opt{kgo.SeedBrokers(b.cluster.ListenAddrs()...)}, Sources: []ingest.Source{{Topic: topic}}, Group: "g", Owner: owner,
+		Client: b.client, Sources: []ingest.Source{{Topic: b.topic}}, Group: "g", Owner: owner,
 		Catalog: b.commits, Archive: b.archive, FileKey: archive.FileKey, FlushAge: 50 * time.Millisecond,
 		Log: slog.New(slog.DiscardHandler), Hooks: hooks,
 	})

@@ -90,7 +90,7 @@ func (c *Consumer) install(tp topicPartition, a *assignment) {
 		c.since = time.Now() // so that a gap is committed, even if no record comes
 	}
 	c.metrics.partitions.Set(float64(len(c.parts)))
-	c.metrics.lag(a, c.options.Now())
+	c.metrics.lag(a, time.Now())
 	c.log.Info("partition taken", "topic", a.Topic, "partition", a.Partition.Partition, "cursor", a.cursor, "offset", a.next, "owner_epoch", a.epoch)
 }
 

@@ -176,6 +176,7 @@ func (b *builder) chunk() *table.Chunk {
 	for _, col := range b.schema {
 		if col.slot < len(b.columns) && b.columns[col.slot].n > 0 {
 			c.Columns = append(c.Columns, b.columns[col.slot].column(col.name, b.rows, order))
+			b.columns[col.slot] = cells{} // so that not all columns are in memory twice
 		} else if col.declared {
 			missing := cells{typ: col.typ}
 			c.Columns = append(c.Columns, missing.column(col.name, b.rows, order))

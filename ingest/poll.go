@@ -74,7 +74,7 @@ func (c *Consumer) place(ctx context.Context, p kgo.FetchTopicPartition) {
 	}
 	c.advance(a, next)
 	a.end, a.seen = max(a.end, p.HighWatermark), p.Records[len(p.Records)-1].Timestamp
-	c.metrics.lag(a, c.options.Now())
+	c.metrics.lag(a, time.Now())
 }
 
 // advance notes how far a partition was read. It needs mu.

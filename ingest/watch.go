@@ -50,7 +50,7 @@ func (c *Consumer) listEnds(ctx context.Context) {
 	for tp, a := range c.parts {
 		if end, ok := ends.Lookup(tp.topic, tp.partition); ok && end.Err == nil {
 			a.end = max(a.end, end.Offset)
-			c.metrics.lag(a, c.options.Now())
+			c.metrics.lag(a, time.Now())
 		}
 	}
 }
