@@ -99,9 +99,13 @@ func (b *batch) builder(e *event, r *row) *builder {
 }
 
 // numberByValue reports that the event made a column a number that nobody has
-// declared.
+// declared. The layout learns that it has such rows.
 func (e *event) numberByValue(i int32) bool {
-	return e.layout.columns[i].typ == cellByValue && e.slots[i].row == e.row && e.slots[i].form == cellNumber
+	if e.layout.columns[i].typ != cellByValue || e.slots[i].row != e.row {
+		return false
+	}
+	e.layout.byValue = true
+	return e.slots[i].form == cellNumber
 }
 
 func (b *batch) volume(v *version, kind modelwatch.Kind, micros int64) *modelwatch.Volume {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -373,6 +374,66 @@ func TestDecodeEdges(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestDecodeTruth: labels and predictions may be booleans or 0 and 1, whatever the
+// schema says; nothing else is converted.
+func TestDecodeTruth(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		typ   modelwatch.FeatureType
+		value string
+		want  string
+	}{
+		{modelwatch.TypeBoolean, `1`, "true"}, {modelwatch.TypeBoolean, `0`, "false"}, {modelwatch.TypeBoolean, `true`, "true"},
+		{modelwatch.TypeBoolean, `2`, "absent"}, {modelwatch.TypeBoolean, `"1"`, "absent"},
+		{modelwatch.TypeNumber, `true`, "1"}, {modelwatch.TypeNumber, `false`, "0"}, {modelwatch.TypeNumber, `"1"`, "absent"},
+		{modelwatch.TypeCategory, `true`, "true"}, {modelwatch.TypeCategory, `1`, "1"},
+		{"", `true`, "true"}, {"", `1`, "1"}, {"", `"x"`, "x"},
+	}
+	for _, test := range tests {
+		v := fraud()
+		v.Schema.Predicted, v.Schema.Label = test.typ, test.typ
+		b := setupDecoder(t, v)
+		b.mustSend(`{"kind":"prediction","model":"fraud","version":"3","id":"a","prediction":{"label":` + test.value + `}}`)
+		if got := cell(b.chunk(), "_predicted", 0); got != test.want {
+			t.Errorf("prediction %s as %q: got %s, want %s", test.value, test.typ, got, test.want)
+		}
+		b.mustSend(`{"kind":"label","model":"fraud","version":"3","id":"a","label":` + test.value + `}`)
+		if got := cell(b.chunk(), "_label", 0); got != test.want {
+			t.Errorf("label %s as %q: got %s, want %s", test.value, test.typ, got, test.want)
+		}
+	}
+}
+
+// TestDecodeLateType: a prediction gets its type while rows without one are being
+// collected. They are kept apart.
+func TestDecodeLateType(t *testing.T) {
+	t.Parallel()
+	v := fraud()
+	v.Schema.Predicted = ""
+	b := setupDecoder(t, v)
+	event := func(id, prediction string) string {
+		return `{"kind":"prediction","model":"fraud","version":"3","id":"` + id + `","prediction":{` + prediction + `}}`
+	}
+	b.mustSend(event("1", `"label":"x"`))
+	b.mustSend(event("2", `"value":1`))
+	v.Schema.Predicted = modelwatch.TypeNumber
+	b.catalog.put(v)
+	if err := b.decoder.versions.reload(t.Context(), b.decoder.versions.find([]byte("fraud"), []byte("3"), false)); err != nil {
+		t.Fatal(err)
+	}
+	b.mustSend(event("3", `"value":2`))
+	b.mustSend(event("4", `"label":"y"`))
+	got := map[string]string{}
+	for _, c := range b.chunks() {
+		for i := range c.Rows {
+			got[cell(c, "_id", i)] = cell(c, "_predicted", i)
+		}
+	}
+	if want := map[string]string{"1": "x", "2": "1", "3": "2", "4": "-"}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -112,6 +112,7 @@ type layout struct {
 	sections [sectionCount]section
 	version  *version // nil in a layout that is only a guess
 	labels   bool     // of label rows: no sections
+	byValue  bool     // a row was kept whose prediction or label had no declared type
 }
 
 func newLayout(v *version, labels bool) *layout {
@@ -206,9 +207,11 @@ func (l *layout) extends(s *modelwatch.Schema) bool {
 	return kept == len(l.sections[sectionFeatures].index) && l.fits(slotPredicted, s.Predicted) && l.fits(slotLabel, s.Label)
 }
 
+// fits reports whether a column may get the type without meeting rows, in files
+// that are being filled, for which it had another.
 func (l *layout) fits(slot int32, t modelwatch.FeatureType) bool {
 	old := l.columns[slot].typ
-	return old == cellByValue || old == cellTypeOf(t)
+	return old == cellTypeOf(t) || old == cellByValue && !l.byValue
 }
 
 // extend takes on a schema that extends allows.

@@ -177,8 +177,28 @@ func (e *event) place(slot int32, typ cellType, v *value) {
 	end := e.pos
 	data := e.data
 	e.data, e.pos = v.raw, 0
+	if slot == slotLabel || slot == slotPredicted {
+		e.data = truth(typ, v.raw)
+	}
 	e.readAs(slot, typ) // was read once already: it is valid JSON
 	e.data, e.pos = data, end
+}
+
+// truth lets labels and predictions be sent as booleans or as 0 and 1, whichever
+// the schema says: training sets and services often differ in that, and a label
+// must not be lost for it. Features are held to their type.
+func truth(typ cellType, raw []byte) []byte {
+	switch {
+	case typ == cellBoolean && string(raw) == "1":
+		return []byte("true")
+	case typ == cellBoolean && string(raw) == "0":
+		return []byte("false")
+	case typ == cellNumber && string(raw) == "true":
+		return []byte("1")
+	case typ == cellNumber && string(raw) == "false":
+		return []byte("0")
+	}
+	return raw
 }
 
 // grow notes a column that the schema of a version known from traffic alone
