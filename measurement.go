@@ -45,6 +45,15 @@ type Value struct {
 	StandardError *float64
 	NBaseline     int64
 	NCurrent      int64
+	// EffectiveBaseline and EffectiveCurrent are Kish's (sum w)^2 / sum w^2 of
+	// the rows behind a value, where rows carry weights; nil where none does.
+	EffectiveBaseline, EffectiveCurrent *float64
+	// AdjustedP is PValue corrected for the number of features that were tested
+	// together.
+	AdjustedP *float64
+	// BaselineValue is the metric of the baseline's own rows, ConstantValue that
+	// of the best constant prediction for the current rows. Backtests only.
+	BaselineValue, ConstantValue *float64
 }
 
 // Measurement is a Value of one run, about one subject and segment.

@@ -88,10 +88,28 @@ type Column struct {
 	Column  string  // name in the table: "amount", "_score"
 	Name    string  // name in results: "amount", "score", or what the user's mapping calls it
 	Subject Subject // feature, prediction, label or attribution
-	Type    FeatureType
+	Type    FeatureType // of the column in the table
 	Minimum *float64
 	Maximum *float64
+	View    View
 }
+
+// View is what of a column's values is profiled. The values of numbers,
+// categories and booleans are profiled as they are. Timestamps, texts and vectors
+// have a column for their quality, of which only presence is counted, and further
+// ones, each a view, for their distribution: "created.hour", "comment.length",
+// "embedding.projection_3".
+type View string
+
+// The views. A projection is followed by its number: "projection_0".
+const (
+	ViewValue      View = ""
+	ViewHour       View = "hour"       // of a timestamp, UTC: category "00" to "23"
+	ViewWeekday    View = "weekday"    // of a timestamp, UTC: category "Mon" to "Sun"
+	ViewLength     View = "length"     // of a text: its number of characters
+	ViewNorm       View = "norm"       // of a vector: its Euclidean length
+	ViewProjection View = "projection" // of a vector, on a direction that the baseline has fixed
+)
 
 // Profiled lists the columns of a schema that drift is measured on: features by
 // name, then score and predicted.
