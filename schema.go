@@ -85,9 +85,9 @@ func (s *Schema) Feature(name string) (Feature, bool) {
 // Column is one column to be profiled, under the name it has in tables and the
 // name and subject it has in results.
 type Column struct {
-	Column  string  // name in the table: "amount", "_score"
-	Name    string  // name in results: "amount", "score", or what the user's mapping calls it
-	Subject Subject // feature, prediction, label or attribution
+	Column  string      // name in the table: "amount", "_score"
+	Name    string      // name in results: "amount", "score", or what the user's mapping calls it
+	Subject Subject     // feature, prediction, label or attribution
 	Type    FeatureType // of the column in the table
 	Minimum *float64
 	Maximum *float64
