@@ -15,6 +15,15 @@ type Joined struct {
 	Score    float64
 	HasScore bool
 
+	// Scores are a multiclass model's probabilities, in the order of classes that
+	// who reads them was told; NaN is a missing one. Nil where there are none. The
+	// slice is valid until the next row.
+	Scores []float64
+
+	// Group is what the rows of one ranking have in common.
+	Group    string
+	HasGroup bool
+
 	Predicted      string
 	PredictedValue float64
 	HasPredicted   bool

@@ -21,34 +21,23 @@ const positiveScore = 0.5
 // one half. "1" and "true" are the same class, because producers of predictions
 // and of labels often differ in that.
 type Scorer struct {
-	task        modelwatch.Task
-	positive    string
+	config      Config
 	accumulator *Accumulator
-	rows        int64
-	unscored    int64
+	counts      Counts
 	seen        map[string]bool // classes, where no positive one is set; bounded
 }
 
 const maxSeen = 20
 
-// NewScorer returns a scorer that has seen no row. It fails for a task that
-// cannot be scored.
+// NewScorer returns a scorer with the defaults of Config.
 func NewScorer(task modelwatch.Task, positive string) (*Scorer, error) {
-	s := &Scorer{task: task, positive: positive}
-	if task == modelwatch.TaskBinary && s.positive == "" {
-		s.positive, s.seen = "1", make(map[string]bool)
-	}
-	var err error
-	if s.accumulator, err = New(task, s.positive); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return Config{Task: task, Positive: positive}.NewScorer()
 }
 
 // Add counts one row. Its error is always nil: it fits the callback of a join.
 func (s *Scorer) Add(j modelwatch.Joined) error {
-	s.rows++
-	switch s.task {
+	s.counts.Rows++
+	switch s.config.Task {
 	case modelwatch.TaskRegression:
 		s.addValue(j)
 	case modelwatch.TaskBinary:
@@ -59,14 +48,37 @@ func (s *Scorer) Add(j modelwatch.Joined) error {
 	return nil
 }
 
+// Merge adds the rows of o, in any order of merges. It panics if the two were
+// configured differently.
+func (s *Scorer) Merge(o *Scorer) {
+	s.accumulator.Merge(o.accumulator)
+	s.counts.Rows += o.counts.Rows
+	s.counts.Unscored += o.counts.Unscored
+	for class := range o.seen {
+		s.see(class)
+	}
+}
+
+// Counts returns rows by what became of them.
+func (s *Scorer) Counts() Counts {
+	c := s.counts
+	c.Labelled, c.Unlabelled = s.accumulator.labelled, s.accumulator.unlabelled
+	return c
+}
+
+// Values is that of the accumulator.
+func (s *Scorer) Values(metrics []string, opts Options) []modelwatch.Value {
+	return s.accumulator.Values(metrics, opts)
+}
+
 // Accumulator is what the rows were counted in.
 func (s *Scorer) Accumulator() *Accumulator { return s.accumulator }
 
 // Rows is the number of predictions so far.
-func (s *Scorer) Rows() int64 { return s.rows }
+func (s *Scorer) Rows() int64 { return s.counts.Rows }
 
 // Unscored is how many of them carry nothing that the task can be scored by.
-func (s *Scorer) Unscored() int64 { return s.unscored }
+func (s *Scorer) Unscored() int64 { return s.counts.Unscored }
 
 func (s *Scorer) addValue(j modelwatch.Joined) {
 	value, ok := j.PredictedValue, j.HasPredicted
@@ -75,7 +87,7 @@ func (s *Scorer) addValue(j modelwatch.Joined) {
 	}
 	switch {
 	case !ok || math.IsNaN(value):
-		s.unscored++
+		s.counts.Unscored++
 	case !j.HasLabel:
 		s.accumulator.AddUnlabelled(1)
 	default:
@@ -86,7 +98,7 @@ func (s *Scorer) addValue(j modelwatch.Joined) {
 func (s *Scorer) addClass(j modelwatch.Joined) {
 	switch {
 	case !j.HasPredicted:
-		s.unscored++
+		s.counts.Unscored++
 	case !j.HasLabel:
 		s.accumulator.AddUnlabelled(1)
 	default:
@@ -96,7 +108,7 @@ func (s *Scorer) addClass(j modelwatch.Joined) {
 
 func (s *Scorer) addBinary(j modelwatch.Joined) {
 	if !j.HasPredicted && !j.HasScore {
-		s.unscored++
+		s.counts.Unscored++
 		return
 	}
 	positive := j.Score >= positiveScore
@@ -118,13 +130,13 @@ func (s *Scorer) addBinary(j modelwatch.Joined) {
 
 func (s *Scorer) class(positive bool) string {
 	if positive {
-		return s.positive
+		return s.config.Positive
 	}
-	return "not " + s.positive
+	return "not " + s.config.Positive
 }
 
 func (s *Scorer) isPositive(class string) bool {
-	return class == s.positive || isYes(class) && isYes(s.positive)
+	return class == s.config.Positive || isYes(class) && isYes(s.config.Positive)
 }
 
 func isYes(class string) bool { return class == "1" || strings.EqualFold(class, "true") }
