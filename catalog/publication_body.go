@@ -71,6 +71,12 @@ type valueBody struct {
 	StandardError *float64          `json:"standard_error,omitempty"`
 	NBaseline     int64             `json:"n_baseline,omitempty"`
 	NCurrent      int64             `json:"n_current,omitempty"`
+
+	EffectiveBaseline *float64 `json:"effective_n_baseline,omitempty"`
+	EffectiveCurrent  *float64 `json:"effective_n_current,omitempty"`
+	AdjustedP         *float64 `json:"adjusted_p_value,omitempty"`
+	BaselineValue     *float64 `json:"baseline_value,omitempty"`
+	ConstantValue     *float64 `json:"constant_value,omitempty"`
 }
 
 type boundsBody struct {
