@@ -143,6 +143,9 @@ func (f *field) number(v int64) float64 {
 // toInts decodes integers, or times as microseconds.
 func (c *cursor) toInts(p page, out []int64) error {
 	f := c.f
+	if f.keys {
+		return c.toKeys(p, out)
+	}
 	switch f.kind {
 	case parquet.Int32, parquet.Int64:
 		if err := decodeInts(f.kind, p.encoding, p.data, out); err != nil || f.store == storeInts {

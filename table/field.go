@@ -25,6 +25,7 @@ type field struct {
 	outer    bool // a list itself may be missing
 	inner    bool // an element may be missing
 	text     bool // integers are read as their text
+	keys     bool // values are read as their keys
 
 	unsigned bool
 	scale    float64       // decimals: 10^scale divides

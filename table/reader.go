@@ -150,11 +150,20 @@ func (r *Reader) Column(name string) (ColumnInfo, bool) {
 // AsText returns a reader of the same file that reads the named columns, where
 // they are integers, as their text: ids beyond 2^53 are not exact as numbers.
 func (r *Reader) AsText(names ...string) *Reader {
+	return r.view(names, func(f *field) {
+		if f.integer() {
+			f.asText()
+		}
+	})
+}
+
+// view is a reader of the same file with other forms of the named columns.
+func (r *Reader) view(names []string, change func(*field)) *Reader {
 	view := *r
 	view.fields = slices.Clone(r.fields)
 	for _, name := range names {
-		if i, ok := r.byName[name]; ok && view.fields[i].integer() {
-			view.fields[i].asText()
+		if i, ok := r.byName[name]; ok {
+			change(&view.fields[i])
 		}
 	}
 	return &view

@@ -16,6 +16,7 @@ const (
 	PhysicalDefault Physical = iota
 	PhysicalInt64            // 64-bit integers in Column.Ints, exact beyond 2^53: "_rank"
 	PhysicalTime             // microseconds UTC in Column.Ints: "_time"; the same as TypeTimestamp
+	PhysicalKey              // 64-bit keys of texts or integers in Column.Ints: Reader.AsKeys
 )
 
 // Column is one column of a chunk. By type, exactly one of Floats, Ints, Bools,
@@ -83,7 +84,7 @@ const (
 
 func (c ColumnInfo) storage() (storage, error) {
 	switch c.Physical {
-	case PhysicalInt64:
+	case PhysicalInt64, PhysicalKey:
 		return storeInts, nil
 	case PhysicalTime:
 		return storeTimes, nil
