@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -89,47 +88,18 @@ func judge(ms []modelwatch.Measurement, thresholds []modelwatch.Threshold) bool 
 	return any
 }
 
-// openTable opens a table file. Parquet is read in place; CSV, JSON lines and
-// packed files are turned into Parquet in a temporary file first.
-func openTable(ctx context.Context, path string, mapping modelwatch.ColumnMapping, like *modelwatch.Schema, streams Streams) (*table.Reader, func(), error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "read table")
-	}
-	info, err := f.Stat()
-	if err != nil || info.IsDir() {
-		f.Close()
-		return nil, nil, modelwatch.Errorf(modelwatch.CodeInvalid, "%s is not a file", path)
-	}
-	if mapping == (modelwatch.ColumnMapping{}) && isParquet(f) {
-		reader, err := table.OpenParquet(f, info.Size())
-		if err != nil {
-			f.Close()
-			return nil, nil, fmt.Errorf("%s: %w", path, err)
-		}
-		return reader, func() { f.Close() }, nil
-	}
-	defer f.Close()
-	bar := progress(streams.Err, -1, "reading "+path)
-	spooled, err := table.Spool(ctx, table.Source{Name: path, ReaderAt: f, Size: info.Size()}, table.SpoolOptions{
-		Schema: like, Mapping: mapping,
-		Progress: func(bytes, _ int64) { _ = bar.Set64(bytes) }, // drawing only
-	})
-	_ = bar.Finish() // drawing only
+// openTable opens what an input names, as one table.
+func openTable(ctx context.Context, input string, like *modelwatch.Schema, streams Streams) (*table.Reader, func(), error) {
+	t, err := openTables(ctx, input, like, streams)
 	if err != nil {
 		return nil, nil, err
 	}
-	reader, err := spooled.Reader()
+	r, err := t.reader()
 	if err != nil {
-		return nil, nil, errors.Join(err, spooled.Close())
+		t.Close()
+		return nil, nil, err
 	}
-	return reader, func() { _ = spooled.Close() }, nil // a temporary file that stays is no error of the user's
-}
-
-func isParquet(r io.ReaderAt) bool {
-	magic := make([]byte, 4)
-	n, _ := r.ReadAt(magic, 0) // what cannot be read is no Parquet; reading it again says why
-	return n == 4 && string(magic) == "PAR1"
+	return r, t.Close, nil
 }
 
 // write puts a result where the options say, as a table or as JSON.

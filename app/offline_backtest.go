@@ -65,7 +65,7 @@ func Backtest(ctx context.Context, opts BacktestOptions) error {
 }
 
 func scoreFiles(ctx context.Context, opts BacktestOptions, scorer *backtest.Scorer) error {
-	predictions, closePredictions, err := openTable(ctx, opts.Predictions, modelwatch.ColumnMapping{}, nil, opts.Streams)
+	predictions, closePredictions, err := openTable(ctx, opts.Predictions, nil, opts.Streams)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func scoreFiles(ctx context.Context, opts BacktestOptions, scorer *backtest.Scor
 	truth := predictions
 	if opts.Labels != "" {
 		var closeLabels func()
-		if labels, closeLabels, err = openTable(ctx, opts.Labels, modelwatch.ColumnMapping{}, nil, opts.Streams); err != nil {
+		if labels, closeLabels, err = openTable(ctx, opts.Labels, nil, opts.Streams); err != nil {
 			return err
 		}
 		defer closeLabels()

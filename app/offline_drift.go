@@ -91,7 +91,7 @@ type profiled struct {
 
 // profileFiles profiles the baseline, then the current file on its grids.
 func profileFiles(ctx context.Context, opts DriftOptions) (baseline, current profiled, err error) {
-	reader, closeFile, err := openTable(ctx, opts.Baseline, modelwatch.ColumnMapping{}, nil, opts.Streams)
+	reader, closeFile, err := openTable(ctx, opts.Baseline, nil, opts.Streams)
 	if err != nil {
 		return baseline, current, err
 	}
@@ -108,7 +108,7 @@ func profileFiles(ctx context.Context, opts DriftOptions) (baseline, current pro
 	if baseline.set, err = engine.BuildBaseline(ctx, reader, columns, engine.BuildOptions{}); err != nil {
 		return baseline, current, fmt.Errorf("profile %s: %w", opts.Baseline, err)
 	}
-	now, closeNow, err := openTable(ctx, opts.Current, modelwatch.ColumnMapping{}, &schema, opts.Streams)
+	now, closeNow, err := openTable(ctx, opts.Current, &schema, opts.Streams)
 	if err != nil {
 		return baseline, current, err
 	}

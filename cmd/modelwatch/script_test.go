@@ -13,9 +13,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/klauspost/compress/zstd"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/modelwatch/modelwatch/internal/testserver"
 	"github.com/modelwatch/modelwatch/table"
 )
 
@@ -48,6 +51,7 @@ func TestScripts(t *testing.T) {
 			"cut":     cut,
 			"result":  checkResult,
 			"clean":   checkClean,
+			"bucket":  func(ts *testscript.TestScript, _ bool, args []string) { fillBucket(t, ts, args) },
 		},
 	})
 }
@@ -145,5 +149,25 @@ func checkClean(ts *testscript.TestScript, _ bool, _ []string) {
 		if strings.HasPrefix(e.Name(), "modelwatch-") {
 			ts.Fatalf("%s was left behind", e.Name())
 		}
+	}
+}
+
+// fillBucket makes a bucket on an S3 server, copies files into it under their
+// names, and sets the environment variables that AWS's tools find it by:
+// bucket FILE..., after which $BUCKET is its name.
+func fillBucket(t *testing.T, ts *testscript.TestScript, files []string) {
+	server := testserver.S3(t)
+	name := server.Bucket(t)
+	for _, file := range files {
+		_, err := server.Client().PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String(name), Key: aws.String(file), Body: strings.NewReader(ts.ReadFile(file)),
+		})
+		ts.Check(err)
+	}
+	for key, value := range map[string]string{
+		"BUCKET": name, "AWS_ENDPOINT_URL": server.Endpoint, "AWS_REGION": server.Region,
+		"AWS_ACCESS_KEY_ID": server.AccessKey, "AWS_SECRET_ACCESS_KEY": server.SecretKey,
+	} {
+		ts.Setenv(key, value)
 	}
 }

@@ -1,0 +1,188 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/archive"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// openFile is a table file, open for reading. Parquet is read in place, also from
+// a bucket, where only the columns that are asked for are fetched; CSV, JSON lines
+// and packed files are turned into Parquet in a temporary file first.
+type openFile struct {
+	name   string
+	object archive.Object
+	reader *table.Reader
+	spool  *table.Spooled // nil for Parquet
+}
+
+func (f *openFile) close() {
+	if f.spool != nil {
+		_ = f.spool.Close() // a temporary file that stays is no error of the user's
+	}
+	f.object.Close()
+}
+
+// tables are the files of one input, open for reading.
+type tables struct {
+	uri   string // as the user wrote it
+	files []*openFile
+}
+
+// Close closes the files and removes temporary ones.
+func (t *tables) Close() {
+	for _, f := range t.files {
+		f.close()
+	}
+}
+
+// reader is the files as one.
+func (t *tables) reader() (*table.Reader, error) {
+	if len(t.files) > 1 {
+		return nil, modelwatch.Errorf(modelwatch.CodeUnimplemented, "%s are %d files: give one", t.uri, len(t.files))
+	}
+	return t.files[0].reader, nil
+}
+
+// openTables opens what an input names. The types of columns of CSV and JSON
+// lines are those of like, and inferred from every value of every file where it
+// says nothing; nil infers all.
+func openTables(ctx context.Context, input string, like *modelwatch.Schema, streams Streams) (_ *tables, err error) {
+	found, err := findTables(ctx, input)
+	if err != nil {
+		return nil, err
+	}
+	t := &tables{uri: input}
+	defer func() {
+		if err != nil {
+			t.Close()
+		}
+	}()
+	for _, file := range found {
+		object, err := file.open(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", file.name, err)
+		}
+		f := &openFile{name: file.name, object: object}
+		t.files = append(t.files, f)
+		if err := f.read(ctx, like, streams); err != nil {
+			return nil, err
+		}
+	}
+	return t, t.agree(ctx, like, streams)
+}
+
+// read makes the file's reader.
+func (f *openFile) read(ctx context.Context, like *modelwatch.Schema, streams Streams) (err error) {
+	if isParquet(f.object) {
+		if f.reader, err = table.OpenParquet(f.object, f.object.Size()); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		return nil
+	}
+	if f.spool != nil {
+		_ = f.spool.Close() // as in close
+		f.spool = nil
+	}
+	bar := progress(streams.Err, -1, "reading "+f.name)
+	f.spool, err = table.Spool(ctx, table.Source{Name: f.name, ReaderAt: f.object, Size: f.object.Size()}, table.SpoolOptions{
+		Schema:   like,
+		Progress: func(bytes, _ int64) { _ = bar.Set64(bytes) }, // drawing only
+	})
+	_ = bar.Finish() // drawing only
+	if err != nil {
+		return err
+	}
+	f.reader, err = f.spool.Reader()
+	return err
+}
+
+func isParquet(r io.ReaderAt) bool {
+	magic := make([]byte, 4)
+	n, _ := r.ReadAt(magic, 0) // what cannot be read is no Parquet; reading it again says why
+	return n == 4 && string(magic) == "PAR1"
+}
+
+// agree gives a column one type in all the files whose types were inferred: one
+// file's numbers may be another's words, and then they are categories in both.
+func (t *tables) agree(ctx context.Context, like *modelwatch.Schema, streams Streams) error {
+	types := map[string]modelwatch.FeatureType{}
+	var order []string
+	for _, f := range t.files {
+		for _, c := range f.reader.Columns() {
+			known, ok := types[c.Name]
+			if ok && known == c.Type {
+				continue
+			}
+			if empty, err := hasNoValue(ctx, f, c); empty || err != nil {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			if !ok {
+				order = append(order, c.Name)
+				types[c.Name] = c.Type
+				continue
+			}
+			types[c.Name] = modelwatch.TypeCategory
+		}
+	}
+	agreed := modelwatch.Schema{}
+	if like != nil {
+		agreed = *like
+	}
+	var features []modelwatch.Feature
+	for _, name := range order {
+		if _, declared := agreed.Feature(name); !declared {
+			features = append(features, modelwatch.Feature{Name: name, Type: types[name]})
+		}
+	}
+	agreed.Features = append(features, agreed.Features...)
+	agreed.SortFeatures()
+	return t.reread(ctx, agreed, types, streams)
+}
+
+// hasNoValue reports whether a column of inferred type is a category for want of
+// any value: it then says nothing about its type.
+func hasNoValue(ctx context.Context, f *openFile, c table.ColumnInfo) (bool, error) {
+	if f.spool == nil || c.Type != modelwatch.TypeCategory {
+		return false, nil
+	}
+	found := errors.New("found")
+	err := f.reader.ScanColumn(ctx, c.Name, func(rows int, col *table.Column) error {
+		for i := range rows {
+			if !col.Missing(i) {
+				return found
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, found) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// reread reads the files again that were read with other types than the agreed ones.
+func (t *tables) reread(ctx context.Context, agreed modelwatch.Schema, types map[string]modelwatch.FeatureType, streams Streams) error {
+	for _, f := range t.files {
+		if f.spool == nil {
+			continue
+		}
+		for _, c := range f.reader.Columns() {
+			if want, ok := types[c.Name]; ok && want != c.Type {
+				if err := f.read(ctx, &agreed, streams); err != nil {
+					return err
+				}
+				break
+			}
+		}
+	}
+	return nil
+}
