@@ -47,20 +47,6 @@ type Job struct {
 	PlannedUntil time.Time
 }
 
-// Threshold is a limit on one metric. A value above Upper or below Lower is a breach.
-type Threshold struct {
-	Metric string
-	Name   string // only this column; "" is every one
-	Upper  *float64
-	Lower  *float64
-}
-
-// Bounds are the limits that were applied to a measurement.
-type Bounds struct {
-	Upper *float64
-	Lower *float64
-}
-
 // RunState is where a run stands.
 type RunState string
 
@@ -103,23 +89,4 @@ type Run struct {
 	CreatedAt  time.Time
 	StartedAt  time.Time
 	FinishedAt time.Time
-}
-
-// Judge compares a value with the threshold. Over Upper it is a breach unless
-// the value lies within what chance alone explains: a distance must also exceed
-// its 95 % point under no drift, where one is known. A measurement without a
-// value breaches nothing.
-func (t Threshold) Judge(v Value) (limits Bounds, breached bool) {
-	limits = Bounds{Upper: t.Upper, Lower: t.Lower}
-	if v.Value == nil {
-		return limits, false
-	}
-	over := t.Upper != nil && *v.Value > *t.Upper && (v.Null95 == nil || *v.Value > *v.Null95)
-	under := t.Lower != nil && *v.Value < *t.Lower
-	return limits, over || under
-}
-
-// Applies reports whether the threshold is about that metric of that column.
-func (t Threshold) Applies(metric, name string) bool {
-	return t.Metric == metric && (t.Name == "" || t.Name == name)
 }

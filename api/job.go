@@ -74,12 +74,12 @@ func newJob(j modelwatch.Job) Job {
 	minimum := j.MinimumRows
 	body := JobBody{
 		Kind: j.Kind, Versions: j.Versions, Cron: j.Cron, Timezone: j.Timezone,
-		Window: FormatDuration(j.Window), Delay: FormatDuration(j.Delay),
+		Window: modelwatch.FormatDuration(j.Window), Delay: modelwatch.FormatDuration(j.Delay),
 		Metrics: j.Metrics, Columns: j.Columns, Baseline: newBaselineRef(j.Baseline),
-		MinimumRows: &minimum, Sinks: j.Sinks, Maturity: FormatDuration(j.Maturity),
+		MinimumRows: &minimum, Sinks: j.Sinks, Maturity: modelwatch.FormatDuration(j.Maturity),
 	}
 	if j.LabelDelay > 0 {
-		body.LabelDelay = FormatDuration(j.LabelDelay)
+		body.LabelDelay = modelwatch.FormatDuration(j.LabelDelay)
 	}
 	for _, t := range j.Thresholds {
 		body.Thresholds = append(body.Thresholds, Threshold{Metric: t.Metric, Name: t.Name, Upper: t.Upper, Lower: t.Lower})
@@ -99,7 +99,7 @@ func newBaselineRef(r modelwatch.BaselineRef) *BaselineRef {
 	case modelwatch.BaselineWindow:
 		out.Start, out.End = optionalTime(r.Window.Start), optionalTime(r.Window.End)
 	case modelwatch.BaselineRolling:
-		out.Offset, out.Length = FormatDuration(r.Offset), FormatDuration(r.Length)
+		out.Offset, out.Length = modelwatch.FormatDuration(r.Offset), modelwatch.FormatDuration(r.Length)
 	}
 	return out
 }

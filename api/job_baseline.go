@@ -24,7 +24,7 @@ func (c *jobCheck) baseline(b JobBody, window time.Duration) modelwatch.Baseline
 		out.Offset = c.duration("body.baseline.offset", ref.Offset, time.Minute, maxBaselineLength, 0)
 		out.Length = c.duration("body.baseline.length", ref.Length, time.Minute, maxBaselineLength, 0)
 		if out.Offset > 0 && out.Offset < window {
-			c.faults.add("body.baseline.offset", ref.Offset, "must be at least the job's window, %s: the baseline would reach into what is compared with it", FormatDuration(window))
+			c.faults.add("body.baseline.offset", ref.Offset, "must be at least the job's window, %s: the baseline would reach into what is compared with it", modelwatch.FormatDuration(window))
 		}
 	default:
 		c.faults.add("body.baseline.kind", ref.Kind, "not offered by this version yet: use training, window, previous or rolling")
@@ -49,7 +49,7 @@ func (c *jobCheck) fixedWindow(ref *BaselineRef) modelwatch.Window {
 	case !w.Start.Before(w.End):
 		c.faults.add("body.baseline.end", w.End, "must be after start")
 	case w.Duration() > maxBaselineLength:
-		c.faults.add("body.baseline.end", w.End, "must be at most %s after start", FormatDuration(maxBaselineLength))
+		c.faults.add("body.baseline.end", w.End, "must be at most %s after start", modelwatch.FormatDuration(maxBaselineLength))
 	}
 	return w
 }

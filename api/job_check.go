@@ -10,6 +10,8 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
+const day = 24 * time.Hour
+
 // The bounds and defaults of a job's durations.
 const (
 	minWindow              = time.Minute
@@ -85,12 +87,12 @@ func (c *jobCheck) duration(at, text string, low, high, fallback time.Duration) 
 	if text == "" && fallback > 0 {
 		return fallback
 	}
-	d, err := ParseDuration(text)
+	d, err := modelwatch.ParseDuration(text)
 	switch {
 	case err != nil:
 		c.faults.add(at, text, "%s", err)
 	case d < low || d > high:
-		c.faults.add(at, text, "must be from %s to %s", FormatDuration(low), FormatDuration(high))
+		c.faults.add(at, text, "must be from %s to %s", modelwatch.FormatDuration(low), modelwatch.FormatDuration(high))
 	}
 	return d
 }

@@ -67,7 +67,7 @@ func (s RequiredSpan) window(longest time.Duration) (modelwatch.Window, error) {
 	case !s.Start.Before(s.End):
 		f.add("query.end", s.End, "must be after start")
 	case s.End.Sub(s.Start) > longest:
-		f.add("query.end", s.End, "must be at most %s after start", FormatDuration(longest))
+		f.add("query.end", s.End, "must be at most %s after start", modelwatch.FormatDuration(longest))
 	}
 	return modelwatch.Window{Start: s.Start.UTC(), End: s.End.UTC()}, f.err("the time span")
 }

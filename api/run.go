@@ -126,7 +126,7 @@ func (s *Server) requestedWindow(r *RunRequest, job modelwatch.Job) (modelwatch.
 	case r.End.After(now):
 		f.add("body.end", *r.End, "lies in the future: it is now %s", now.Format(time.RFC3339))
 	case r.End.Sub(*r.Start) > maxBackfill:
-		f.add("body.end", *r.End, "must be at most %s after start", FormatDuration(maxBackfill))
+		f.add("body.end", *r.End, "must be at most %s after start", modelwatch.FormatDuration(maxBackfill))
 	}
 	if err := f.err("the span"); err != nil {
 		return modelwatch.Window{}, err

@@ -195,7 +195,7 @@ func inTime[T any](ctx context.Context, f func(context.Context) (T, error)) (T, 
 	defer cancel()
 	out, err := f(bounded)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		err = modelwatch.Wrap(modelwatch.CodeUnavailable, err, "the request took longer than %s: ask for less, or try again", FormatDuration(requestTimeout))
+		err = modelwatch.Wrap(modelwatch.CodeUnavailable, err, "the request took longer than %s: ask for less, or try again", modelwatch.FormatDuration(requestTimeout))
 	}
 	return out, err
 }

@@ -81,7 +81,7 @@ func (u *Upload) fault() error {
 	case u.err == nil:
 		return nil
 	case errors.As(u.err, &timeout) && timeout.Timeout():
-		return statusProblem(http.StatusRequestTimeout, "the body stood still for more than %s", FormatDuration(streamIdle))
+		return statusProblem(http.StatusRequestTimeout, "the body stood still for more than %s", modelwatch.FormatDuration(streamIdle))
 	}
 	return statusProblem(http.StatusBadRequest, "the body ended before its announced end: %v", u.err)
 }

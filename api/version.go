@@ -77,7 +77,7 @@ func newVersion(v modelwatch.Version) Version {
 		CreatedAt:      v.CreatedAt.UTC(), UpdatedAt: v.UpdatedAt.UTC(),
 	}
 	if v.RetentionDays > 0 {
-		out.Retention = FormatDuration(time.Duration(v.RetentionDays) * day)
+		out.Retention = modelwatch.FormatDuration(time.Duration(v.RetentionDays) * day)
 	}
 	return out
 }
@@ -178,12 +178,12 @@ func (b VersionBody) domain(model, version string) (modelwatch.Version, error) {
 		v.SamplingRate = *b.SamplingRate
 	}
 	if b.Retention != "" {
-		d, err := ParseDuration(b.Retention)
+		d, err := modelwatch.ParseDuration(b.Retention)
 		switch {
 		case err != nil:
 			f.add("body.retention", b.Retention, "%s", err)
 		case d <= 0 || d%day != 0 || d > maxRetention:
-			f.add("body.retention", b.Retention, "must be whole days, from 1d to %s", FormatDuration(maxRetention))
+			f.add("body.retention", b.Retention, "must be whole days, from 1d to %s", modelwatch.FormatDuration(maxRetention))
 		}
 		v.RetentionDays = int(d / day)
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/modelwatch/modelwatch"
@@ -30,26 +29,16 @@ type OutputOptions struct {
 	Streams      Streams
 }
 
-// parseThresholds reads METRIC=UPPER and METRIC<LOWER.
+// parseThresholds reads thresholds as modelwatch.ParseThreshold does, of known metrics.
 func parseThresholds(texts []string, known []string) ([]modelwatch.Threshold, error) {
 	out := make([]modelwatch.Threshold, 0, len(texts))
 	for _, text := range texts {
-		i := strings.IndexAny(text, "=<>")
-		if i <= 0 {
-			return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "threshold %q: write METRIC=UPPER, for example psi=0.2, or METRIC<LOWER, for example precision<0.9", text)
+		t, err := modelwatch.ParseThreshold(text)
+		if err != nil {
+			return nil, err
 		}
-		limit, err := strconv.ParseFloat(text[i+1:], 64)
-		if err != nil || limit-limit != 0 {
-			return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "threshold %q: %q is not a number", text, text[i+1:])
-		}
-		t := modelwatch.Threshold{Metric: text[:i]}
 		if !slices.Contains(known, t.Metric) {
 			return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "threshold %q: there is no metric %q; there are %s", text, t.Metric, strings.Join(known, ", "))
-		}
-		if text[i] == '<' {
-			t.Lower = &limit
-		} else {
-			t.Upper = &limit
 		}
 		out = append(out, t)
 	}
@@ -76,14 +65,8 @@ func parseMetrics(names, known, fallback []string) ([]string, error) {
 func judge(ms []modelwatch.Measurement, thresholds []modelwatch.Threshold) bool {
 	any := false
 	for i := range ms {
-		for _, t := range thresholds {
-			if !t.Applies(ms[i].Metric, ms[i].Name) {
-				continue
-			}
-			limits, breached := t.Judge(ms[i].Value)
-			ms[i].Threshold, ms[i].Breached = &limits, ms[i].Breached || breached
-			any = any || breached
-		}
+		ms[i].Judge(thresholds, modelwatch.Past{})
+		any = any || ms[i].Breached
 	}
 	return any
 }

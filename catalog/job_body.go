@@ -42,6 +42,39 @@ type thresholdBody struct {
 	Name   string   `json:"name,omitempty"`
 	Upper  *float64 `json:"upper,omitempty"`
 	Lower  *float64 `json:"lower,omitempty"`
+
+	OverNull       bool          `json:"over_null,omitempty"`
+	ChangePercent  float64       `json:"change_percent,omitempty"`
+	Difference     float64       `json:"difference,omitempty"`
+	LagNanoseconds time.Duration `json:"lag_nanoseconds,omitempty"`
+	AgainstVersion string        `json:"against_version,omitempty"`
+	LearnSD        float64       `json:"learn_sd,omitempty"`
+	WindowsOver    int           `json:"windows_over,omitempty"`
+	WindowsOf      int           `json:"windows_of,omitempty"`
+}
+
+func newThresholdBody(t modelwatch.Threshold) thresholdBody {
+	b := thresholdBody{
+		Metric: t.Metric, Name: t.Name, Upper: t.Upper, Lower: t.Lower, OverNull: t.OverNull,
+		ChangePercent: t.ChangePercent, Difference: t.Difference, LagNanoseconds: t.Against.Lag, AgainstVersion: t.Against.Version,
+		WindowsOver: t.For.K, WindowsOf: t.For.N,
+	}
+	if t.Learn != nil {
+		b.LearnSD = t.Learn.SD
+	}
+	return b
+}
+
+func (b thresholdBody) threshold() modelwatch.Threshold {
+	t := modelwatch.Threshold{
+		Metric: b.Metric, Name: b.Name, Upper: b.Upper, Lower: b.Lower, OverNull: b.OverNull,
+		ChangePercent: b.ChangePercent, Difference: b.Difference, Against: modelwatch.Against{Lag: b.LagNanoseconds, Version: b.AgainstVersion},
+		For: modelwatch.Share{K: b.WindowsOver, N: b.WindowsOf},
+	}
+	if b.LearnSD != 0 {
+		t.Learn = &modelwatch.Learn{SD: b.LearnSD}
+	}
+	return t
 }
 
 func newWindowBody(w modelwatch.Window) windowBody {
@@ -62,7 +95,7 @@ func newJobBody(j modelwatch.Job) jobBody {
 			OffsetNanoseconds: j.Baseline.Offset, LengthNanoseconds: j.Baseline.Length,
 		},
 		MinimumRows:           j.MinimumRows,
-		Thresholds:            convert(j.Thresholds, func(t modelwatch.Threshold) thresholdBody { return thresholdBody(t) }),
+		Thresholds:            convert(j.Thresholds, newThresholdBody),
 		Sinks:                 j.Sinks,
 		LabelDelayNanoseconds: j.LabelDelay, MaturityNanoseconds: j.Maturity,
 	}
@@ -78,7 +111,7 @@ func (b jobBody) fill(j *modelwatch.Job) {
 		Offset: b.Baseline.OffsetNanoseconds, Length: b.Baseline.LengthNanoseconds,
 	}
 	j.MinimumRows = b.MinimumRows
-	j.Thresholds = convert(b.Thresholds, func(t thresholdBody) modelwatch.Threshold { return modelwatch.Threshold(t) })
+	j.Thresholds = convert(b.Thresholds, thresholdBody.threshold)
 	j.Sinks = b.Sinks
 	j.LabelDelay, j.Maturity = b.LabelDelayNanoseconds, b.MaturityNanoseconds
 }

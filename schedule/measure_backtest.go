@@ -61,7 +61,7 @@ func (w *Worker) score(a *attempt, version string, acc *backtest.Accumulator) {
 	for _, v := range acc.Values(a.job.Metrics, backtest.Options{MinimumRows: a.job.MinimumRows}) {
 		m := a.measurement(v, version, mature)
 		m.Subject, m.LabelCoverage = modelwatch.SubjectModel, coverage
-		judge(&m, a.job.Thresholds)
+		m.Judge(a.job.Thresholds, modelwatch.Past{})
 		a.measurements = append(a.measurements, m)
 	}
 }

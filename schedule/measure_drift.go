@@ -157,7 +157,7 @@ func (c *comparison) add(v modelwatch.Value, subject modelwatch.Subject, name st
 	if m.Baseline == "" {
 		m.Baseline = string(modelwatch.BaselineTraining)
 	}
-	judge(&m, c.a.job.Thresholds)
+	m.Judge(c.a.job.Thresholds, modelwatch.Past{})
 	c.a.measurements = append(c.a.measurements, m)
 }
 

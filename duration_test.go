@@ -1,4 +1,4 @@
-package api_test
+package modelwatch_test
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/modelwatch/modelwatch/api"
+	"github.com/modelwatch/modelwatch"
 )
 
 func TestParseDuration(t *testing.T) {
@@ -17,16 +17,16 @@ func TestParseDuration(t *testing.T) {
 		"1d12h": 36 * time.Hour, "1w1d1h1m1s1ms": 8*day + time.Hour + time.Minute + time.Second + time.Millisecond, "250ms": 250 * time.Millisecond,
 		"106751d": 106751 * day,
 	} {
-		if got, err := api.ParseDuration(text); err != nil || got != want {
-			t.Errorf("ParseDuration(%q) = %v, %v, want %v", text, got, err, want)
+		if got, err := modelwatch.ParseDuration(text); err != nil || got != want {
+			t.Errorf("modelwatch.ParseDuration(%q) = %v, %v, want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{
 		"", "h", "1", "01", "1.5h", "-1h", "+1h", "1h ", " 1h", "1H", "1y", "1h1d", "1h1h", "1mh", "1m1", "1d-1h", "1²h",
 		"106752d", "9223372036854775808s", "106751d24h",
 	} {
-		if got, err := api.ParseDuration(text); err == nil {
-			t.Errorf("ParseDuration(%q) = %v, want an error", text, got)
+		if got, err := modelwatch.ParseDuration(text); err == nil {
+			t.Errorf("modelwatch.ParseDuration(%q) = %v, want an error", text, got)
 		}
 	}
 }
@@ -37,8 +37,8 @@ func TestFormatDuration(t *testing.T) {
 		"0s": 0, "15m": 15 * time.Minute, "90m": 90 * time.Minute, "1h": time.Hour, "36h": 36 * time.Hour, "1d": 24 * time.Hour,
 		"15d": 360 * time.Hour, "1500ms": 1500*time.Millisecond + time.Microsecond,
 	} {
-		if got := api.FormatDuration(d); got != want {
-			t.Errorf("FormatDuration(%v) = %q, want %q", d, got, want)
+		if got := modelwatch.FormatDuration(d); got != want {
+			t.Errorf("modelwatch.FormatDuration(%v) = %q, want %q", d, got, want)
 		}
 	}
 }
@@ -47,7 +47,7 @@ func TestDurationRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		d := time.Duration(rapid.Int64Range(0, 1<<43).Draw(t, "ms")) * time.Millisecond
-		got, err := api.ParseDuration(api.FormatDuration(d))
+		got, err := modelwatch.ParseDuration(modelwatch.FormatDuration(d))
 		if err != nil || got != d {
 			t.Fatalf("%v came back as %v, %v", d, got, err)
 		}
@@ -59,11 +59,11 @@ func FuzzParseDuration(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		d, err := api.ParseDuration(text)
+		d, err := modelwatch.ParseDuration(text)
 		if err != nil {
 			return
 		}
-		if again, err := api.ParseDuration(api.FormatDuration(d)); err != nil || again != d || d < 0 {
+		if again, err := modelwatch.ParseDuration(modelwatch.FormatDuration(d)); err != nil || again != d || d < 0 {
 			t.Errorf("%q is %v, which comes back as %v, %v", text, d, again, err)
 		}
 	})
