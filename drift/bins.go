@@ -11,47 +11,44 @@ const floor = 1e-4
 
 // bins are the proportions of the drift bins.
 type bins struct {
-	counts [2][]int64 // baseline, current; without the bins that are empty on both sides
-	p, q   []float64
-	n, m   float64
+	p, q []float64 // without the bins that are empty on both sides
+	n, m float64   // effective counts
 	// The same with the floor of psi, over every frozen bin: what is floored is a
 	// bin of the feature, whether or not it holds a value.
 	flooredP, flooredQ []float64
 }
 
 func (c *comparison) bins() *bins {
-	if c.shared == nil {
-		c.shared = newBins(c.baseline.BinCounts(), c.current.BinCounts())
+	if c.sharedBins == nil {
+		c.sharedBins = newBins(c.baseline.BinMass(), c.current.BinMass(), c.n, c.m)
 	}
-	return c.shared
+	return c.sharedBins
 }
 
-func newBins(baseline, current []int64) *bins {
-	b := &bins{}
-	for i, k := range baseline {
-		if k != 0 || current[i] != 0 {
-			b.counts[0] = append(b.counts[0], k)
-			b.counts[1] = append(b.counts[1], current[i])
+// newBins takes the weight per bin, and the effective counts of both sides.
+func newBins(baseline, current []float64, n, m float64) *bins {
+	b := &bins{n: n, m: m}
+	p, q := proportions(baseline), proportions(current)
+	b.flooredP, b.flooredQ = floored(p), floored(q)
+	for i := range p {
+		if p[i] != 0 || q[i] != 0 {
+			b.p = append(b.p, p[i])
+			b.q = append(b.q, q[i])
 		}
 	}
-	b.p, b.n = proportions(b.counts[0])
-	b.q, b.m = proportions(b.counts[1])
-	p, _ := proportions(baseline)
-	q, _ := proportions(current)
-	b.flooredP, b.flooredQ = floored(p), floored(q)
 	return b
 }
 
-func proportions(counts []int64) ([]float64, float64) {
-	var n int64
-	for _, k := range counts {
-		n += k
+func proportions(mass []float64) []float64 {
+	var total float64
+	for _, k := range mass {
+		total += k
 	}
-	p := make([]float64, len(counts))
-	for i, k := range counts {
-		p[i] = float64(k) / float64(n)
+	p := make([]float64, len(mass))
+	for i, k := range mass {
+		p[i] = k / total
 	}
-	return p, float64(n)
+	return p
 }
 
 // floored returns max(x, floor), renormalised.
@@ -223,12 +220,11 @@ func chi2P(c *comparison, v *modelwatch.Value) {
 	}
 }
 
-// chi2 uses that the statistic of a 2 x B table is n m sum (p-q)^2 / (k+l),
-// where k and l are the counts of a bin.
+// chi2 uses that the statistic of a 2 x B table is n m sum (p-q)^2 / (n p + m q).
 func (b *bins) chi2() (x, p float64) {
 	for i := range b.p {
 		d := b.p[i] - b.q[i]
-		x += d * d * b.n * b.m / float64(b.counts[0][i]+b.counts[1][i])
+		x += d * d * b.n * b.m / (b.n*b.p[i] + b.m*b.q[i])
 	}
 	return x, chi2Survival(x, len(b.p)-1)
 }

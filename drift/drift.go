@@ -3,7 +3,10 @@
 //
 // Throughout, n and m are the numbers of baseline and current values (missing
 // and invalid ones excluded), p and q their proportions in the drift bins, F and
-// G their empirical distribution functions.
+// G their empirical distribution functions. Where rows carry weights, p, q, F and
+// G are proportions of the weight, and n and m Kish's effective numbers, (sum
+// w)^2 / sum w^2: all that is said of noise (null points, p-values, intervals)
+// uses those.
 package drift
 
 import (
@@ -48,6 +51,10 @@ type Options struct {
 	// with the reason too_few. 0 is DefaultMinimumRows; 1 measures whatever is
 	// not empty.
 	MinimumRows int64
+	// View is that of the column. Of a view other than the values themselves only
+	// the distribution is measured: the quality ratios belong to the column that
+	// it is a view of.
+	View modelwatch.View
 }
 
 func (o Options) minimum() int64 {
@@ -61,6 +68,11 @@ type metric struct {
 	name    string
 	kinds   []profile.Kind // that it applies to
 	measure func(*comparison, *modelwatch.Value)
+	quality bool // of the rows, whatever their values: not for views
+}
+
+func (m metric) applies(kind profile.Kind, view modelwatch.View) bool {
+	return slices.Contains(m.kinds, kind) && !(m.quality && view != modelwatch.ViewValue)
 }
 
 var (
@@ -72,26 +84,26 @@ var (
 
 // table is in the order of documentation.
 var table = []metric{
-	{PSI, binned, psi},
-	{JSDistance, binned, jsDistance},
-	{JSDivergence, binned, jsDivergence},
-	{KL, binned, kl},
-	{Hellinger, binned, hellinger},
-	{TVD, binned, tvd},
-	{LInfinity, binned, lInfinity},
-	{Chi2, binned, chi2},
-	{Chi2P, binned, chi2P},
-	{KS, numbers, ks},
-	{KSP, numbers, ksP},
-	{Wasserstein, numbers, wasserstein},
-	{WassersteinScaled, numbers, wassersteinScaled},
-	{MeanShift, numbers, meanShift},
-	{MissingRatio, all, missingRatio},
-	{InvalidRatio, all, invalidRatio},
-	{NewCategoryRatio, labels, newCategoryRatio},
-	{OutOfRangeRatio, numbers, outOfRangeRatio},
-	{DriftedFeatures, nil, nil},
-	{DriftedShare, nil, nil},
+	{PSI, binned, psi, false},
+	{JSDistance, binned, jsDistance, false},
+	{JSDivergence, binned, jsDivergence, false},
+	{KL, binned, kl, false},
+	{Hellinger, binned, hellinger, false},
+	{TVD, binned, tvd, false},
+	{LInfinity, binned, lInfinity, false},
+	{Chi2, binned, chi2, false},
+	{Chi2P, binned, chi2P, false},
+	{KS, numbers, ks, false},
+	{KSP, numbers, ksP, false},
+	{Wasserstein, numbers, wasserstein, false},
+	{WassersteinScaled, numbers, wassersteinScaled, false},
+	{MeanShift, numbers, meanShift, false},
+	{MissingRatio, all, missingRatio, true},
+	{InvalidRatio, all, invalidRatio, true},
+	{NewCategoryRatio, labels, newCategoryRatio, true},
+	{OutOfRangeRatio, numbers, outOfRangeRatio, true},
+	{DriftedFeatures, nil, nil, false},
+	{DriftedShare, nil, nil, false},
 }
 
 // Metrics returns every known metric, in the order of documentation.
@@ -126,7 +138,36 @@ func Known(name string) bool {
 // that kind. Metrics of the model apply to no column.
 func Applies(name string, kind profile.Kind) bool {
 	m, ok := lookup(name)
-	return ok && slices.Contains(m.kinds, kind)
+	return ok && m.applies(kind, modelwatch.ViewValue)
+}
+
+// AppliesTo reports whether a metric can be computed for a column: for one of
+// numbers, categories or booleans what [Applies] says of its values, for one of
+// timestamps, texts or vectors the ratios of presence, and for a view of such a
+// column the metrics of a distribution.
+func AppliesTo(name string, column modelwatch.Column) bool {
+	m, ok := lookup(name)
+	return ok && m.applies(kindOf(column), column.View)
+}
+
+func kindOf(column modelwatch.Column) profile.Kind {
+	switch column.View {
+	case modelwatch.ViewValue:
+	case modelwatch.ViewHour, modelwatch.ViewWeekday:
+		return profile.KindCategory
+	default: // lengths, norms and projections
+		return profile.KindNumber
+	}
+	switch column.Type {
+	case modelwatch.TypeNumber:
+		return profile.KindNumber
+	case modelwatch.TypeCategory:
+		return profile.KindCategory
+	case modelwatch.TypeBoolean:
+		return profile.KindBoolean
+	default:
+		return profile.KindPresence
+	}
 }
 
 // Measure compares one column with its baseline. It returns a value for each of
@@ -143,11 +184,21 @@ func Applies(name string, kind profile.Kind) bool {
 //
 // Measure panics if the profiles are not on the same grid.
 func Measure(baseline, current *profile.Profile, metrics []string, opts Options) []modelwatch.Value {
+	return newComparison(baseline, current, opts).measure(metrics)
+}
+
+func newComparison(baseline, current *profile.Profile, opts Options) *comparison {
 	if baseline.Grid().ID() != current.Grid().ID() {
 		panic(fmt.Sprintf("drift: current grid %s is not the baseline's %s", current.Grid().ID(), baseline.Grid().ID()))
 	}
-	c := &comparison{baseline: baseline, current: current, minimum: opts.minimum()}
-	kind := baseline.Grid().Kind()
+	return &comparison{
+		baseline: baseline, current: current, minimum: opts.minimum(), view: opts.View,
+		n: baseline.EffectiveCount(), m: current.EffectiveCount(),
+	}
+}
+
+func (c *comparison) measure(metrics []string) []modelwatch.Value {
+	kind := c.baseline.Grid().Kind()
 	named := len(metrics) > 0
 	if !named {
 		metrics = Default()
@@ -156,13 +207,12 @@ func Measure(baseline, current *profile.Profile, metrics []string, opts Options)
 	for _, name := range metrics {
 		m, ok := lookup(name)
 		switch {
-		case ok && slices.Contains(m.kinds, kind):
+		case ok && m.applies(kind, c.view):
 			values = append(values, c.value(m))
 		case named && (!ok || m.kinds != nil):
-			values = append(values, modelwatch.Value{
-				Metric: name, Reason: modelwatch.ReasonNotApplicable,
-				NBaseline: baseline.Count(), NCurrent: current.Count(),
-			})
+			v := c.counted(name)
+			v.Reason = modelwatch.ReasonNotApplicable
+			values = append(values, v)
 		}
 	}
 	return values
@@ -172,14 +222,33 @@ func Measure(baseline, current *profile.Profile, metrics []string, opts Options)
 type comparison struct {
 	baseline, current *profile.Profile
 	minimum           int64
+	view              modelwatch.View
+	n, m              float64 // effective counts
+	rows              *rows   // exact only
 
-	shared *bins
-	gaps   *gaps
+	sharedBins  *bins
+	sharedGaps  *gaps
+	sharedSteps *steps
 }
 
+// weighted reports whether the rows of a side carry weights.
+func (c *comparison) weighted() bool { return c.baseline.Weighted() || c.current.Weighted() }
+
 func (c *comparison) value(m metric) modelwatch.Value {
-	v := modelwatch.Value{Metric: m.name, NBaseline: c.baseline.Count(), NCurrent: c.current.Count()}
+	v := c.counted(m.name)
 	m.measure(c, &v)
+	return v
+}
+
+// counted is a value of that many values, still without a number.
+func (c *comparison) counted(name string) modelwatch.Value {
+	v := modelwatch.Value{Metric: name, NBaseline: c.baseline.Count(), NCurrent: c.current.Count()}
+	if c.baseline.Weighted() {
+		v.EffectiveBaseline = ptr(c.n)
+	}
+	if c.current.Weighted() {
+		v.EffectiveCurrent = ptr(c.m)
+	}
 	return v
 }
 

@@ -15,11 +15,16 @@ func ExactKS(baseline, current []float64) (float64, bool) {
 	if len(x) == 0 || len(y) == 0 {
 		return 0, false
 	}
+	return supremum(x, y), true
+}
+
+// supremum returns sup |F - G| of two sorted samples.
+func supremum(x, y []float64) float64 {
 	var d float64
 	walk(x, y, func(_ float64, f, g int64) {
 		d = max(d, gap(f, g, int64(len(x)), int64(len(y))))
 	})
-	return d, true
+	return d
 }
 
 // ExactWasserstein returns the integral of |F - G| of two samples by sorting
@@ -30,6 +35,12 @@ func ExactWasserstein(baseline, current []float64) (float64, bool) {
 	if len(x) == 0 || len(y) == 0 {
 		return 0, false
 	}
+	w := area(x, y)
+	return w, !math.IsInf(w, 0)
+}
+
+// area returns the integral of |F - G| of two sorted samples.
+func area(x, y []float64) float64 {
 	var w, last, d float64
 	walk(x, y, func(v float64, f, g int64) {
 		if d > 0 {
@@ -37,7 +48,7 @@ func ExactWasserstein(baseline, current []float64) (float64, bool) {
 		}
 		last, d = v, gap(f, g, int64(len(x)), int64(len(y)))
 	})
-	return w, !math.IsInf(w, 0)
+	return w
 }
 
 func sorted(values []float64) []float64 {

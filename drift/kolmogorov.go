@@ -4,7 +4,7 @@ import "math"
 
 // KolmogorovSurvival returns the probability that the two-sided one-sample
 // Kolmogorov-Smirnov statistic of n values is at least d, under the hypothesis.
-// For two samples of n and m values, n m / (n+m) takes the place of n: that is
+// For two samples of many values, n m / (n+m) takes the place of n: that is
 // the approximation behind ks_p, and what SciPy calls asymp.
 //
 // Special cases are: 1 for d <= 1/(2n), 0 for d >= 1. It panics for n < 1.

@@ -4,43 +4,45 @@ import (
 	"math"
 
 	"github.com/modelwatch/modelwatch"
-	"github.com/modelwatch/modelwatch/profile"
 )
 
 // kolmogorov95 is the 95 % point of the Kolmogorov distribution.
 const kolmogorov95 = 1.3580986393225507
 
-// gaps are F - G along the grid.
+// gaps enclose sup |F - G|, and hold the p-value of the lower end.
 type gaps struct {
-	lower, upper float64 // of sup |F - G|
-	n, m         float64
+	lower, upper float64
+	p            float64
 }
 
-func (c *comparison) distances() *gaps {
-	if c.gaps == nil {
-		c.gaps = newGaps(c.baseline, c.current)
+func (c *comparison) gaps() *gaps {
+	if c.sharedGaps != nil {
+		return c.sharedGaps
 	}
-	return c.gaps
+	var g gaps
+	if c.rows != nil {
+		c.rows.compute()
+		g.lower, g.upper = c.rows.ks, c.rows.ks
+	} else {
+		g.lower, g.upper = c.steps().supremum()
+	}
+	g.p = c.ksSurvival(g.lower)
+	c.sharedGaps = &g
+	return &g
 }
 
-// newGaps walks the cells. At a cut, and just before it, F and G are known.
-// Inside an open cell F is somewhere between its values at both ends, and so is
-// G: |F - G| is at most the larger of |F(end) - G(start)| and |G(end) -
+// supremum encloses sup |F - G|. At a cut, and just before it, F and G are
+// known. Inside an open cell F is somewhere between its values at both ends, and
+// so is G: |F - G| is at most the larger of |F(end) - G(start)| and |G(end) -
 // F(start)|, and that is attained if the values stand in that order.
-func newGaps(baseline, current *profile.Profile) *gaps {
-	n, m := baseline.Count(), current.Count()
-	g := &gaps{n: float64(n), m: float64(m)}
-	var f, h int64 // values so far
-	for i, k := range baseline.Cells() {
-		l := current.Cells()[i]
+func (s *steps) supremum() (lower, upper float64) {
+	for i := range s.cells() {
 		if i%2 == 0 {
-			g.upper = max(g.upper, gap(f+k, h, n, m), gap(f, h+l, n, m))
+			upper = max(upper, math.Abs(s.difference(i+1, i)), math.Abs(s.difference(i, i+1)))
 		}
-		f, h = f+k, h+l
-		d := gap(f, h, n, m)
-		g.lower, g.upper = max(g.lower, d), max(g.upper, d)
+		lower = max(lower, math.Abs(s.difference(i+1, i+1)))
 	}
-	return g
+	return lower, max(lower, upper)
 }
 
 // gap returns |f/n - h/m|.
@@ -53,21 +55,22 @@ func gap(f, h, n, m int64) float64 { return math.Abs(difference(f, h, n, m)) }
 // distinct value of one side is a cut; else Lower and Upper enclose the
 // statistic, and the value is Lower, a gap that does occur.
 //
-// The p-value is [KolmogorovSurvival] of the value, with n m / (n+m) rounded. Null95 is the
-// asymptotic 95 % point, 1.3581 sqrt(1/n + 1/m).
+// The p-value is two-sided: exact for up to 10,000 values on both sides (as in
+// SciPy; where it is under 1e-6 only if that takes few steps), else that of
+// [KolmogorovSurvival] with n m / (n+m) rounded. Null95 is the asymptotic 95 %
+// point, 1.3581 sqrt(1/n + 1/m).
 //
 // Range: [0, 1].
 func ks(c *comparison, v *modelwatch.Value) {
 	if !c.compared(v) {
 		return
 	}
-	g := c.distances()
-	v.Value = ptr(g.lower)
+	g := c.gaps()
+	v.Value, v.PValue = ptr(g.lower), ptr(g.p)
 	if g.upper > g.lower {
 		v.Lower, v.Upper = ptr(g.lower), ptr(g.upper)
 	}
-	v.PValue = ptr(ksSurvival(g.lower, g.n, g.m))
-	v.Null95 = ptr(min(kolmogorov95*math.Sqrt(1/g.n+1/g.m), 1))
+	v.Null95 = ptr(min(kolmogorov95*math.Sqrt(1/c.n+1/c.m), 1))
 }
 
 // ksP is the two-sided p-value of ks: small is drift.
@@ -77,15 +80,9 @@ func ksP(c *comparison, v *modelwatch.Value) {
 	if !c.compared(v) {
 		return
 	}
-	g := c.distances()
-	p := ksSurvival(g.lower, g.n, g.m)
-	v.Value, v.PValue = ptr(p), ptr(p)
+	g := c.gaps()
+	v.Value, v.PValue = ptr(g.p), ptr(g.p)
 	if g.upper > g.lower {
-		v.Lower, v.Upper = ptr(ksSurvival(g.upper, g.n, g.m)), ptr(p)
+		v.Lower, v.Upper = ptr(c.ksSurvival(g.upper)), ptr(g.p)
 	}
-}
-
-// ksSurvival is the two-sided p-value for two samples of n and m values.
-func ksSurvival(d, n, m float64) float64 {
-	return KolmogorovSurvival(int64(max(math.RoundToEven(n*m/(n+m)), 1)), d)
 }

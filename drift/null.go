@@ -4,8 +4,6 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/stat/distuv"
-
-	"github.com/modelwatch/modelwatch/profile"
 )
 
 // What a distance amounts to under no drift: both sides are then samples of one
@@ -60,7 +58,7 @@ func chi2Survival(x float64, freedom int) float64 {
 func (b *bins) deviations() []float64 {
 	sd := make([]float64, len(b.p))
 	for i := range sd {
-		pooled := float64(b.counts[0][i]+b.counts[1][i]) / (b.n + b.m)
+		pooled := (b.n*b.p[i] + b.m*b.q[i]) / (b.n + b.m)
 		sd[i] = math.Sqrt(pooled * (1 - pooled) * b.noise())
 	}
 	return sd
@@ -94,7 +92,7 @@ func (b *bins) lInfinityNull() float64 {
 // tvdNull takes half the sum of |q-p| for gamma distributed with its mean and
 // variance; q-p is normal with the covariances of a multinomial.
 func (b *bins) tvdNull() float64 {
-	pooled := func(i int) float64 { return float64(b.counts[0][i]+b.counts[1][i]) / (b.n + b.m) }
+	pooled := func(i int) float64 { return (b.n*b.p[i] + b.m*b.q[i]) / (b.n + b.m) }
 	return foldedSum(b.deviations(), func(i, j int) float64 {
 		p, q := pooled(i), pooled(j)
 		return -math.Sqrt(p * q / ((1 - p) * (1 - q)))
@@ -133,9 +131,8 @@ const stretches = 64
 // drift. F - G is then sqrt(1/n + 1/m) times a Brownian bridge at the pooled
 // distribution function H; the integral is taken as a sum over stretches of the
 // grid that contribute alike, and its distribution as in foldedSum.
-func transportNull(baseline, current *profile.Profile) float64 {
-	weights, places := bridge(baseline, current)
-	n, m := float64(baseline.Count()), float64(current.Count())
+func (c *comparison) transportNull() float64 {
+	weights, places := c.bridge()
 	var widest float64
 	for _, w := range weights {
 		widest = max(widest, w)
@@ -150,16 +147,16 @@ func transportNull(baseline, current *profile.Profile) float64 {
 		s, t := min(places[i], places[j]), max(places[i], places[j])
 		return math.Sqrt(s * (1 - t) / (t * (1 - s)))
 	})
-	return x * widest * math.Sqrt(1/n+1/m)
+	return x * widest * math.Sqrt(1/c.n+1/c.m)
 }
 
 // bridge divides the integral of sqrt(H(1-H)) over the grid into stretches:
 // weights are their contributions, places the values of H there.
-func bridge(baseline, current *profile.Profile) (weights, places []float64) {
+func (c *comparison) bridge() (weights, places []float64) {
 	total := 0.0
-	walkBridge(baseline, current, func(w, _ float64) { total += w })
+	c.walkBridge(func(w, _ float64) { total += w })
 	var weight, place float64
-	walkBridge(baseline, current, func(w, h float64) {
+	c.walkBridge(func(w, h float64) {
 		weight, place = weight+w, place+w*h
 		if weight >= total/stretches && weight > 0 {
 			weights, places = append(weights, weight), append(places, place/weight)
@@ -174,18 +171,17 @@ func bridge(baseline, current *profile.Profile) (weights, places []float64) {
 
 // walkBridge calls f for each open cell between cuts with its width times
 // sqrt(H(1-H)), and H in its middle.
-func walkBridge(baseline, current *profile.Profile, f func(w, h float64)) {
-	cuts := baseline.Grid().Cuts()
-	cells := [...][]int64{baseline.Cells(), current.Cells()}
-	n := float64(baseline.Count() + current.Count())
-	var before int64
-	for i := range cells[0] {
-		k := cells[0][i] + cells[1][i]
-		if i%2 == 0 && i > 0 && i < len(cells[0])-1 {
-			if h := (float64(before) + float64(k)/2) / n; h > 0 && h < 1 {
-				f((cuts[i/2]-cuts[i/2-1])*math.Sqrt(h*(1-h)), h)
-			}
+func (c *comparison) walkBridge(f func(w, h float64)) {
+	cuts := c.baseline.Grid().Cuts()
+	s := c.steps()
+	for i := 1; i < len(cuts); i++ {
+		if h := (c.pooled(s, 2*i) + c.pooled(s, 2*i+1)) / 2; h > 0 && h < 1 {
+			f((cuts[i]-cuts[i-1])*math.Sqrt(h*(1-h)), h)
 		}
-		before += k
 	}
+}
+
+// pooled is the distribution function of both sides together after i cells.
+func (c *comparison) pooled(s *steps, i int) float64 {
+	return (c.n*s.f(i) + c.m*s.g(i)) / (c.n + c.m)
 }

@@ -2,26 +2,10 @@ package drift
 
 import (
 	"math"
-	"math/bits"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/profile"
 )
-
-// difference returns f/n - h/m, rounded once.
-func difference(f, h, n, m int64) float64 {
-	h1, l1 := bits.Mul64(uint64(f), uint64(m))
-	h2, l2 := bits.Mul64(uint64(h), uint64(n))
-	lo, borrow := bits.Sub64(l1, l2, 0)
-	hi, borrow := bits.Sub64(h1, h2, borrow)
-	sign := 1.0
-	if borrow != 0 {
-		lo, borrow = bits.Sub64(0, lo, 0)
-		hi, _ = bits.Sub64(0, hi, borrow)
-		sign = -1
-	}
-	return sign * (float64(hi)*0x1p64 + float64(lo)) / (float64(n) * float64(m))
-}
 
 // meanShift is (mean(current) - mean(baseline)) / sd(baseline), the population
 // standard deviation.
@@ -35,7 +19,7 @@ func meanShift(c *comparison, v *modelwatch.Value) {
 	d, _ := profile.MeanDifference(c.current, c.baseline)
 	c.scale(v, d)
 	if v.Value != nil {
-		v.Null95 = ptr(1.959963984540054 * math.Sqrt(1/float64(c.baseline.Count())+1/float64(c.current.Count())))
+		v.Null95 = ptr(1.959963984540054 * math.Sqrt(1/c.n+1/c.m))
 	}
 }
 

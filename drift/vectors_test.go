@@ -57,7 +57,7 @@ func near(metric string, got, want float64) bool {
 	case JSDistance, Hellinger:
 		absolute = 3e-8
 	case KSP:
-		relative = 3e-5
+		relative = 1e-9
 	case Chi2P:
 		relative = 1e-10
 	case Chi2:

@@ -21,9 +21,14 @@ type interval struct{ lower, estimate, upper float64 }
 // change sign adds nothing to the part that is 0 there, so what is left of the
 // uncertainty comes from cells where F and G cross. Beyond the outer cuts the
 // integrals of F and of 1-G are known from the tails.
-func transport(baseline, current *profile.Profile) interval {
+func (c *comparison) transport() interval {
+	if c.rows != nil {
+		c.rows.compute()
+		return interval{c.rows.area, c.rows.area, c.rows.area}
+	}
+	baseline, current := c.baseline, c.current
 	var w widths
-	w.cells(baseline, current)
+	w.cells(baseline.Grid().Cuts(), c.steps())
 	w.tails(baseline, current)
 	delta, _ := profile.MeanDifference(current, baseline) // int (F - G) = mean G - mean F
 	r := interval{
@@ -39,28 +44,20 @@ func transport(baseline, current *profile.Profile) interval {
 // widths are the integrals of D+, D- and |D|.
 type widths struct{ plus, minus, total interval }
 
-func (w *widths) cells(baseline, current *profile.Profile) {
-	cuts := baseline.Grid().Cuts()
-	b, c := baseline.Cells(), current.Cells()
-	n, m := baseline.Count(), current.Count()
-	var f, g int64
-	for i, k := range b {
-		if i%2 == 0 && i > 0 && i < len(b)-1 {
-			w.cell(cuts[i/2]-cuts[i/2-1], f, g, k, c[i], n, m)
-		}
-		f, g = f+k, g+c[i]
+func (w *widths) cells(cuts []float64, s *steps) {
+	for i := 1; i < len(cuts); i++ {
+		w.cell(cuts[i]-cuts[i-1], s, 2*i)
 	}
 }
 
-// cell adds an open cell of that width, with f and g values before and k and l
-// in it.
-func (w *widths) cell(width float64, f, g, k, l, n, m int64) {
-	hi := difference(f+k, g, n, m) // all of F's values first
-	lo := difference(f, g+l, n, m) // all of G's values first
+// cell adds open cell i of that width.
+func (w *widths) cell(width float64, s *steps, i int) {
+	hi := s.difference(i+1, i) // all of F's values first
+	lo := s.difference(i, i+1) // all of G's values first
 	w.plus.add(width*max(lo, 0), width*max(hi, 0))
 	w.minus.add(width*max(-hi, 0), width*max(-lo, 0))
 	w.total.add(width*max(lo, -hi, 0), width*max(hi, -lo))
-	w.total.estimate += width * meanAbs(difference(f, g, n, m), difference(f+k, g+l, n, m))
+	w.total.estimate += width * meanAbs(s.difference(i, i), s.difference(i+1, i+1))
 }
 
 func (i *interval) add(lower, upper float64) {
@@ -133,14 +130,14 @@ func wassersteinScaled(c *comparison, v *modelwatch.Value) {
 
 // transported sets the value, unless it is beyond the range of a double.
 func (c *comparison) transported(v *modelwatch.Value, scale float64) {
-	r := transport(c.baseline, c.current)
+	r := c.transport()
 	lower, value, upper := r.lower/scale, r.estimate/scale, r.upper/scale
 	if math.IsInf(upper, 0) || math.IsNaN(upper) {
 		v.Reason = modelwatch.ReasonNotApplicable
 		return
 	}
 	v.Value = &value
-	if null := transportNull(c.baseline, c.current) / scale; !math.IsInf(null, 0) && !math.IsNaN(null) {
+	if null := c.transportNull() / scale; !math.IsInf(null, 0) && !math.IsNaN(null) {
 		v.Null95 = &null
 	}
 	if upper > lower {

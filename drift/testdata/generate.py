@@ -81,7 +81,7 @@ def number(name, x, y):
     upper = edges(x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ks = stats.ks_2samp(x, y, method="asymp")
+        ks = stats.ks_2samp(x, y, method="auto")
         expect = binned(histogram(x, upper), histogram(y, upper))
     expect["ks"] = float(ks.statistic)
     if not math.isnan(ks.pvalue):  # SciPy has none when n m / (n+m) rounds to 0
