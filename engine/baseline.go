@@ -42,7 +42,7 @@ func (o BuildOptions) workers() int {
 //
 // A column that is not of the given type in the table, or outside of the given
 // range, is invalid where it has a value; one that the table lacks is missing.
-func BuildBaseline(ctx context.Context, r *table.Reader, columns []modelwatch.Column, opts BuildOptions) (*profile.Set, error) {
+func BuildBaseline(ctx context.Context, r Source, columns []modelwatch.Column, opts BuildOptions) (*profile.Set, error) {
 	invalid, err := newTallies(columns).scan(ctx, r)
 	if err != nil {
 		return nil, fmt.Errorf("build baseline: %w", err)
@@ -88,7 +88,7 @@ func eachColumn(ctx context.Context, n int, opts BuildOptions, f func(ctx contex
 	return g.Wait()
 }
 
-func buildColumn(ctx context.Context, r *table.Reader, c modelwatch.Column) (*profile.Profile, error) {
+func buildColumn(ctx context.Context, r Source, c modelwatch.Column) (*profile.Profile, error) {
 	switch c.Type {
 	case modelwatch.TypeNumber:
 		if r.Rows() <= maxGridRows {
@@ -112,7 +112,7 @@ func buildColumn(ctx context.Context, r *table.Reader, c modelwatch.Column) (*pr
 }
 
 // countColumn profiles a whole column on a grid.
-func countColumn(ctx context.Context, r *table.Reader, c modelwatch.Column, grid *profile.Grid) (*profile.Profile, error) {
+func countColumn(ctx context.Context, r Source, c modelwatch.Column, grid *profile.Grid) (*profile.Profile, error) {
 	count := counter{column: c, profile: profile.New(grid)}
 	err := r.ScanColumn(ctx, c.Column, func(rows int, col *table.Column) error {
 		count.add(rows, col)
@@ -123,7 +123,7 @@ func countColumn(ctx context.Context, r *table.Reader, c modelwatch.Column, grid
 
 // buildNumber reads a number column once: what is counted are the values that
 // the grid was made from.
-func buildNumber(ctx context.Context, r *table.Reader, c modelwatch.Column) (*profile.Profile, error) {
+func buildNumber(ctx context.Context, r Source, c modelwatch.Column) (*profile.Profile, error) {
 	values := make([]float64, 0, r.Rows())
 	var missing, invalid, outside int64
 	err := r.ScanColumn(ctx, c.Column, func(rows int, col *table.Column) error {
@@ -156,7 +156,7 @@ func buildNumber(ctx context.Context, r *table.Reader, c modelwatch.Column) (*pr
 	return count.profile, nil
 }
 
-func sampledGrid(ctx context.Context, r *table.Reader, c modelwatch.Column) (*profile.Grid, error) {
+func sampledGrid(ctx context.Context, r Source, c modelwatch.Column) (*profile.Grid, error) {
 	b := profile.NewNumberBuilder()
 	var valid []bool
 	err := r.ScanColumn(ctx, c.Column, func(rows int, col *table.Column) error {
@@ -176,7 +176,7 @@ func sampledGrid(ctx context.Context, r *table.Reader, c modelwatch.Column) (*pr
 	return b.Grid(), nil
 }
 
-func categoryGrid(ctx context.Context, r *table.Reader, c modelwatch.Column) (*profile.Grid, error) {
+func categoryGrid(ctx context.Context, r Source, c modelwatch.Column) (*profile.Grid, error) {
 	b := profile.NewCategoryBuilder()
 	var t texts
 	err := r.ScanColumn(ctx, c.Column, func(rows int, col *table.Column) error {

@@ -177,7 +177,7 @@ func (p *bucketPass) place(row int) int {
 func (p *bucketPass) invalid(ctx context.Context) ([][]tally, error) {
 	t := newTallies(setColumns(p.like))
 	out := make([][]tally, p.n)
-	err := t.each(ctx, p.r, func(row int, object string) {
+	err := eachInvalid(ctx, p.r, func(row int, object string) {
 		at := p.place(row)
 		if at == nowhere {
 			return
@@ -201,15 +201,19 @@ func (p *bucketPass) column(ctx context.Context, file modelwatch.DataFile, j int
 		counts[i] = counter{column: c, profile: sets[i].Columns[j].Profile}
 	}
 	var sort sorter
+	var gathered gatherer
 	row := 0
 	err := p.r.ScanColumn(ctx, c.Column, func(rows int, col *table.Column) error {
-		sort.split(p, row, rows, func(at int, picked []int32) {
-			if len(picked) == rows {
+		sort.sort(p.rows[row:row+rows], p.from, p.n)
+		for at := range p.n {
+			switch picked := sort.of(at); len(picked) {
+			case 0:
+			case rows:
 				counts[at].add(rows, col)
-			} else {
-				counts[at].add(len(picked), sort.gather(col, picked))
+			default:
+				counts[at].add(len(picked), gathered.pick(col, picked))
 			}
-		})
+		}
 		row += rows
 		return nil
 	})
@@ -226,45 +230,49 @@ func (p *bucketPass) column(ctx context.Context, file modelwatch.DataFile, j int
 	return err
 }
 
-// sorter sorts the rows of chunks, which come in the order of their rank, into
-// buckets. Its slices are reused.
+// sorter sorts the rows of a chunk, which come in any order, by their place. Its
+// slices are reused.
 type sorter struct {
-	ends   []int
-	order  []int32
-	picked table.Column
+	ends  []int
+	order []int32
 }
 
-// split calls f for each bucket that rows of the chunk fall into.
-func (s *sorter) split(p *bucketPass, row, rows int, f func(at int, picked []int32)) {
-	s.ends = resize(s.ends, p.n+1)
+// sort sorts rows by their places from the from-th on, of which there are n; those
+// elsewhere are left out.
+func (s *sorter) sort(places []int32, from, n int) {
+	s.ends = resize(s.ends, n+1)
 	clear(s.ends)
-	for i := range rows {
-		if at := p.place(row + i); at != nowhere {
+	for _, p := range places {
+		if at := int(p) - from; at >= 0 && at < n {
 			s.ends[at+1]++
 		}
 	}
-	for at := range p.n {
+	for at := range n {
 		s.ends[at+1] += s.ends[at]
 	}
-	s.order = resize(s.order, s.ends[p.n])
-	for i := range rows {
-		if at := p.place(row + i); at != nowhere {
+	s.order = resize(s.order, s.ends[n])
+	for i, p := range places {
+		if at := int(p) - from; at >= 0 && at < n {
 			s.order[s.ends[at]] = int32(i)
 			s.ends[at]++ // what was the start becomes the end
 		}
 	}
-	start := 0
-	for at, end := range s.ends[:p.n] {
-		if end > start {
-			f(at, s.order[start:end])
-		}
-		start = end
-	}
 }
 
-// gather copies the picked rows of a column.
-func (s *sorter) gather(col *table.Column, rows []int32) *table.Column {
-	p := &s.picked
+// of returns the rows of the place from + at, ascending.
+func (s *sorter) of(at int) []int32 {
+	start := 0
+	if at > 0 {
+		start = s.ends[at-1]
+	}
+	return s.order[start:s.ends[at]]
+}
+
+// gatherer copies rows of a column. Its slices are reused.
+type gatherer struct{ picked table.Column }
+
+func (g *gatherer) pick(col *table.Column, rows []int32) *table.Column {
+	p := &g.picked
 	p.Name, p.Type, p.Physical, p.Dict = col.Name, col.Type, col.Physical, col.Dict
 	p.Valid = pick(p.Valid, col.Valid, rows)
 	p.Floats = pick(p.Floats, col.Floats, rows)

@@ -36,9 +36,20 @@ func newTallies(columns []modelwatch.Column) *tallies {
 	return t
 }
 
-// add counts the members of one object: {"amount":"abc","age":150}. It returns
-// false for a text that is no JSON object, which a file of others may hold.
+// add counts the members of one object.
 func (t *tallies) add(object string, to []tally) bool {
+	return t.each(object, func(column int, outside bool) {
+		to[column].invalid++
+		if outside {
+			to[column].outside++
+		}
+	})
+}
+
+// each calls f for the members of one object that are columns:
+// {"amount":"abc","age":150}. It returns false for a text that is no JSON object,
+// which a file of others may hold.
+func (t *tallies) each(object string, f func(column int, outside bool)) bool {
 	t.text.Reset(object)
 	t.dec.Reset(&t.text)
 	if k := t.dec.PeekKind(); k != '{' {
@@ -61,10 +72,7 @@ func (t *tallies) add(object string, to []tally) bool {
 			return false
 		}
 		if known {
-			to[i].invalid++
-			if raw.Kind() == '0' && t.outside(&t.columns[i], raw) {
-				to[i].outside++
-			}
+			f(i, raw.Kind() == '0' && t.outside(&t.columns[i], raw))
 		}
 	}
 	return true
@@ -78,14 +86,14 @@ func (t *tallies) outside(c *modelwatch.Column, raw jsontext.Value) bool {
 }
 
 // scan counts the "_invalid" column of a whole table.
-func (t *tallies) scan(ctx context.Context, r *table.Reader) ([]tally, error) {
+func (t *tallies) scan(ctx context.Context, r Source) ([]tally, error) {
 	out := make([]tally, len(t.columns))
-	err := t.each(ctx, r, func(_ int, object string) { t.add(object, out) })
+	err := eachInvalid(ctx, r, func(_ int, object string) { t.add(object, out) })
 	return out, err
 }
 
-// each calls f for each row that has an "_invalid" object.
-func (t *tallies) each(ctx context.Context, r *table.Reader, f func(row int, object string)) error {
+// eachInvalid calls f for each row that has an "_invalid" object.
+func eachInvalid(ctx context.Context, r Source, f func(row int, object string)) error {
 	info, ok := r.Column(modelwatch.ColumnInvalid)
 	if !ok || !isText(info.Type) {
 		return nil

@@ -12,7 +12,7 @@ import (
 // ProfileTable counts a whole table on the grids of a baseline, its columns in
 // parallel. A column that the table lacks is all missing. One that has another
 // type there is invalid wherever it has a value; TypeChanges names it.
-func ProfileTable(ctx context.Context, r *table.Reader, like *profile.Set) (*profile.Set, error) {
+func ProfileTable(ctx context.Context, r Source, like *profile.Set) (*profile.Set, error) {
 	invalid, err := newTallies(setColumns(like)).scan(ctx, r)
 	if err != nil {
 		return nil, fmt.Errorf("profile table: %w", err)
@@ -45,7 +45,7 @@ type TypeChange struct {
 
 // TypeChanges lists the columns of a baseline that a table lacks or holds with
 // another type.
-func TypeChanges(r *table.Reader, like *profile.Set) []TypeChange {
+func TypeChanges(r Source, like *profile.Set) []TypeChange {
 	var changes []TypeChange
 	for _, c := range like.Columns {
 		info, ok := r.Column(c.Column.Column)

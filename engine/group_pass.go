@@ -1,0 +1,329 @@
+package engine
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/profile"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// groupPass reads a table once for the slots [from, from+n).
+type groupPass struct {
+	g       *grouper
+	from, n int
+	passes  int
+
+	names    []string // columns to be read
+	at       []int    // of the set's columns: their place among names
+	time     int      // places of further columns among names; -1: not read
+	invalid  int
+	segments [][]int // per crossing
+
+	sets       []*profile.Set // per slot; nil: no rows yet
+	rows       []int64
+	divisions  []division
+	periods    []int32 // of the rows of a piece
+	tallies    *tallies
+	named      [][]namedRow // per column of the set: what "_invalid" says of a piece
+	workers    []groupWorker
+	chunk      int   // of chunks by rows
+	left, done int64 // rows to the end of the chunk; rows read
+}
+
+// division is a way of dividing the rows: not at all, or by a crossing.
+type division struct {
+	segmenter *segmenter // nil: not at all
+	first     int        // slot of its first segment within a chunk
+	places    []int32    // slots of a piece's rows, less the pass's first
+	sorter    sorter
+}
+
+type namedRow struct {
+	row     int
+	outside bool
+}
+
+type groupWorker struct {
+	counter  counter
+	gatherer gatherer
+}
+
+func newGroupPass(g *grouper, from, n, passes int) *groupPass {
+	p := &groupPass{g: g, from: from, n: n, passes: passes, time: -1, invalid: -1, left: g.opts.ChunkRows}
+	p.done = g.stats.Rows * int64(g.stats.Passes)
+	places := map[string]int{}
+	need := func(name string) int {
+		at, ok := places[name]
+		if !ok {
+			at = len(p.names)
+			places[name] = at
+			p.names = append(p.names, name)
+		}
+		return at
+	}
+	for _, c := range g.like.Columns {
+		p.at = append(p.at, need(c.Column.Column))
+	}
+	if len(g.periods) > 0 {
+		p.time = need(g.time())
+	}
+	if c, ok := g.src.Column(modelwatch.ColumnInvalid); ok && isText(c.Type) {
+		p.invalid = need(modelwatch.ColumnInvalid)
+	}
+	p.divisions = append(p.divisions, division{})
+	p.segments = append(p.segments, nil)
+	first := 1
+	for _, c := range g.opts.Crossings {
+		var at []int
+		for _, name := range c.Columns {
+			at = append(at, need(name))
+		}
+		p.segments = append(p.segments, at)
+		p.divisions = append(p.divisions, division{segmenter: newSegmenter(c), first: first})
+		first += c.places()
+	}
+	p.tallies = newTallies(setColumns(g.like))
+	p.named = make([][]namedRow, len(g.like.Columns))
+	p.workers = make([]groupWorker, min(runtime.GOMAXPROCS(0), max(1, len(g.like.Columns))))
+	p.reset()
+	return p
+}
+
+func (p *groupPass) reset() {
+	p.sets = make([]*profile.Set, p.n)
+	p.rows = make([]int64, p.n)
+}
+
+func (p *groupPass) run(ctx context.Context) error {
+	err := p.g.src.Scan(ctx, p.names, func(c *table.Chunk) error {
+		for from := 0; from < c.Rows; {
+			n := c.Rows - from
+			if p.g.opts.ChunkRows > 0 {
+				n = int(min(int64(n), p.left))
+			}
+			p.piece(piece(c, from, n))
+			from += n
+			if p.left -= int64(n); p.g.opts.ChunkRows > 0 && p.left == 0 {
+				if err := p.emitChunk(); err != nil {
+					return err
+				}
+			}
+		}
+		p.done += int64(c.Rows)
+		if p.g.opts.Progress != nil {
+			p.g.opts.Progress(p.done, p.g.stats.Rows*int64(p.passes))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if p.g.opts.ChunkRows == 0 || p.left < p.g.opts.ChunkRows || p.chunk == 0 {
+		return p.emitChunk()
+	}
+	return nil
+}
+
+// piece is a part of a chunk.
+func piece(c *table.Chunk, from, n int) *table.Chunk {
+	if n == c.Rows {
+		return c
+	}
+	out := &table.Chunk{Rows: n, Columns: slices.Clone(c.Columns)}
+	for i := range out.Columns {
+		col := &out.Columns[i]
+		col.Valid, col.Floats, col.Ints = cut(col.Valid, from, n), cut(col.Floats, from, n), cut(col.Ints, from, n)
+		col.Bools, col.Index, col.Vectors = cut(col.Bools, from, n), cut(col.Index, from, n), cut(col.Vectors, from, n)
+	}
+	return out
+}
+
+func cut[T any](s []T, from, n int) []T {
+	if len(s) == 0 {
+		return nil
+	}
+	return s[from : from+n]
+}
+
+// piece counts rows that are in one chunk, if chunks are by rows.
+func (p *groupPass) piece(c *table.Chunk) {
+	p.placePeriods(c)
+	for i := range p.divisions {
+		p.divide(&p.divisions[i], p.segments[i], c)
+	}
+	p.nameInvalid(c)
+	var next atomic.Int64
+	work := func(w *groupWorker) {
+		for j := int(next.Add(1) - 1); j < len(p.at); j = int(next.Add(1) - 1) {
+			p.count(w, j, c)
+		}
+	}
+	var wg sync.WaitGroup
+	for i := range p.workers[1:] {
+		wg.Go(func() { work(&p.workers[i+1]) })
+	}
+	work(&p.workers[0])
+	wg.Wait()
+}
+
+// placePeriods finds the periods of the rows; nowhere for those without a time.
+func (p *groupPass) placePeriods(c *table.Chunk) {
+	if p.time < 0 {
+		return
+	}
+	p.periods = resize(p.periods, c.Rows)
+	col := &c.Columns[p.time]
+	last, at := int64(0), nowhere
+	for i := range c.Rows {
+		if col.Missing(i) || len(col.Ints) == 0 {
+			p.periods[i] = nowhere
+			continue
+		}
+		start := periodStart(col.Ints[i], p.g.opts.ChunkPeriod)
+		if at == nowhere || start != last {
+			at, _ = slices.BinarySearch(p.g.periods, start)
+			last = start
+		}
+		p.periods[i] = int32(at)
+	}
+}
+
+// divide gives the rows their slots in a division, and the slots their sets.
+func (p *groupPass) divide(d *division, columns []int, c *table.Chunk) {
+	d.places = resize(d.places, c.Rows)
+	if d.segmenter == nil {
+		clear(d.places)
+	} else {
+		for i, at := range columns {
+			d.segmenter.columns[i].read(c.Rows, &c.Columns[at])
+		}
+		d.segmenter.place(c.Rows, d.places)
+	}
+	for i := range d.places {
+		at := int(d.places[i]) + d.first - p.from
+		if p.time >= 0 {
+			if p.periods[i] == nowhere {
+				d.places[i] = nowhere
+				continue
+			}
+			at += int(p.periods[i]) * p.g.width
+		}
+		if at < 0 || at >= p.n {
+			at = nowhere
+		}
+		d.places[i] = int32(at)
+	}
+	d.sorter.sort(d.places, 0, p.n)
+	for at := range p.n {
+		if rows := d.sorter.of(at); len(rows) > 0 {
+			p.rows[at] += int64(len(rows))
+			if p.sets[at] == nil {
+				p.sets[at] = p.g.like.Empty()
+			}
+		}
+	}
+}
+
+// nameInvalid reads which values of the rows are invalid though they are missing.
+func (p *groupPass) nameInvalid(c *table.Chunk) {
+	for j := range p.named {
+		p.named[j] = p.named[j][:0]
+	}
+	if p.invalid < 0 {
+		return
+	}
+	col := &c.Columns[p.invalid]
+	if !isText(col.Type) {
+		return
+	}
+	for i := range c.Rows {
+		if col.Missing(i) {
+			continue
+		}
+		p.tallies.each(col.Text(i), func(j int, outside bool) {
+			if rows := p.named[j]; c.Columns[p.at[j]].Missing(i) && (len(rows) == 0 || rows[len(rows)-1].row != i) {
+				p.named[j] = append(rows, namedRow{i, outside})
+			}
+		})
+	}
+}
+
+// count counts column j of a piece into the sets of the rows' slots.
+func (p *groupPass) count(w *groupWorker, j int, c *table.Chunk) {
+	col := &c.Columns[p.at[j]]
+	w.counter.column = p.g.like.Columns[j].Column
+	for i := range p.divisions {
+		d := &p.divisions[i]
+		for at := range p.n {
+			rows := d.sorter.of(at)
+			if len(rows) == 0 {
+				continue
+			}
+			w.counter.profile = p.sets[at].Columns[j].Profile
+			if len(rows) == c.Rows {
+				w.counter.add(c.Rows, col)
+			} else {
+				w.counter.add(len(rows), w.gatherer.pick(col, rows))
+			}
+		}
+		for _, n := range p.named[j] {
+			if at := d.places[n.row]; at != nowhere {
+				invalid := p.sets[at].Columns[j].Profile
+				invalid.AddInvalid(1)
+				if n.outside {
+					invalid.AddOutOfRange(1)
+				}
+			}
+		}
+	}
+}
+
+// emitChunk hands out the groups of the pass, of one chunk or of several periods.
+func (p *groupPass) emitChunk() error {
+	for at := range p.n {
+		slot := p.from + at
+		group := Group{Chunk: p.chunk, Rows: p.rows[at], Set: p.sets[at]}
+		if p.time >= 0 {
+			group.Chunk = slot / p.g.width
+			start := time.UnixMicro(p.g.periods[group.Chunk]).UTC()
+			group.Window = &modelwatch.Window{Start: start, End: start.Add(p.g.opts.ChunkPeriod)}
+		}
+		known := true
+		if in := slot % p.g.width; in > 0 {
+			group.Segment, known = p.segment(in)
+		}
+		if group.Rows == 0 {
+			if !known {
+				continue
+			}
+			group.Set = p.g.empty
+		}
+		if err := p.g.emit(group); err != nil {
+			return err
+		}
+	}
+	p.chunk++
+	p.left = p.g.opts.ChunkRows
+	if p.time < 0 {
+		p.g.stats.Chunks = max(p.g.stats.Chunks, p.chunk)
+	}
+	p.reset()
+	return nil
+}
+
+// segment names a slot within a chunk, and says whether the baseline had it.
+func (p *groupPass) segment(in int) (map[string]string, bool) {
+	at := len(p.divisions) - 1
+	for p.divisions[at].first > in {
+		at--
+	}
+	c := p.g.opts.Crossings[at-1]
+	place := in - p.divisions[at].first
+	return c.values(place), place < len(c.Known)
+}
