@@ -5,17 +5,19 @@
 package backtest
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/modelwatch/modelwatch"
 )
 
-// The metrics of classification and, from RMSE on, of regression.
+// The metrics of classification, from RMSE on of regression, and from NDCG on of
+// ranking.
 //
 // For a binary model precision, recall and f1 are of the positive class. For a
 // multiclass model they are the macro average, followed by one value per class
-// with Class set; the micro and the weighted averages have names of their own.
+// with Class set, and so are auc_roc and auc_pr, of each class against the rest;
+// the micro and the weighted averages have names of their own. Ranking metrics
+// come once for each cut-off, with K set.
 const (
 	Accuracy          = "accuracy"
 	Precision         = "precision"
@@ -35,6 +37,7 @@ const (
 	TrueNegatives     = "true_negatives"
 	FalseNegatives    = "false_negatives"
 	AUCROC            = "auc_roc"
+	AUCROCWeighted    = "auc_roc_weighted"
 	AUCPR             = "auc_pr"
 	LogLoss           = "log_loss"
 	Brier             = "brier"
@@ -46,6 +49,11 @@ const (
 	MSLE              = "msle"
 	R2                = "r2"
 	Bias              = "bias"
+	QuantileError     = "quantile_error"
+	NDCG              = "ndcg_at_k"
+	MAP               = "map_at_k"
+	MRR               = "mrr"
+	RecallAtK         = "recall_at_k"
 	LabelCoverage     = "label_coverage"
 )
 
@@ -81,10 +89,13 @@ func Metrics(task modelwatch.Task) []string {
 	case modelwatch.TaskMulticlass:
 		return append([]string{
 			Accuracy, Precision, Recall, F1, PrecisionMicro, RecallMicro, F1Micro,
-			PrecisionWeighted, RecallWeighted, F1Weighted, BalancedAccuracy, MCC, LabelCoverage,
+			PrecisionWeighted, RecallWeighted, F1Weighted, Specificity, BalancedAccuracy, MCC,
+			AUCROC, AUCROCWeighted, AUCPR, LogLoss, Brier, ECE, LabelCoverage,
 		}, confusion...)
 	case modelwatch.TaskRegression:
-		return []string{RMSE, MAE, MAPE, SMAPE, MSLE, R2, Bias, LabelCoverage}
+		return []string{RMSE, MAE, MAPE, SMAPE, MSLE, R2, Bias, QuantileError, LabelCoverage}
+	case modelwatch.TaskRanking:
+		return []string{NDCG, MAP, MRR, RecallAtK, LabelCoverage}
 	}
 	return nil
 }
@@ -96,125 +107,127 @@ func Default(task modelwatch.Task) []string {
 		return []string{Accuracy, Precision, Recall, F1}
 	case modelwatch.TaskRegression:
 		return []string{RMSE, MAE, Bias}
+	case modelwatch.TaskRanking:
+		return []string{NDCG, MAP, MRR, RecallAtK}
 	}
 	return nil
 }
 
-// Accumulator counts joined rows. Counts and sums are exact: neither the order
-// of rows nor that of merges changes a result. It is not safe for concurrent
-// use.
+// Accumulator holds what the rows of a [Scorer] add up to. Counts and sums are
+// exact: neither the order of rows nor that of merges changes a result. It is not
+// safe for concurrent use.
 type Accumulator struct {
-	task       modelwatch.Task
-	positive   string
-	labelled   int64
-	unlabelled int64
-	classes    classes
-	scores     scores
-	errors     errors
+	config     *Config
+	labelled   count
+	unlabelled count
+
+	table         table   // binary
+	scores        scores  // binary
+	classes       classes // multiclass
+	probabilities probabilities
+	errors        errors
+	ranking       ranking
 }
 
-// New returns an empty accumulator. It fails, with CodeInvalid, for a binary
-// task without a positive class and for tasks that it cannot score.
-func New(task modelwatch.Task, positive string) (*Accumulator, error) {
-	if Metrics(task) == nil {
-		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "a model of task %q cannot be backtested; binary, multiclass and regression can", task)
+func newAccumulator(c *Config) *Accumulator {
+	a := &Accumulator{config: c}
+	rank := c.wants(AUCROC, AUCROCWeighted, AUCPR)
+	switch c.Task {
+	case modelwatch.TaskBinary:
+		a.scores.lossy = c.wants(LogLoss)
+		if rank {
+			r := newScoredRows(c.Exact, MaxScores, c.MaxRows)
+			a.scores.ranked = &r
+		}
+	case modelwatch.TaskMulticlass:
+		p := &a.probabilities
+		p.classes, p.lossy, p.index = c.Classes, c.wants(LogLoss), map[string]int{}
+		for k, class := range c.Classes {
+			p.index[class] = k
+			if rank {
+				n := len(c.Classes)
+				p.ranked = append(p.ranked, newScoredRows(c.Exact, min(max(maxClassCells/n, minCells), MaxScores), c.MaxRows/int64(n)))
+			}
+		}
+	case modelwatch.TaskRegression:
+		a.errors.quantile = c.Quantile
+		a.errors.want = wanted{
+			squares: c.wants(RMSE, R2), r2: c.wants(R2), mae: c.wants(MAE), quantile: c.wants(QuantileError),
+			mape: c.wants(MAPE), smape: c.wants(SMAPE), msle: c.wants(MSLE),
+		}
+		if c.wants(MAE, MAPE, QuantileError) {
+			a.errors.seen = newCells(MaxScores)
+		}
+	case modelwatch.TaskRanking:
+		a.ranking.limit = c.MaxRows
 	}
-	if task == modelwatch.TaskBinary && positive == "" {
-		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "a binary model needs its positive class to be backtested")
-	}
-	return &Accumulator{task: task, positive: positive, classes: classes{tallies: map[string]tally{}}}, nil
+	return a
 }
 
-// AddClass counts one labelled row of a classifier. It panics for regression.
-func (a *Accumulator) AddClass(predicted, label string) {
-	if a.task == modelwatch.TaskRegression {
-		panic("backtest: AddClass to a regression")
-	}
-	a.labelled++
-	a.classes.add(predicted, label)
-}
+// wanted says which sums of a regression are kept.
+type wanted struct{ squares, r2, mae, quantile, mape, smape, msle bool }
 
-// AddValue counts one labelled row of a regression. A row in which either is NaN
-// or infinite has nothing to score and counts as unlabelled. It panics for
-// classification.
-func (a *Accumulator) AddValue(predicted, label float64) {
-	if a.task != modelwatch.TaskRegression {
-		panic(fmt.Sprintf("backtest: AddValue to a %s task", a.task))
+func (a *Accumulator) merge(b *Accumulator) error {
+	a.labelled.merge(&b.labelled)
+	a.unlabelled.merge(&b.unlabelled)
+	switch a.config.Task {
+	case modelwatch.TaskBinary:
+		a.table.merge(&b.table)
+		return a.scores.merge(&b.scores)
+	case modelwatch.TaskMulticlass:
+		a.classes.merge(&b.classes)
+		return a.probabilities.merge(&b.probabilities)
+	case modelwatch.TaskRegression:
+		a.errors.merge(&b.errors)
+	case modelwatch.TaskRanking:
+		return a.ranking.merge(&b.ranking)
 	}
-	if predicted-predicted != 0 || label-label != 0 {
-		a.unlabelled++
-		return
-	}
-	a.labelled++
-	a.errors.add(predicted, label)
-}
-
-// AddScore counts the score that a binary classifier gave to one labelled row,
-// for the metrics that rank or calibrate; the class that it predicted for the
-// same row is for AddClass. Scores that are NaN or infinite are passed over. It panics for other
-// tasks.
-func (a *Accumulator) AddScore(score float64, label string) {
-	if a.task != modelwatch.TaskBinary {
-		panic(fmt.Sprintf("backtest: AddScore to a %s task", a.task))
-	}
-	if score-score == 0 {
-		a.scores.add(score, label == a.positive)
-	}
-}
-
-// AddUnlabelled counts predictions that have no label yet.
-func (a *Accumulator) AddUnlabelled(n int64) { a.unlabelled += n }
-
-// Merge adds what b counted. The result is that of adding b's rows to a. It
-// panics if the two score different things.
-func (a *Accumulator) Merge(b *Accumulator) {
-	if a.task != b.task || a.positive != b.positive {
-		panic(fmt.Sprintf("backtest: merge of %s %q into %s %q", b.task, b.positive, a.task, a.positive))
-	}
-	a.labelled += b.labelled
-	a.unlabelled += b.unlabelled
-	a.classes.merge(&b.classes)
-	a.scores.merge(&b.scores)
-	a.errors.merge(&b.errors)
+	return nil
 }
 
 // Labelled returns the number of rows that were scored.
-func (a *Accumulator) Labelled() int64 { return a.labelled }
+func (a *Accumulator) Labelled() int64 { return a.labelled.n }
 
-// LabelCoverage returns the share of predictions whose label has arrived, false
-// if there were no predictions.
+// LabelCoverage returns the share of predictions, by weight, whose label has
+// arrived, false if there were no predictions.
 func (a *Accumulator) LabelCoverage() (float64, bool) {
-	n := a.labelled + a.unlabelled
-	if n == 0 {
+	all := sum(a.labelled, a.unlabelled)
+	if all.n == 0 {
 		return 0, false
 	}
-	return float64(a.labelled) / float64(n), true
+	return min(a.labelled.mass()/all.mass(), 1), true
 }
 
 // Values scores the rows. With no metrics it takes those of Default. For
 // classification the confusion counts always follow, so that a dashboard can
-// recompute the ratios over any span; for multiclass each metric of a class
-// follows its overall value, with Class set. A metric that the task does not
-// have comes back with the reason not_applicable.
+// recompute the ratios over any span: they are sums of weights. For multiclass
+// each metric of a class follows its overall value, with Class set, and for
+// ranking there is one value for each cut-off. A metric that the task does not
+// have, or that Config.Metrics left out, comes back with the reason
+// not_applicable.
+//
+// ConstantValue is what the best constant prediction has for these rows, chosen
+// for each metric by itself; there is none where no constant has a value.
 func (a *Accumulator) Values(metrics []string, opts Options) []modelwatch.Value {
 	if len(metrics) == 0 {
-		metrics = Default(a.task)
+		metrics = Default(a.config.Task)
 	}
-	if a.task != modelwatch.TaskRegression {
+	if a.config.Task == modelwatch.TaskBinary || a.config.Task == modelwatch.TaskMulticlass {
 		metrics = withConfusion(metrics)
 	}
-	known := Metrics(a.task)
+	known := Metrics(a.config.Task)
 	var values []modelwatch.Value
 	for _, name := range metrics {
-		v := modelwatch.Value{Metric: name, NCurrent: a.labelled}
+		v := modelwatch.Value{Metric: name}
+		a.rows(&v, &a.labelled)
 		switch {
-		case !slices.Contains(known, name):
+		case !slices.Contains(known, name) || !a.config.wants(name):
 			v.Reason = modelwatch.ReasonNotApplicable
 		case name == LabelCoverage:
 			a.coverage(&v)
-		case a.labelled == 0:
+		case a.labelled.n == 0:
 			v.Reason = modelwatch.ReasonNoLabels
-		case a.labelled < opts.minimum():
+		case a.labelled.n < opts.minimum():
 			v.Reason = modelwatch.ReasonTooFew
 		default:
 			values = append(values, a.score(v, opts)...)
@@ -235,42 +248,56 @@ func withConfusion(metrics []string) []string {
 	return all
 }
 
-func (a *Accumulator) coverage(v *modelwatch.Value) {
-	v.NCurrent = a.labelled + a.unlabelled
-	if x, ok := a.LabelCoverage(); ok {
-		v.Value = &x
-	} else {
-		v.Reason = modelwatch.ReasonEmpty
+// rows says how many rows are behind a value, and how many they are worth if any
+// row of the window has a weight.
+func (a *Accumulator) rows(v *modelwatch.Value, c *count) {
+	rows(v, c, a.labelled.weighted() || a.unlabelled.weighted())
+}
+
+func rows(v *modelwatch.Value, c *count, weighted bool) {
+	v.NCurrent = c.n
+	if weighted {
+		n := c.effective()
+		v.EffectiveCurrent = &n
 	}
+}
+
+// coverage sets the value to the share of labelled predictions, with its interval.
+func (a *Accumulator) coverage(v *modelwatch.Value) {
+	all := sum(a.labelled, a.unlabelled)
+	a.rows(v, &all)
+	proportion(v, a.labelled, all, modelwatch.ReasonEmpty)
 }
 
 // score returns the value of a metric that the task has, and those of its
 // classes.
 func (a *Accumulator) score(v modelwatch.Value, opts Options) []modelwatch.Value {
-	switch a.task {
+	switch a.config.Task {
 	case modelwatch.TaskRegression:
 		a.errors.score(&v)
-		return []modelwatch.Value{v}
 	case modelwatch.TaskBinary:
 		a.binary(&v, opts)
-		return []modelwatch.Value{v}
+	case modelwatch.TaskRanking:
+		return a.ranking.score(v, a.config.Ks)
+	default:
+		return a.multiclass(v, opts)
 	}
-	return a.multiclass(v, opts)
+	return []modelwatch.Value{v}
 }
 
 func (a *Accumulator) binary(v *modelwatch.Value, opts Options) {
 	switch v.Metric {
 	case AUCROC, AUCPR, LogLoss, Brier, ECE:
-		v.NCurrent = a.scores.n
+		a.rows(v, &a.scores.all)
 		switch {
-		case a.scores.n == 0:
+		case a.scores.all.n == 0:
 			v.Reason = modelwatch.ReasonNotApplicable // the model gives no scores
-		case a.scores.n < opts.minimum():
+		case a.scores.all.n < opts.minimum():
 			v.Reason = modelwatch.ReasonTooFew
 		default:
 			a.scores.score(v)
 		}
 	default:
-		a.classes.table(a.positive, a.labelled).score(v)
+		a.table.score(v)
 	}
 }

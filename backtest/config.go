@@ -43,21 +43,32 @@ func (c Config) NewScorer() (*Scorer, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	s := &Scorer{config: c}
+	s := &Scorer{config: c, weight: one()}
 	if c.Task == modelwatch.TaskBinary && c.Positive == "" {
 		s.config.Positive, s.seen = "1", make(map[string]bool)
 	}
-	var err error
-	if s.accumulator, err = New(c.Task, s.config.Positive); err != nil {
-		return nil, err
-	}
+	s.accumulator = newAccumulator(&s.config)
 	return s, nil
+}
+
+// wants reports whether one of the metrics will be asked for. The confusion
+// counts always are.
+func (c *Config) wants(metrics ...string) bool {
+	if c.Metrics == nil {
+		return true
+	}
+	for _, m := range metrics {
+		if slices.Contains(c.Metrics, m) || slices.Contains(confusion, m) {
+			return true
+		}
+	}
+	return false
 }
 
 // complete checks the settings and fills in defaults.
 func (c *Config) complete() error {
 	if Metrics(c.Task) == nil {
-		return modelwatch.Errorf(modelwatch.CodeInvalid, "a model of task %q cannot be backtested; binary, multiclass and regression can", c.Task)
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "a model of task %q cannot be backtested; binary, multiclass, regression and ranking can", c.Task)
 	}
 	if len(c.Ks) == 0 {
 		c.Ks = []int{5, 10}
@@ -71,6 +82,11 @@ func (c *Config) complete() error {
 	if !(c.Quantile > 0 && c.Quantile < 1) {
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "quantile %v is not between 0 and 1", c.Quantile)
 	}
+	for i, class := range c.Classes {
+		if slices.Contains(c.Classes[:i], class) {
+			return modelwatch.Errorf(modelwatch.CodeInvalid, "there are two scores of class %q", class)
+		}
+	}
 	if c.MaxRows == 0 {
 		c.MaxRows = DefaultMaxRows
 	}
@@ -82,10 +98,11 @@ type Counts struct {
 	Rows       int64 // all that were added
 	Labelled   int64 // scored
 	Unlabelled int64 // no label yet
-	Unscored   int64 // nothing in them that the task can be scored by
+	Unscored   int64 // not used: nothing in them that the task can be scored by, or no finite number
 	BadWeights int64 // not used: a weight that is not a number from 1e-9 to 1e9
+	BadLabels  int64 // not used: a label of a regression or ranking that is no finite number, or a negative relevance
 	// Of the labelled rows:
-	BadScores        int64 // a score is missing, NaN or infinite
+	BadScores        int64 // a score is missing from the row, NaN or infinite
 	ScoresOutOfRange int64 // a score is no probability: log_loss, brier and ece are not_applicable
 	UnseenLabels     int64 // a label that is none of Config.Classes
 }

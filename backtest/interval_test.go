@@ -11,12 +11,9 @@ import (
 // interval that no double holds: it is left out, not infinite.
 func TestIntervalBeyondRange(t *testing.T) {
 	t.Parallel()
-	a, err := New(modelwatch.TaskRegression, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.AddValue(1, 1)
-	a.AddValue(0, math.MaxFloat64)
+	a := mustNew(t, modelwatch.TaskRegression, "")
+	addErrors(a, 1, 1, 1)
+	addErrors(a, 1, 0, math.MaxFloat64)
 	v := a.Values([]string{MAE}, Options{MinimumRows: 1})[0]
 	if v.Value == nil || *v.Value != math.MaxFloat64/2 || v.StandardError == nil {
 		t.Errorf("got %+v, want half of the largest double with a standard error", v)

@@ -8,11 +8,11 @@ import (
 )
 
 func predicted(class, label string) modelwatch.Joined {
-	return modelwatch.Joined{Predicted: class, HasPredicted: true, Label: label, HasLabel: label != ""}
+	return modelwatch.Joined{Predicted: class, HasPredicted: true, Label: label, HasLabel: label != "", Weight: 1}
 }
 
 func scored(score float64, label string) modelwatch.Joined {
-	return modelwatch.Joined{Score: score, HasScore: true, Label: label, HasLabel: label != ""}
+	return modelwatch.Joined{Score: score, HasScore: true, Label: label, HasLabel: label != "", Weight: 1}
 }
 
 func TestScorerOfBinaryModels(t *testing.T) {
@@ -32,7 +32,7 @@ func TestScorerOfBinaryModels(t *testing.T) {
 			map[string]float64{Accuracy: 1, Recall: 1}, ""},
 		{"positive is not found", "", []modelwatch.Joined{predicted("good", "bad")}, nil, `"bad" "good"`},
 		{"only noes", "", []modelwatch.Joined{predicted("0", "0")}, map[string]float64{Accuracy: 1}, ""},
-		{"unscored", "bad", []modelwatch.Joined{{Label: "bad", HasLabel: true}, predicted("bad", "bad")},
+		{"unscored", "bad", []modelwatch.Joined{{Label: "bad", HasLabel: true, Weight: 1}, predicted("bad", "bad")},
 			map[string]float64{Accuracy: 1, LabelCoverage: 1}, ""},
 	}
 	for _, tt := range tests {
@@ -70,10 +70,10 @@ func TestScorerOfRegression(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range []modelwatch.Joined{
-		{PredictedValue: 3, HasPredicted: true, LabelValue: 1, HasLabel: true},
-		{Score: 5, HasScore: true, LabelValue: 1, HasLabel: true},
-		{PredictedValue: 3, HasPredicted: true},
-		{LabelValue: 1, HasLabel: true},
+		{PredictedValue: 3, HasPredicted: true, LabelValue: 1, HasLabel: true, Weight: 1},
+		{Score: 5, HasScore: true, LabelValue: 1, HasLabel: true, Weight: 1},
+		{PredictedValue: 3, HasPredicted: true, Weight: 1},
+		{LabelValue: 1, HasLabel: true, Weight: 1},
 	} {
 		if err := s.Add(r); err != nil {
 			t.Fatal(err)

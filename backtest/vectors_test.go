@@ -63,15 +63,6 @@ func near(got, want, relative float64) bool {
 	return math.Abs(got-want) <= relative*math.Abs(want) || math.Abs(got-want) < 1e-300
 }
 
-func mustNew(t testing.TB, task modelwatch.Task, positive string) *Accumulator {
-	t.Helper()
-	a, err := New(task, positive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
 // byMetric indexes the values of a class.
 func byMetric(t *testing.T, values []modelwatch.Value, class string) map[string]modelwatch.Value {
 	t.Helper()
@@ -110,7 +101,7 @@ func TestBinaryAgreesWithScikitLearn(t *testing.T) {
 			t.Parallel()
 			a := mustNew(t, modelwatch.TaskBinary, tt.Positive)
 			for i, label := range tt.Label {
-				a.AddClass(tt.Predicted[i], label)
+				addClasses(a, 1, tt.Predicted[i], label)
 			}
 			got := byMetric(t, a.Values(nil, Options{MinimumRows: 1}), "")
 			maps.Copy(got, byMetric(t, a.Values([]string{Specificity, BalancedAccuracy, MCC}, Options{MinimumRows: 1}), ""))
@@ -132,7 +123,7 @@ func TestMulticlassAgreesWithScikitLearn(t *testing.T) {
 			t.Parallel()
 			a := mustNew(t, modelwatch.TaskMulticlass, "")
 			for i, label := range tt.Label {
-				a.AddClass(tt.Predicted[i], label)
+				addClasses(a, 1, tt.Predicted[i], label)
 			}
 			values := a.Values(Metrics(modelwatch.TaskMulticlass), Options{MinimumRows: 1})
 			check(t, byMetric(t, values, ""), tt.Expect)
@@ -150,7 +141,7 @@ func TestRegressionAgreesWithScikitLearn(t *testing.T) {
 			t.Parallel()
 			a := mustNew(t, modelwatch.TaskRegression, "")
 			for i, label := range tt.Label {
-				a.AddValue(tt.Predicted[i], label)
+				addErrors(a, 1, tt.Predicted[i], label)
 			}
 			got := byMetric(t, a.Values(Metrics(modelwatch.TaskRegression), Options{MinimumRows: 1}), "")
 			check(t, got, tt.Expect)
@@ -170,8 +161,7 @@ func TestScoresAgreeWithScikitLearn(t *testing.T) {
 			t.Parallel()
 			a := mustNew(t, modelwatch.TaskBinary, "1")
 			for i, label := range tt.Label {
-				a.AddClass("0", strconv.Itoa(label))
-				a.AddScore(tt.Score[i], strconv.Itoa(label))
+				addScore(a, tt.Score[i], strconv.Itoa(label))
 			}
 			got := byMetric(t, a.Values([]string{AUCROC, AUCPR, LogLoss, Brier, ECE}, Options{MinimumRows: 1}), "")
 			check(t, got, tt.Expect)
