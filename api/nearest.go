@@ -21,8 +21,10 @@ func (c *jobCheck) nearest(name string, known []string) string {
 	return nearest(name, known)
 }
 
-// nearest is the tail of a message about an unknown name: those most like it,
-// or the first few if none is.
+// Nearest is the tail of a message about an unknown name: those most like it, or
+// the first few if none is.
+func Nearest(name string, known []string) string { return nearest(name, known) }
+
 func nearest(name string, known []string) string {
 	type candidate struct {
 		name     string

@@ -13,11 +13,23 @@ import (
 // Result is the one JSON for results: the offline commands print it, and its
 // columns and measurements are those of the REST calls.
 type Result struct {
-	Kind         modelwatch.JobKind `json:"kind"`
-	Baseline     *Source            `json:"baseline,omitempty"`
-	Current      *Source            `json:"current,omitempty"`
-	Columns      []Column           `json:"columns,omitempty" nullable:"false"`
-	Measurements []Measurement      `json:"measurements" nullable:"false"`
+	Kind          modelwatch.JobKind `json:"kind"`
+	Baseline      *Source            `json:"baseline,omitempty"`
+	Current       *Source            `json:"current,omitempty"`
+	Columns       []Column           `json:"columns,omitempty" nullable:"false"`
+	SchemaChanges []SchemaChange     `json:"schema_changes,omitempty" nullable:"false"`
+	Measurements  []Measurement      `json:"measurements" nullable:"false"`
+}
+
+// SchemaChange is a column that is not the same on both sides. A side that lacks
+// the column has no type. A column of another type is measured as invalid, but
+// numbers, booleans and times where the baseline has categories are counted under
+// their text; one that the current side lacks is measured as missing, and one that
+// the baseline lacks is not measured.
+type SchemaChange struct {
+	Column   string                 `json:"column"`
+	Baseline modelwatch.FeatureType `json:"baseline,omitempty"`
+	Current  modelwatch.FeatureType `json:"current,omitempty"`
 }
 
 // Source is one side of a comparison.

@@ -1,13 +1,13 @@
 package app
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/api"
@@ -20,12 +20,13 @@ var ErrBreached = errors.New("a threshold is breached")
 
 // OutputOptions are the flags that the offline commands share.
 type OutputOptions struct {
-	Format       string // table, json
+	Format       string // table, json, ndjson, csv, html
 	Output       string // file; "" is standard output
 	Thresholds   []string
 	Metrics      []string
 	MinimumRows  int64
 	FailOnBreach bool
+	All          bool // every line of a table, however many
 	Streams      Streams
 }
 
@@ -38,7 +39,7 @@ func parseThresholds(texts []string, known []string) ([]modelwatch.Threshold, er
 			return nil, err
 		}
 		if !slices.Contains(known, t.Metric) {
-			return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "threshold %q: there is no metric %q; there are %s", text, t.Metric, strings.Join(known, ", "))
+			return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "threshold %q: there is no metric %q%s", text, t.Metric, api.Nearest(t.Metric, known))
 		}
 		out = append(out, t)
 	}
@@ -55,7 +56,7 @@ func parseMetrics(names, known, fallback []string) ([]string, error) {
 	}
 	for _, n := range names {
 		if !slices.Contains(known, n) {
-			return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "there is no metric %q; there are %s", n, strings.Join(known, ", "))
+			return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "there is no metric %q%s", n, api.Nearest(n, known))
 		}
 	}
 	return names, nil
@@ -85,8 +86,22 @@ func openTable(ctx context.Context, input string, like *modelwatch.Schema, strea
 	return r, t.Close, nil
 }
 
-// write puts a result where the options say, as a table or as JSON.
-func (o OutputOptions) write(result api.Result, draw func(io.Writer, palette) error) (err error) {
+// rendering is a result and how it is drawn.
+type rendering struct {
+	result api.Result
+	table  func(io.Writer, canvas) error
+	page   func(io.Writer) error // HTML; nil where there is none
+}
+
+// canvas is what a table is drawn on.
+type canvas struct {
+	palette
+	width int  // of the terminal; 0 elsewhere
+	all   bool // draw every line
+}
+
+// write puts a result where the options say, in the format that they name.
+func (o OutputOptions) write(r rendering) (err error) {
 	out := o.Streams.Out
 	if o.Output != "" {
 		f, err := os.Create(o.Output)
@@ -96,16 +111,41 @@ func (o OutputOptions) write(result api.Result, draw func(io.Writer, palette) er
 		defer func() { err = errors.Join(err, f.Close()) }()
 		out = f
 	}
-	if o.Format == "json" {
+	switch o.Format {
+	case "json":
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
-		return encoder.Encode(result)
+		return encoder.Encode(r.result)
+	case "ndjson":
+		return writeLines(out, r.result.Measurements)
+	case "csv":
+		return api.WriteCSV(out, r.result.Measurements)
+	case "html":
+		if r.page == nil {
+			return modelwatch.Errorf(modelwatch.CodeUnimplemented, "there is no page of a %s", r.result.Kind)
+		}
+		return r.page(out)
 	}
-	p := noColours()
-	if _, ok := terminalWidth(out); ok && os.Getenv("NO_COLOR") == "" {
-		p = colours()
+	c := canvas{palette: noColours(), all: o.All}
+	if width, ok := terminalWidth(out); ok {
+		c.width = width
+		if os.Getenv("NO_COLOR") == "" {
+			c.palette = colours()
+		}
 	}
-	return draw(out, p)
+	return r.table(out, c)
+}
+
+// writeLines writes measurements as JSON, one a line.
+func writeLines(w io.Writer, ms []api.Measurement) error {
+	buffered := bufio.NewWriter(w)
+	encoder := json.NewEncoder(buffered)
+	for _, m := range ms {
+		if err := encoder.Encode(m); err != nil {
+			return err
+		}
+	}
+	return buffered.Flush()
 }
 
 func apiMeasurements(ms []modelwatch.Measurement) []api.Measurement {

@@ -54,10 +54,10 @@ func Backtest(ctx context.Context, opts BacktestOptions) error {
 	result := api.Result{
 		Kind: modelwatch.JobBacktest, Current: &api.Source{URI: opts.Predictions, Rows: scorer.Rows()}, Measurements: apiMeasurements(measured),
 	}
-	err = opts.write(result, func(w io.Writer, p palette) error {
+	err = opts.write(rendering{result: result, table: func(w io.Writer, c canvas) error {
 		fmt.Fprintf(w, "predictions  %s  %d rows\n\n", opts.Predictions, scorer.Rows())
-		return writeBacktestTable(w, p, measured)
-	})
+		return writeBacktestTable(w, c.palette, measured)
+	}})
 	if err == nil && breached && opts.FailOnBreach {
 		return ErrBreached
 	}

@@ -57,10 +57,10 @@ func Drift(ctx context.Context, opts DriftOptions) error {
 	for _, c := range baseline.set.Columns {
 		types[c.Name] = c.Type
 	}
-	err = opts.write(result, func(w io.Writer, p palette) error {
+	err = opts.write(rendering{result: result, table: func(w io.Writer, c canvas) error {
 		fmt.Fprintf(w, "baseline  %s  %d rows\ncurrent   %s  %d rows\n\n", opts.Baseline, baseline.rows, opts.Current, current.rows)
-		return writeDriftTable(w, p, measured, types)
-	})
+		return writeDriftTable(w, c.palette, measured, types)
+	}})
 	if err == nil && breached && opts.FailOnBreach {
 		return ErrBreached
 	}

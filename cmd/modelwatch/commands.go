@@ -75,18 +75,19 @@ func (c *migrateCommand) Run(ctx context.Context, s app.Streams) error {
 
 // outputFlags are what the offline commands share.
 type outputFlags struct {
-	Format       string   `default:"table" enum:"table,json" help:"table or json (${default})."`
+	Format       string   `default:"table" enum:"table,json,ndjson,csv,html" help:"table, json, ndjson (a measurement a line), csv or html (${default})."`
 	Output       string   `short:"o" placeholder:"FILE" help:"Write the result there instead of standard output."`
 	Threshold    []string `sep:"none" placeholder:"METRIC=VALUE" help:"A value over it is a breach; repeatable. METRIC<VALUE for a lower limit."`
 	Metrics      []string `placeholder:"NAME" help:"Metrics, separated by commas; \"all\" for every one."`
 	MinimumRows  int64    `default:"100" placeholder:"N" help:"Fewer rows than this give no value (${default})."`
 	FailOnBreach bool     `help:"Exit with code 3 when a threshold is breached."`
+	All          bool     `help:"Every line of a table, however many columns there are."`
 }
 
 func (f outputFlags) options(s app.Streams) app.OutputOptions {
 	return app.OutputOptions{
 		Format: f.Format, Output: f.Output, Thresholds: f.Threshold, Metrics: f.Metrics,
-		MinimumRows: f.MinimumRows, FailOnBreach: f.FailOnBreach, Streams: s,
+		MinimumRows: f.MinimumRows, FailOnBreach: f.FailOnBreach, All: f.All, Streams: s,
 	}
 }
 
