@@ -26,6 +26,9 @@ type Model struct {
 	Description string
 	Owner       string
 	Tags        map[string]string
+	// FeatureGroups are names for sets of columns, by their names in results; a
+	// trailing "*" matches a prefix. Drift is measured of each group as a whole.
+	FeatureGroups map[string][]string
 
 	// Registered is false while the model is known from its traffic alone.
 	Registered bool

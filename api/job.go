@@ -46,18 +46,46 @@ type BaselineRef struct {
 	Version any `json:"version,omitempty" doc:"Kind version, which is not offered by this version yet."`
 }
 
-// Threshold is a limit on one metric. A value above upper or below lower is a breach.
+// Threshold is a limit on one metric: one of constant (upper, lower), over, change
+// or difference against a reference, learn. A value over its limit is a breach.
 type Threshold struct {
 	Metric string   `json:"metric"`
 	Name   string   `json:"name,omitempty" doc:"Only this column; absent for every one."`
 	Upper  *float64 `json:"upper,omitempty"`
 	Lower  *float64 `json:"lower,omitempty"`
 
-	For     any `json:"for,omitempty" doc:"Not offered by this version yet."`
-	Change  any `json:"change,omitempty" doc:"Not offered by this version yet."`
-	Against any `json:"against,omitempty" doc:"Not offered by this version yet."`
-	Learn   any `json:"learn,omitempty" doc:"Not offered by this version yet."`
+	Over       string   `json:"over,omitempty" enum:"null" doc:"null: the 95 % point of the value under no drift is the upper limit."`
+	Change     string   `json:"change,omitempty" example:"+50%" doc:"Relative change against a reference: a rise by more than +50%, a fall by more than -20%. No limit where the reference is 0 or absent."`
+	Difference *float64 `json:"difference,omitempty" example:"0.05" doc:"Distance from a reference: 0.05 is a breach above reference + 0.05, -0.05 one below reference - 0.05."`
+	Against    string   `json:"against,omitempty" example:"7d" doc:"The reference of change and difference: the same series so long before (the window that ends nearest, at most an hour away), or version:NAME, the same window of that version."`
+	Learn      *Learn   `json:"learn,omitempty" doc:"Limits from the metric over ten consecutive chunks of the baseline's own rows."`
+
+	For string `json:"for,omitempty" example:"2 of 3" doc:"Breached when so many of the last windows, this one included, are over the limit. Windows without a value are not."`
 }
+
+// Learn are limits learnt from the baseline's own chunks.
+type Learn struct {
+	SD float64 `json:"sd" exclusiveMinimum:"0" maximum:"1000" doc:"Mean and so many population standard deviations, on the side where the metric is bad, within its range."`
+}
+
+func newThreshold(t modelwatch.Threshold) Threshold {
+	out := Threshold{Metric: t.Metric, Name: t.Name, Upper: t.Upper, Lower: t.Lower, Against: t.Against.String(), For: t.For.String()}
+	if t.OverNull {
+		out.Over = overNull
+	}
+	if t.ChangePercent != 0 {
+		out.Change = modelwatch.FormatChange(t.ChangePercent)
+	}
+	if t.Difference != 0 {
+		out.Difference = &t.Difference
+	}
+	if t.Learn != nil {
+		out.Learn = &Learn{SD: t.Learn.SD}
+	}
+	return out
+}
+
+const overNull = "null"
 
 // Job is a job as the API shows it.
 type Job struct {
@@ -82,7 +110,7 @@ func newJob(j modelwatch.Job) Job {
 		body.LabelDelay = modelwatch.FormatDuration(j.LabelDelay)
 	}
 	for _, t := range j.Thresholds {
-		body.Thresholds = append(body.Thresholds, Threshold{Metric: t.Metric, Name: t.Name, Upper: t.Upper, Lower: t.Lower})
+		body.Thresholds = append(body.Thresholds, newThreshold(t))
 	}
 	return Job{
 		Model: j.Model, Name: j.Name, JobBody: body, Revision: j.Revision, PlannedUntil: optionalTime(j.PlannedUntil),

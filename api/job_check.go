@@ -56,7 +56,7 @@ func (c *jobCheck) job(b JobBody) (modelwatch.Job, error) {
 		c.column(fmt.Sprintf("body.columns[%d]", i), name)
 	}
 	j.Baseline = c.baseline(b, j.Window)
-	j.Thresholds = c.thresholds(b)
+	j.Thresholds = c.thresholds(b, j.Versions)
 	for i, sink := range b.Sinks {
 		if !slices.Contains(c.opts.Sinks, sink) {
 			c.faults.add(fmt.Sprintf("body.sinks[%d]", i), sink, "is not a sink of this server: %s", listOr(c.opts.Sinks, "it has none configured"))
@@ -182,39 +182,4 @@ func (c *jobCheck) column(at, name string) {
 		return
 	}
 	c.faults.add(at, name, "is not a column of any version of the model%s", c.nearest(name, names))
-}
-
-func (c *jobCheck) thresholds(b JobBody) []modelwatch.Threshold {
-	var out []modelwatch.Threshold
-	for i, t := range b.Thresholds {
-		at := fmt.Sprintf("body.thresholds[%d]", i)
-		if c.metric(at+".metric", t.Metric, b.Kind) && len(b.Metrics) > 0 && !slices.Contains(b.Metrics, t.Metric) {
-			c.faults.add(at+".metric", t.Metric, "is not among the job's metrics: add it there, or the threshold can never be breached")
-		}
-		if t.Name != "" {
-			c.column(at+".name", t.Name)
-		}
-		c.limits(at, t)
-		out = append(out, modelwatch.Threshold{Metric: t.Metric, Name: t.Name, Upper: t.Upper, Lower: t.Lower})
-	}
-	return out
-}
-
-func (c *jobCheck) limits(at string, t Threshold) {
-	dynamic := false
-	for _, field := range [...]struct {
-		name  string
-		value any
-	}{{"for", t.For}, {"change", t.Change}, {"against", t.Against}, {"learn", t.Learn}} {
-		if field.value != nil {
-			c.faults.notOffered(at + "." + field.name)
-			dynamic = true
-		}
-	}
-	switch {
-	case t.Upper == nil && t.Lower == nil && !dynamic:
-		c.faults.add(at, nil, "limits nothing: give upper, lower or both")
-	case t.Upper != nil && t.Lower != nil && *t.Lower > *t.Upper:
-		c.faults.add(at+".lower", *t.Lower, "is above upper, %v", *t.Upper)
-	}
 }

@@ -16,7 +16,8 @@ func jobBody(metrics ...string) api.JobBody {
 
 const driftJob = `{"kind":"drift","versions":["*"],"cron":"*/15 * * * *","timezone":"UTC","window":"1h","delay":"5m",
 "metrics":["psi","js_distance","ks"],"columns":["*"],"baseline":{"kind":"training"},"minimum_rows":100,
-"thresholds":[{"metric":"psi","upper":0.2}],"sinks":["datadog"]}`
+"thresholds":[{"metric":"psi","upper":0.2,"for":"2 of 3"},{"metric":"psi","change":"+50%","against":"7d"},{"metric":"ks","learn":{"sd":3}},
+{"metric":"ks","over":"null"},{"metric":"psi","name":"amount","difference":-0.05,"against":"version:3.0.0"}],"sinks":["datadog"]}`
 
 func TestPutJob(t *testing.T) {
 	t.Parallel()
@@ -112,9 +113,15 @@ func TestPutJobRefuses(t *testing.T) {
 		{"threshold without limit", "fraud", head + `"thresholds":[{"metric":"psi","upper":1},{"metric":"psi"}]}`, []string{"body.thresholds[1]"}, "limits nothing"},
 		{"threshold crossed", "fraud", head + `"thresholds":[{"metric":"psi","upper":1,"lower":2}]}`, []string{"body.thresholds[0].lower"}, "above upper"},
 		{"threshold column", "fraud", head + `"thresholds":[{"metric":"psi","upper":1,"name":"nope"}]}`, []string{"body.thresholds[0].name"}, "is not a column"},
-		{"for", "fraud", head + `"thresholds":[{"metric":"psi","upper":1,"for":"2 of 3"}]}`, []string{"body.thresholds[0].for"}, "not offered by this version yet"},
-		{"change", "fraud", head + `"thresholds":[{"metric":"psi","change":"+50%","against":"7d"}]}`, []string{"body.thresholds[0].change", "body.thresholds[0].against"}, "not offered by this version yet"},
-		{"learn", "fraud", head + `"thresholds":[{"metric":"ks","learn":{"sd":3}}]}`, []string{"body.thresholds[0].learn"}, "not offered by this version yet"},
+		{"for", "fraud", head + `"thresholds":[{"metric":"psi","upper":1,"for":"3 of 2"}]}`, []string{"body.thresholds[0].for"}, "is never reached"},
+		{"for nothing", "fraud", head + `"thresholds":[{"metric":"psi","for":"2 of 3"}]}`, []string{"body.thresholds[0]"}, "limits nothing"},
+		{"change", "fraud", head + `"thresholds":[{"metric":"psi","change":"50%","against":"7 days"}]}`, []string{"body.thresholds[0].change", "body.thresholds[0].against"}, "write for example +50%"},
+		{"change against nothing", "fraud", head + `"thresholds":[{"metric":"psi","change":"+50%"}]}`, []string{"body.thresholds[0].against"}, "is missing"},
+		{"difference", "fraud", head + `"versions":["1"],"thresholds":[{"metric":"psi","difference":0,"against":"version:2"}]}`, []string{"body.thresholds[0].difference", "body.thresholds[0].against"}, "not among the job's versions, 1"},
+		{"against", "fraud", head + `"thresholds":[{"metric":"psi","upper":1,"against":"7d"}]}`, []string{"body.thresholds[0].against"}, "applies to change and difference only"},
+		{"learn", "fraud", head + `"thresholds":[{"metric":"ks","learn":{"sd":0}}]}`, []string{"body.thresholds[0].learn.sd"}, "> 0"},
+		{"over", "fraud", head + `"thresholds":[{"metric":"ks","over":"zero"}]}`, []string{"body.thresholds[0].over"}, "null"},
+		{"two sorts", "fraud", head + `"thresholds":[{"metric":"ks","over":"null","lower":0.1}]}`, []string{"body.thresholds[0].over"}, "does not go with lower"},
 		{"segments", "fraud", head + `"segments":[["country"]]}`, []string{"body.segments"}, "not offered by this version yet"},
 		{"same weekday", "fraud", head + `"baseline":{"kind":"same_weekday","weeks":6}}`, []string{"body.baseline.kind"}, "not offered by this version yet"},
 		{"another version", "fraud", head + `"baseline":{"kind":"version","version":"2"}}`, []string{"body.baseline.kind"}, "not offered by this version yet"},

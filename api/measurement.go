@@ -166,6 +166,7 @@ var measurementColumns = []string{
 	"value", "reason", "lower", "upper", "p_value", "null_95", "standard_error",
 	"threshold_lower", "threshold_upper", "breached",
 	"baseline", "n_baseline", "n_current", "label_coverage", "mature", "chunk", "computed_at",
+	"effective_n_baseline", "effective_n_current", "adjusted_p_value", "baseline_value", "constant_value",
 }
 
 func (mw *measurementWriter) write(ms []Measurement) error {
@@ -204,5 +205,6 @@ func (m Measurement) record() []string {
 		csvFloat(m.Value), string(m.Reason), csvFloat(m.Lower), csvFloat(m.Upper), csvFloat(m.PValue), csvFloat(m.Null95), csvFloat(m.StandardError),
 		csvFloat(bounds.Lower), csvFloat(bounds.Upper), csvBool(m.Breached),
 		m.Baseline, csvInt(m.NBaseline), strconv.FormatInt(m.NCurrent, 10), csvFloat(m.LabelCoverage), csvBool(m.Mature), csvChunk(m.Chunk), csvTime(deref(m.ComputedAt)),
+		csvFloat(m.EffectiveBaseline), csvFloat(m.EffectiveCurrent), csvFloat(m.AdjustedP), csvFloat(m.BaselineValue), csvFloat(m.ConstantValue),
 	}
 }

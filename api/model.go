@@ -3,7 +3,10 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,8 +22,9 @@ type ModelBody struct {
 	Owner       string            `json:"owner,omitempty" maxLength:"200"`
 	Tags        map[string]string `json:"tags,omitempty" maxProperties:"50" doc:"Free labels, such as team or tier."`
 
-	FeatureGroups any `json:"feature_groups,omitempty" doc:"Not offered by this version yet."`
-	KPIs          any `json:"kpis,omitempty" doc:"Not offered by this version yet."`
+	FeatureGroups map[string][]string `json:"feature_groups,omitempty" maxProperties:"100" doc:"Names for sets of columns, as results name them; a trailing * matches a prefix. Drift jobs measure each group as a whole, weighted by the importance of its features."`
+
+	KPIs any `json:"kpis,omitempty" doc:"Not offered by this version yet."`
 }
 
 // Model is a model as the API shows it.
@@ -35,7 +39,7 @@ type Model struct {
 func newModel(m modelwatch.Model) Model {
 	return Model{
 		Name:       m.Name,
-		ModelBody:  ModelBody{Task: m.Task, Positive: m.Positive, Description: m.Description, Owner: m.Owner, Tags: m.Tags},
+		ModelBody:  ModelBody{Task: m.Task, Positive: m.Positive, Description: m.Description, Owner: m.Owner, Tags: m.Tags, FeatureGroups: m.FeatureGroups},
 		Registered: m.Registered,
 		CreatedAt:  m.CreatedAt.UTC(),
 		UpdatedAt:  m.UpdatedAt.UTC(),
@@ -47,9 +51,7 @@ func (b ModelBody) domain(name string) (modelwatch.Model, error) {
 	if b.Positive != "" && b.Task != modelwatch.TaskBinary {
 		f.add("body.positive", b.Positive, "applies to the task binary only, and this model's is %s", b.Task)
 	}
-	if b.FeatureGroups != nil {
-		f.notOffered("body.feature_groups")
-	}
+	b.checkGroups(&f)
 	if b.KPIs != nil {
 		f.notOffered("body.kpis")
 	}
@@ -57,7 +59,30 @@ func (b ModelBody) domain(name string) (modelwatch.Model, error) {
 		Name: name, Task: b.Task, Positive: b.Positive, Description: b.Description, Owner: b.Owner, Tags: b.Tags,
 		Registered: true,
 	}
+	if len(b.FeatureGroups) > 0 {
+		m.FeatureGroups = b.FeatureGroups
+	}
 	return m, f.err("the model")
+}
+
+// maxGroupColumns bounds what is stored with a model.
+const maxGroupColumns = 10_000
+
+func (b ModelBody) checkGroups(f *faults) {
+	for _, name := range slices.Sorted(maps.Keys(b.FeatureGroups)) {
+		at, columns := "body.feature_groups."+name, b.FeatureGroups[name]
+		if fault := columnFault(name); fault != "" {
+			f.add(at, name, "%s", fault)
+		}
+		if len(columns) == 0 || len(columns) > maxGroupColumns {
+			f.add(at, nil, "must name from 1 to %d columns", maxGroupColumns)
+		}
+		for i, column := range columns {
+			if fault := columnFault(strings.TrimSuffix(column, "*")); fault != "" && column != "*" {
+				f.add(fmt.Sprintf("%s[%d]", at, i), column, "%s", fault)
+			}
+		}
+	}
 }
 
 // ModelPath is the path of a model (exported because huma fills embedded

@@ -13,7 +13,7 @@ import (
 func TestPutModel(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	const path, body = "/v1/models/fraud", `{"task":"binary","positive":"fraud","description":"d","owner":"risk","tags":{"tier":"1"}}`
+	const path, body = "/v1/models/fraud", `{"task":"binary","positive":"fraud","description":"d","owner":"risk","tags":{"tier":"1"},"feature_groups":{"money":["amount","fee_*"]}}`
 	first := b.want(http.StatusCreated, http.MethodPut, path, body, "Content-Type", jsonType)
 	again := b.want(http.StatusOK, http.MethodPut, path, body, "Content-Type", jsonType)
 	again.wantJSON(t, string(first.body))
@@ -25,7 +25,7 @@ func TestPutModel(t *testing.T) {
 	delete(got, "updated_at")
 	want := map[string]any{
 		"name": "fraud", "task": "binary", "positive": "fraud", "description": "d", "owner": "risk",
-		"tags": map[string]any{"tier": "1"}, "registered": true,
+		"tags": map[string]any{"tier": "1"}, "registered": true, "feature_groups": map[string]any{"money": []any{"amount", "fee_*"}},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("model is %v, want %v", got, want)
@@ -47,7 +47,9 @@ func TestPutModelRefuses(t *testing.T) {
 		{"no task", `{}`, 422, []string{"body"}, "expected required property task to be present"},
 		{"misspelt field", `{"task":"binary","positve":"1"}`, 422, []string{"body.positve"}, "unexpected property"},
 		{"positive without classes", `{"task":"regression","positive":"1"}`, 422, []string{"body.positive"}, "applies to the task binary only"},
-		{"not offered", `{"task":"binary","feature_groups":{"a":["b"]},"kpis":[]}`, 422, []string{"body.feature_groups", "body.kpis"}, "not offered by this version yet"},
+		{"not offered", `{"task":"binary","kpis":[]}`, 422, []string{"body.kpis"}, "not offered by this version yet"},
+		{"empty group", `{"task":"binary","feature_groups":{"a":[]}}`, 422, []string{"body.feature_groups.a"}, "must name from 1"},
+		{"group of nothing", `{"task":"binary","feature_groups":{"a":["x","*",""]}}`, 422, []string{"body.feature_groups.a[2]"}, "empty"},
 		{"wrong type", `{"task":"binary","tags":["a"]}`, 422, []string{"body.tags"}, "expected object"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -138,16 +138,21 @@ type Measurement struct {
 	PValue        *float64          `json:"p_value,omitempty"`
 	Null95        *float64          `json:"null_95,omitempty" doc:"95 % point of the value under no drift, for these sizes and bins."`
 	StandardError *float64          `json:"standard_error,omitempty"`
+	AdjustedP     *float64          `json:"adjusted_p_value,omitempty" doc:"p_value corrected for the number of features that were tested together."`
+	BaselineValue *float64          `json:"baseline_value,omitempty" doc:"Backtests: the metric over the baseline's own rows."`
+	ConstantValue *float64          `json:"constant_value,omitempty" doc:"Backtests: the metric of the best constant prediction."`
 
 	Threshold *Bounds `json:"threshold,omitempty"`
 	Breached  *bool   `json:"breached,omitempty" doc:"Present where a threshold applies."`
 
-	Baseline      string     `json:"baseline,omitempty" doc:"Kind or id of the baseline."`
-	NBaseline     *int64     `json:"n_baseline,omitempty"`
-	NCurrent      int64      `json:"n_current"`
-	LabelCoverage *float64   `json:"label_coverage,omitempty" doc:"Backtests: share of predictions whose label has arrived."`
-	Mature        *bool      `json:"mature,omitempty" doc:"Backtests: no later label changes the value any more."`
-	ComputedAt    *time.Time `json:"computed_at,omitempty"`
+	Baseline          string     `json:"baseline,omitempty" doc:"Kind or id of the baseline."`
+	NBaseline         *int64     `json:"n_baseline,omitempty"`
+	NCurrent          int64      `json:"n_current"`
+	EffectiveBaseline *float64   `json:"effective_n_baseline,omitempty" doc:"What n_baseline is worth where rows carry weights."`
+	EffectiveCurrent  *float64   `json:"effective_n_current,omitempty" doc:"What n_current is worth where rows carry weights."`
+	LabelCoverage     *float64   `json:"label_coverage,omitempty" doc:"Backtests: share of predictions whose label has arrived."`
+	Mature            *bool      `json:"mature,omitempty" doc:"Backtests: no later label changes the value any more."`
+	ComputedAt        *time.Time `json:"computed_at,omitempty"`
 }
 
 // Bounds are the limits that were applied.
@@ -164,7 +169,9 @@ func NewMeasurement(m modelwatch.Measurement) Measurement {
 		Segment: m.Segment, Subject: m.Subject, Name: m.Name, Metric: m.Metric, Class: m.Class, K: m.K,
 		Value: finite(m.Value.Value), Reason: m.Reason, Lower: finite(m.Lower), Upper: finite(m.Upper),
 		PValue: finite(m.PValue), Null95: finite(m.Null95), StandardError: finite(m.StandardError),
+		AdjustedP: finite(m.AdjustedP), BaselineValue: finite(m.BaselineValue), ConstantValue: finite(m.ConstantValue),
 		Baseline: m.Baseline, NCurrent: m.NCurrent,
+		EffectiveBaseline: finite(m.EffectiveBaseline), EffectiveCurrent: finite(m.EffectiveCurrent),
 		LabelCoverage: finite(m.LabelCoverage), ComputedAt: optionalTime(m.ComputedAt),
 	}
 	switch {

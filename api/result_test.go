@@ -89,7 +89,8 @@ func TestNewMeasurementAlwaysMarshals(t *testing.T) {
 			Value: modelwatch.Value{
 				Metric: "psi", Value: number.Draw(t, "value"), Reason: rapid.SampledFrom([]modelwatch.Reason{"", modelwatch.ReasonEmpty}).Draw(t, "reason"),
 				Lower: number.Draw(t, "lower"), Upper: number.Draw(t, "upper"), PValue: number.Draw(t, "p"), Null95: number.Draw(t, "null"),
-				StandardError: number.Draw(t, "se"),
+				StandardError: number.Draw(t, "se"), EffectiveBaseline: number.Draw(t, "effective"), EffectiveCurrent: number.Draw(t, "effective current"),
+				AdjustedP: number.Draw(t, "adjusted"), BaselineValue: number.Draw(t, "baseline"), ConstantValue: number.Draw(t, "constant"),
 			},
 			LabelCoverage: number.Draw(t, "coverage"),
 			Threshold:     &modelwatch.Bounds{Upper: number.Draw(t, "threshold"), Lower: number.Draw(t, "low threshold")},
@@ -106,15 +107,17 @@ func TestNewMeasurementAlwaysMarshals(t *testing.T) {
 func TestWriteCSV(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
+	effective := [...]float64{0.5, 3.5, 0.04, 0.75, 0.25}
 	err := api.WriteCSV(&out, []api.Measurement{api.NewMeasurement(modelwatch.Measurement{
-		Value:   modelwatch.Value{Metric: "psi", Reason: modelwatch.ReasonTooFew, NBaseline: 7},
+		Value: modelwatch.Value{Metric: "psi", Reason: modelwatch.ReasonTooFew, NBaseline: 7,
+			EffectiveBaseline: &effective[0], EffectiveCurrent: &effective[1], AdjustedP: &effective[2], BaselineValue: &effective[3], ConstantValue: &effective[4]},
 		Segment: map[string]string{"b": "2", "a": "1,\"x\""}, Subject: modelwatch.SubjectFeature, Name: "city", Chunk: 3,
 	})})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, line, _ := strings.Cut(out.String(), "\n")
-	const want = `,,,,,,,,"a:1,""x"",b:2",feature,city,psi,,,,too_few,,,,,,,,,,7,0,,,3,` + "\n"
+	const want = `,,,,,,,,"a:1,""x"",b:2",feature,city,psi,,,,too_few,,,,,,,,,,7,0,,,3,,0.5,3.5,0.04,0.75,0.25` + "\n"
 	if line != want {
 		t.Errorf("line is %s, want %s", line, want)
 	}

@@ -14,7 +14,8 @@ import (
 const measurementColumns = `m.run_id, m.model, m.version, m.job, m.kind, m.window_start, m.window_end, m.revision, m.chunk,
 m.segment, m.subject, m.name, m.metric, m.class, m.k, m.value, m.reason, m.lower_value, m.upper_value, m.p_value, m.null_95,
 m.standard_error, m.n_baseline, m.n_current, m.baseline, m.thresholded, m.threshold_upper, m.threshold_lower, m.breached,
-m.label_coverage, m.mature, m.computed_at`
+m.label_coverage, m.mature, m.computed_at,
+m.effective_n_baseline, m.effective_n_current, m.adjusted_p_value, m.baseline_value, m.constant_value`
 
 func scanMeasurement(r row) (modelwatch.Measurement, error) { return scanMeasurementAfter(r) }
 
@@ -27,6 +28,7 @@ func scanMeasurementAfter(r row, lead ...any) (m modelwatch.Measurement, err err
 		jsonColumn{&m.Segment}, &m.Subject, &m.Name, &m.Metric, &m.Class, &m.K, &m.Value.Value, &m.Reason, &m.Lower, &m.Upper, &m.PValue, &m.Null95,
 		&m.StandardError, &m.NBaseline, &m.NCurrent, &m.Baseline, &thresholded, &bounds.Upper, &bounds.Lower, &m.Breached,
 		&m.LabelCoverage, &m.Mature, timeColumn{&m.ComputedAt},
+		&m.EffectiveBaseline, &m.EffectiveCurrent, &m.AdjustedP, &m.BaselineValue, &m.ConstantValue,
 	})
 	err = r.Scan(dest...)
 	if thresholded {
@@ -41,7 +43,8 @@ func scanMeasurementAfter(r row, lead ...any) (m modelwatch.Measurement, err err
 const insertMeasurements = `INSERT INTO measurement (run_id, model, version, job, kind, window_start, window_end, revision, chunk,
 segment, subject, name, metric, class, k, value, reason, lower_value, upper_value, p_value, null_95,
 standard_error, n_baseline, n_current, baseline, thresholded, threshold_upper, threshold_lower, breached,
-label_coverage, mature, computed_at, standing) VALUES `
+label_coverage, mature, computed_at,
+effective_n_baseline, effective_n_current, adjusted_p_value, baseline_value, constant_value, standing) VALUES `
 
 // measurementValues are the columns of insertMeasurements.
 func measurementValues(run modelwatch.Run, m modelwatch.Measurement, standing int) ([]any, error) {
@@ -49,7 +52,10 @@ func measurementValues(run modelwatch.Run, m modelwatch.Measurement, standing in
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range []*float64{m.Value.Value, m.Lower, m.Upper, m.PValue, m.Null95, m.StandardError, m.LabelCoverage} {
+	for _, v := range []*float64{
+		m.Value.Value, m.Lower, m.Upper, m.PValue, m.Null95, m.StandardError, m.LabelCoverage,
+		m.EffectiveBaseline, m.EffectiveCurrent, m.AdjustedP, m.BaselineValue, m.ConstantValue,
+	} {
 		if v != nil && (math.IsNaN(*v) || math.IsInf(*v, 0)) {
 			return nil, modelwatch.Errorf(modelwatch.CodeInternal, "the measurement %s of %s %q is %v: a number that cannot be computed is a reason",
 				m.Metric, m.Subject, m.Name, *v)
@@ -63,7 +69,8 @@ func measurementValues(run modelwatch.Run, m modelwatch.Measurement, standing in
 		run.ID, run.Model, clean(m.Version), run.Job, run.Kind, micros(run.Window.Start), micros(run.Window.End), run.Revision, m.Chunk,
 		segment, m.Subject, clean(m.Name), m.Metric, clean(m.Class), m.K, m.Value.Value, m.Reason, m.Lower, m.Upper, m.PValue, m.Null95,
 		m.StandardError, m.NBaseline, m.NCurrent, clean(m.Baseline), flag(m.Threshold != nil), bounds.Upper, bounds.Lower, flag(m.Breached),
-		m.LabelCoverage, flag(m.Mature), micros(m.ComputedAt), standing,
+		m.LabelCoverage, flag(m.Mature), micros(m.ComputedAt),
+		m.EffectiveBaseline, m.EffectiveCurrent, m.AdjustedP, m.BaselineValue, m.ConstantValue, standing,
 	}, nil
 }
 

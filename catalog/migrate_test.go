@@ -66,7 +66,7 @@ func TestTenProcessesMigrate(t *testing.T) {
 			})
 			must(t, errors.Join(errs...))
 			slices.Sort(applied)
-			want := append(slices.Repeat([]string{"applied 0"}, 9), "applied 4")
+			want := append(slices.Repeat([]string{"applied 0"}, 9), "applied 5")
 			same(t, "applied", applied, want)
 		})
 	}
@@ -87,17 +87,17 @@ func TestMigrateNamesWhatItApplied(t *testing.T) {
 			}
 			applied, err := c.Migrate(t.Context())
 			must(t, err)
-			same(t, "first", applied, []string{"00001_model.sql", "00002_archive.sql", "00003_job.sql", "00004_outbox.sql"})
+			same(t, "first", applied, []string{"00001_model.sql", "00002_archive.sql", "00003_job.sql", "00004_outbox.sql", "00005_measurement.sql"})
 			applied, err = c.Migrate(t.Context())
 			must(t, err)
 			same(t, "second", applied, []string(nil))
 			must(t, c.Check(t.Context()))
 
-			_, err = c.write.ExecContext(t.Context(), `DELETE FROM goose_db_version WHERE version_id = 4`)
+			_, err = c.write.ExecContext(t.Context(), `DELETE FROM goose_db_version WHERE version_id = 5`)
 			must(t, err)
 			err = c.Check(t.Context())
 			wantCode(t, err, modelwatch.CodeUnavailable)
-			if !strings.Contains(err.Error(), "at version 3, this program needs 4") {
+			if !strings.Contains(err.Error(), "at version 4, this program needs 5") {
 				t.Errorf("the error %q does not name the versions", err)
 			}
 		})
@@ -152,7 +152,7 @@ func TestMigrationsOfBothDatabases(t *testing.T) {
 				text.Write(buf[:n])
 			}
 			must(t, f.Close())
-			if !strings.Contains(text.String(), "CREATE TABLE") || strings.Contains(text.String(), "{{") {
+			if !strings.Contains(text.String(), " TABLE ") || strings.Contains(text.String(), "{{") {
 				t.Errorf("%s for %s: %.200s", name, d, text.String())
 			}
 		}
