@@ -1,0 +1,86 @@
+package app
+
+import (
+	"github.com/modelwatch/modelwatch/profile"
+	"github.com/modelwatch/modelwatch/report"
+)
+
+// reportColumns is how the columns of two sides on the same grids are
+// distributed, for the HTML report. importance gives the relative weights by name; it
+// may be nil.
+func reportColumns(baseline, current *profile.Set, importance map[string]float64) []report.Column {
+	out := make([]report.Column, len(baseline.Columns))
+	for i, c := range baseline.Columns {
+		b, n := c.Profile, current.Columns[i].Profile
+		out[i] = report.Column{
+			Name: c.Name, Type: c.Type, Subject: c.Subject, Importance: importance[c.Name],
+			Bins: reportBins(b, n), Curve: reportCurve(b, n), Baseline: reportQuality(b), Current: reportQuality(n),
+		}
+	}
+	return out
+}
+
+func reportBins(baseline, current *profile.Profile) []report.Bin {
+	bins := baseline.Grid().Bins()
+	p, q := baseline.BinMass(), current.BinMass()
+	out := make([]report.Bin, len(bins))
+	for i, b := range bins {
+		out[i] = report.Bin{
+			Upper: b.Upper, Value: b.Value, Other: b.Other,
+			Baseline: part(p[i], baseline.Mass()), Current: part(q[i], current.Mass()),
+		}
+	}
+	return out
+}
+
+// reportCurve is F and G at each cut and just before it; nil for what is no
+// number, and for a side without values.
+func reportCurve(baseline, current *profile.Profile) *report.Curve {
+	cuts := baseline.Grid().Cuts()
+	n, m := baseline.Mass(), current.Mass()
+	if len(cuts) == 0 || !(n > 0) || !(m > 0) {
+		return nil
+	}
+	lo, hi := cuts[0], cuts[len(cuts)-1]
+	for _, p := range []*profile.Profile{baseline, current} {
+		if v, ok := p.Min(); ok {
+			lo = min(lo, v)
+		}
+		if v, ok := p.Max(); ok {
+			hi = max(hi, v)
+		}
+	}
+	c := &report.Curve{}
+	add := func(x, f, g float64) {
+		c.X, c.Baseline, c.Current = append(c.X, x), append(c.Baseline, part(f, n)), append(c.Current, part(g, m))
+	}
+	if lo < cuts[0] {
+		add(lo, 0, 0)
+	}
+	p, q := baseline.CellMass(), current.CellMass()
+	var f, g float64
+	for i, cut := range cuts {
+		f, g = f+p[2*i], g+q[2*i]
+		add(cut, f, g)
+		f, g = f+p[2*i+1], g+q[2*i+1]
+		add(cut, f, g)
+	}
+	if last := len(p) - 1; hi > cuts[len(cuts)-1] {
+		add(hi, f+p[last], g+q[last])
+	}
+	return c
+}
+
+func reportQuality(p *profile.Profile) report.Quality {
+	return report.Quality{
+		Missing: part(p.MissingMass(), p.RowMass()), Invalid: part(p.InvalidMass(), p.RowMass()), New: part(p.UnseenMass(), p.Mass()),
+	}
+}
+
+// part is a over whole, 0 of nothing.
+func part(a, whole float64) float64 {
+	if !(whole > 0) {
+		return 0
+	}
+	return min(max(a/whole, 0), 1)
+}
