@@ -35,7 +35,7 @@ func summary(r *Report, a *arrangement) (verdict, []tile) {
 		tiles = append(tiles, tile{Label: "chunks", Value: count(int64(len(r.Chunks)))})
 	}
 	if coverage, ok := coverageOf(r); ok {
-		tiles = append(tiles, tile{Label: "of predictions labelled", Value: percent(coverage)})
+		tiles = append(tiles, tile{Label: "of predictions labelled", Value: percent(share(coverage))})
 	}
 	return verdictOf(len(a.items), by, a.judged, drift, noun), tiles
 }
