@@ -27,7 +27,7 @@ func reportBins(baseline, current *profile.Profile) []report.Bin {
 	for i, b := range bins {
 		out[i] = report.Bin{
 			Upper: b.Upper, Value: b.Value, Other: b.Other,
-			Baseline: part(p[i], baseline.Mass()), Current: part(q[i], current.Mass()),
+			Baseline: shareOf(p[i], baseline.Mass()), Current: shareOf(q[i], current.Mass()),
 		}
 	}
 	return out
@@ -52,7 +52,7 @@ func reportCurve(baseline, current *profile.Profile) *report.Curve {
 	}
 	c := &report.Curve{}
 	add := func(x, f, g float64) {
-		c.X, c.Baseline, c.Current = append(c.X, x), append(c.Baseline, part(f, n)), append(c.Current, part(g, m))
+		c.X, c.Baseline, c.Current = append(c.X, x), append(c.Baseline, shareOf(f, n)), append(c.Current, shareOf(g, m))
 	}
 	if lo < cuts[0] {
 		add(lo, 0, 0)
@@ -73,12 +73,12 @@ func reportCurve(baseline, current *profile.Profile) *report.Curve {
 
 func reportQuality(p *profile.Profile) report.Quality {
 	return report.Quality{
-		Missing: part(p.MissingMass(), p.RowMass()), Invalid: part(p.InvalidMass(), p.RowMass()), New: part(p.UnseenMass(), p.Mass()),
+		Missing: shareOf(p.MissingMass(), p.RowMass()), Invalid: shareOf(p.InvalidMass(), p.RowMass()), New: shareOf(p.UnseenMass(), p.Mass()),
 	}
 }
 
-// part is a over whole, 0 of nothing.
-func part(a, whole float64) float64 {
+// shareOf is a over whole, 0 of nothing.
+func shareOf(a, whole float64) float64 {
 	if !(whole > 0) {
 		return 0
 	}

@@ -16,7 +16,7 @@ import (
 
 // DrawnColumns is the number of columns that have charts, those that matter
 // most. All others stand in the overview with their values.
-const DrawnColumns = 2000
+const DrawnColumns = 1000
 
 // Report is what one page shows. The zero value of a field leaves its part of
 // the page out.
