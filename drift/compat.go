@@ -141,6 +141,15 @@ func newCompat(baseline, current Sample, opts Options) *compat {
 	return c
 }
 
+// finite returns the baseline's numbers in their own order.
+func (c *compat) finite() []float64 {
+	values := c.samples[0].Floats
+	if len(c.x) == len(values) {
+		return values
+	}
+	return slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return v-v != 0 })
+}
+
 func (p preset) metrics(kind profile.Kind) []compatMetric {
 	switch kind {
 	case profile.KindNumber:

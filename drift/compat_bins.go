@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/modelwatch/modelwatch"
-	"github.com/modelwatch/modelwatch/profile"
 )
 
 // What the presets share: bins of equal width, as numpy makes them, and the
@@ -72,41 +71,56 @@ func sturges(lo, hi float64, n int) []float64 {
 	return equalWidth(lo, hi, binsOfWidth(lo, hi, (hi-lo)/(math.Log2(float64(n))+1)))
 }
 
-// doane returns the edges of numpy's Doane rule.
-func doane(sorted []float64) []float64 {
-	lo, hi := sorted[0], sorted[len(sorted)-1]
-	n := float64(len(sorted))
-	if n <= 2 || lo == hi {
+// doane returns the edges of numpy's Doane rule for values in their own order.
+func doane(values []float64) []float64 {
+	lo, hi := slices.Min(values), slices.Max(values)
+	n := float64(len(values))
+	mean, sd := moments(values, 0)
+	if n <= 2 || !(sd > 0) {
 		return equalWidth(lo, hi, 1)
 	}
-	mean, sd := moments(sorted, 0)
-	if sd == 0 {
-		return equalWidth(lo, hi, 1)
-	}
-	var cubes float64
-	for _, v := range sorted {
+	cubes := make([]float64, len(values))
+	for i, v := range values {
 		z := (v - mean) / sd
-		cubes += z * z * z
+		cubes[i] = z * z * z
 	}
-	skew := math.Abs(cubes/n) / math.Sqrt(6*(n-2)/((n+1)*(n+3)))
+	skew := math.Abs(pairwise(cubes)/n) / math.Sqrt(6*(n-2)/((n+1)*(n+3)))
 	return equalWidth(lo, hi, binsOfWidth(lo, hi, (hi-lo)/(1+math.Log2(n)+math.Log2(1+skew))))
 }
 
-// moments returns the mean and the standard deviation over n - less.
+// moments returns the mean and the standard deviation over n - less in plain
+// floating point, as numpy and pandas round them: values far from zero have
+// digits there that the true ones do not.
 func moments(values []float64, less int) (mean, sd float64) {
-	var s profile.Sum
-	var q profile.SquareSum
-	for _, v := range values {
-		s.Add(v)
-		q.Add(v)
+	n := float64(len(values))
+	mean = pairwise(values) / n
+	squares := make([]float64, len(values))
+	for i, v := range values {
+		squares[i] = (v - mean) * (v - mean)
 	}
-	n := int64(len(values))
-	if less == 0 {
-		sd, _ = profile.PopulationSD(n, &s, &q)
-	} else {
-		sd, _ = profile.SampleSD(n, &s, &q)
+	return mean, math.Sqrt(pairwise(squares) / (n - float64(less)))
+}
+
+// pairwise is numpy's sum: in eight strands up to 128 values, in halves beyond.
+func pairwise(x []float64) float64 {
+	switch {
+	case len(x) < 8:
+		return sum(x)
+	case len(x) > 128:
+		half := len(x) / 2
+		half -= half % 8
+		return pairwise(x[:half]) + pairwise(x[half:])
 	}
-	return s.Mean(n), sd
+	var r [8]float64
+	whole := len(x) - len(x)%8
+	for i, v := range x[:whole] {
+		r[i%8] += v
+	}
+	s := ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
+	for _, v := range x[whole:] {
+		s += v
+	}
+	return s
 }
 
 // distinct returns the distinct values of both sorted sides and their counts.

@@ -72,7 +72,7 @@ func azureChi2P(c *compat) (float64, modelwatch.Reason) { return goodnessOfFit(c
 // sampleWasserstein is over the sample standard deviation of the baseline, or
 // 0.001 if that is more.
 func sampleWasserstein(c *compat) (float64, modelwatch.Reason) {
-	_, sd := moments(c.x, 1)
+	_, sd := moments(c.finite(), 1)
 	return area(c.x, c.y) / max(sd, 0.001), ""
 }
 

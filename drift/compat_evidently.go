@@ -120,15 +120,23 @@ func evidentlyKL(c *compat) (float64, modelwatch.Reason) {
 }
 
 // evidentlyHellinger takes Sturges' bins for the number of distinct values, not
-// of values, for all numbers.
+// of values, for all numbers, and sums their densities over the mean width of a
+// bin.
 func evidentlyHellinger(c *compat) (float64, modelwatch.Reason) {
-	k, l := c.counts()
-	if c.number {
-		values, _, _ := distinct(c.x, c.y)
-		edges := sturges(values[0], values[len(values)-1], len(values))
-		k, l = histogram(c.x, edges), histogram(c.y, edges)
+	if !c.number {
+		return hellingerOf(shares(c.k, c.n), shares(c.l, c.m)), ""
 	}
-	return hellingerOf(shares(k, c.n), shares(l, c.m)), ""
+	values, _, _ := distinct(c.x, c.y)
+	edges := sturges(values[0], values[len(values)-1], len(values))
+	k, l := histogram(c.x, edges), histogram(c.y, edges)
+	mean := (edges[len(k)] - edges[0]) / float64(len(k))
+	var affinity float64
+	for i := range k {
+		width := edges[i+1] - edges[i]
+		p, q := k[i]/width/float64(c.n), l[i]/width/float64(c.m)
+		affinity += math.Sqrt(p*q) * mean
+	}
+	return math.Sqrt(1 - min(max(affinity, 0), 1)), ""
 }
 
 // evidentlyChi2 is the z test of two proportions, pooled, for two values; the
@@ -161,6 +169,6 @@ func compatKSP(c *compat) (float64, modelwatch.Reason) {
 // populationWasserstein is over the population standard deviation of the
 // baseline, or 0.001 if that is more.
 func populationWasserstein(c *compat) (float64, modelwatch.Reason) {
-	_, sd := moments(c.x, 0)
+	_, sd := moments(c.finite(), 0)
 	return area(c.x, c.y) / max(sd, 0.001), ""
 }

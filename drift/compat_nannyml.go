@@ -36,7 +36,7 @@ func nannyML() preset {
 // categories; and one bin for what is in none of them.
 func (c *compat) nannyShares() (p, q []float64) {
 	if c.number {
-		edges := doane(c.x)
+		edges := doane(c.finite())
 		k, l := histogram(c.x, edges), histogram(c.y, edges)
 		return leftover(shares(k, c.n), shares(l, c.m), sum(l), float64(c.m))
 	}

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"cmp"
+	"compress/gzip"
 	"encoding/json"
 	"math"
 	"os"
@@ -19,12 +20,32 @@ type vectors struct {
 		Baseline, Current []float64
 		Upper             []float64
 		Expect            map[string]float64
+		Compat            map[string]map[string]float64
 	}
 	Categories []struct {
 		Name              string
 		Baseline, Current map[string]int64
 		Expect            map[string]float64
+		Compat            map[string]map[string]float64
 	}
+	Large []struct {
+		Name              string
+		Baseline, Current formula
+		Expect            map[string]float64
+		Compat            map[string]map[string]float64
+	}
+	Weighted []struct {
+		Baseline, Current []float64
+		BaselineWeights   []float64 `json:"baseline_weights"`
+		CurrentWeights    []float64 `json:"current_weights"`
+		EffectiveBaseline float64   `json:"effective_baseline"`
+		EffectiveCurrent  float64   `json:"effective_current"`
+		Expect            map[string]float64
+	}
+	TwoSamples []struct {
+		N, M int64
+		D, P float64
+	} `json:"two_samples"`
 	Kolmogorov []struct {
 		N    int64
 		D, P float64
@@ -32,20 +53,52 @@ type vectors struct {
 	BenjaminiHochberg []struct{ P, Adjusted []float64 } `json:"benjamini_hochberg"`
 }
 
+// formula describes values: (i step mod modulus) / scale + offset for n of i.
+type formula [5]int64
+
+func (f formula) values() []float64 {
+	x := make([]float64, f[0])
+	for i := range x {
+		x[i] = float64(int64(i)*f[1]%f[2])/float64(f[3]) + float64(f[4])
+	}
+	return x
+}
+
 func loadVectors(t *testing.T) vectors {
 	t.Helper()
-	data, err := os.ReadFile("testdata/vectors.json")
+	file, err := os.Open("testdata/vectors.json.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	text, err := gzip.NewReader(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var v vectors
-	if err := json.Unmarshal(data, &v); err != nil {
+	if err := json.NewDecoder(text).Decode(&v); err != nil {
 		t.Fatal(err)
 	}
-	if len(v.Numbers) < 50 || len(v.Categories) < 15 || len(v.Kolmogorov) < 80 || len(v.BenjaminiHochberg) < 5 {
-		t.Fatalf("%d, %d, %d and %d vectors: some are lost", len(v.Numbers), len(v.Categories), len(v.Kolmogorov), len(v.BenjaminiHochberg))
-	}
 	return v
+}
+
+// A vector is a column or a point, each of them compared by one tool.
+func TestVectorsAreAllThere(t *testing.T) {
+	t.Parallel()
+	v := loadVectors(t)
+	total := len(v.Numbers) + len(v.Categories) + len(v.Large) + len(v.Weighted) + len(v.TwoSamples) + len(v.Kolmogorov) + len(v.BenjaminiHochberg)
+	for _, c := range v.Numbers {
+		total += len(c.Compat)
+	}
+	for _, c := range v.Categories {
+		total += len(c.Compat)
+	}
+	for _, c := range v.Large {
+		total += len(c.Compat)
+	}
+	if len(v.Numbers) < 55 || len(v.Categories) < 15 || len(v.Large) < 10 || len(v.Weighted) < 4 || total < 700 {
+		t.Fatalf("%d vectors of %d, %d, %d and %d columns: some are lost", total, len(v.Numbers), len(v.Categories), len(v.Large), len(v.Weighted))
+	}
 }
 
 // near reports agreement to 1e-12 of the value, or to an absolute error where
@@ -154,6 +207,102 @@ func counted(counts map[string]int64) []profile.CategoryCount {
 func addCounted(p *profile.Profile, counts []profile.CategoryCount) {
 	for _, c := range counts {
 		p.AddCategories([]string{c.Value}, make([]int32, c.Count), nil)
+	}
+}
+
+func TestLargeColumnsAgreeWithSciPy(t *testing.T) {
+	t.Parallel()
+	for _, tt := range loadVectors(t).Large {
+		t.Run(tt.Name, func(t *testing.T) {
+			t.Parallel()
+			x, y := tt.Baseline.values(), tt.Current.values()
+			b, c := profiles(x, y)
+			exact := MeasureExact(b, c, numberSample(x), numberSample(y), []string{KS, KSP, Wasserstein}, Options{MinimumRows: 1})
+			for _, v := range exact {
+				relative := 1e-12
+				if v.Metric == KSP {
+					relative = 2e-5 // of the asymptotic distribution beyond 140 values
+				}
+				if want := tt.Expect[v.Metric]; math.Abs(*v.Value-want) > max(relative*want, 1e-300) {
+					t.Errorf("%s: %.17g, want %.17g", v.Metric, *v.Value, want)
+				}
+			}
+		})
+	}
+}
+
+func numberSample(x []float64) Sample { return Sample{Kind: profile.KindNumber, Floats: x} }
+
+func TestPresetsAgreeWithTheirTools(t *testing.T) {
+	t.Parallel()
+	v := loadVectors(t)
+	for _, tt := range v.Numbers {
+		checkPresets(t, tt.Name, numberSample(tt.Baseline), numberSample(tt.Current), tt.Compat)
+	}
+	for _, tt := range v.Large {
+		checkPresets(t, tt.Name, numberSample(tt.Baseline.values()), numberSample(tt.Current.values()), tt.Compat)
+	}
+	for _, tt := range v.Categories {
+		x := Sample{Kind: profile.KindCategory, Categories: counted(tt.Baseline)}
+		y := Sample{Kind: profile.KindCategory, Categories: counted(tt.Current)}
+		checkPresets(t, tt.Name, x, y, tt.Compat)
+	}
+}
+
+func checkPresets(t *testing.T, name string, x, y Sample, want map[string]map[string]float64) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		if len(want) != len(Presets()) {
+			t.Errorf("%d presets, want %d", len(want), len(Presets()))
+		}
+		for _, preset := range Presets() {
+			for metric, want := range want[preset] {
+				got, err := MeasureCompat(preset, x, y, []string{metric}, Options{MinimumRows: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got[0].Value == nil {
+					t.Errorf("%s %s: reason %s, want %v", preset, metric, got[0].Reason, want)
+					continue
+				}
+				if !nearTool(metric, *got[0].Value, want) {
+					t.Errorf("%s %s: %.17g, want %.17g", preset, metric, *got[0].Value, want)
+				}
+			}
+		}
+	})
+}
+
+// nearTool reports agreement to 1e-9 of the value or absolutely. The tools' roots
+// carry the root of their rounding error where the distance is next to nothing.
+func nearTool(metric string, got, want float64) bool {
+	root := metric == JSDistance || metric == Hellinger
+	return math.Abs(got-want) <= 1e-9*max(1, math.Abs(want)) || root && math.Abs(got*got-want*want) < 2e-15
+}
+
+func TestTwoSamplesAgreeWithSciPy(t *testing.T) {
+	t.Parallel()
+	for _, tt := range loadVectors(t).TwoSamples {
+		got, ok := smirnovTwoSample(tt.N, tt.M, tt.D)
+		if !ok || math.Abs(got-tt.P) > 1e-9*tt.P {
+			t.Errorf("n %d, m %d, d %v: %v, want %v", tt.N, tt.M, tt.D, got, tt.P)
+		}
+	}
+}
+
+func TestWeightedRowsAgreeWithSciPy(t *testing.T) {
+	t.Parallel()
+	for _, tt := range loadVectors(t).Weighted {
+		x := Sample{Kind: profile.KindNumber, Floats: tt.Baseline, Weights: tt.BaselineWeights}
+		y := Sample{Kind: profile.KindNumber, Floats: tt.Current, Weights: tt.CurrentWeights}
+		r := rows{samples: [2]Sample{x, y}}
+		r.compute()
+		if want := tt.Expect[KS]; math.Abs(r.ks-want) > 1e-12*want {
+			t.Errorf("ks: %.17g, want %.17g", r.ks, want)
+		}
+		if want := tt.Expect[Wasserstein]; math.Abs(r.area-want) > 1e-12*want {
+			t.Errorf("wasserstein: %.17g, want %.17g", r.area, want)
+		}
 	}
 }
 

@@ -1,20 +1,29 @@
-"""Writes vectors.json: distances computed by SciPy and, where SciPy has none,
-by numpy straight from the definitions in the package's documentation.
+"""Writes vectors.json.gz: distances computed by SciPy and, where SciPy has none,
+by numpy straight from the definitions in the package's documentation; and what
+Evidently and NannyML themselves make of the same columns. The cloud services'
+numbers are computed from their published definitions (Azure ML's component
+data_drift_compute_metrics, Deequ, TensorFlow Data Validation): they have no
+package to install.
 
-    python3 -m venv venv && venv/bin/pip install -r requirements.txt
-    venv/bin/python generate.py > vectors.json
+    python3.11 -m venv venv && venv/bin/pip install -r requirements.txt
+    venv/bin/python generate.py
 
 Nothing here shares code with the Go package. The output is the same on every
 run with the pinned versions.
 """
 
+import gzip
 import json
 import math
-import sys
+import pathlib
 import warnings
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
+from evidently.legacy.calculations import stattests
+from evidently.legacy.core import ColumnType
+from nannyml.drift.univariate import methods
 from scipy import stats
 from scipy.spatial import distance
 
@@ -95,7 +104,7 @@ def number(name, x, y):
         expect["wasserstein_scaled"] = to_float(exact_wasserstein(x, y) ** 2 / variance, root=True)
         shift = exact_mean(y) - exact_mean(x)
         expect["mean_shift"] = math.copysign(to_float(shift**2 / variance, root=True), shift)
-    return {"name": name, "baseline": x.tolist(), "current": y.tolist(), "upper": upper, "expect": expect}
+    return {"name": name, "baseline": x.tolist(), "current": y.tolist(), "upper": upper, "expect": expect, "compat": number_presets(x, y)}
 
 
 def exact_mean(x):
@@ -135,7 +144,232 @@ def category(name, base, cur):
         warnings.simplefilter("ignore")
         expect = binned(k, l)
     expect["new_category_ratio"] = sum(n for c, n in cur.items() if c not in base) / sum(cur.values())
-    return {"name": name, "baseline": base, "current": cur, "expect": expect}
+    return {"name": name, "baseline": base, "current": cur, "expect": expect, "compat": category_presets(base, cur)}
+
+
+def tool(functions):
+    """Calls the functions; what fails or is not finite has no value."""
+    values = {}
+    for metric, f in functions.items():
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                value = float(f())
+        except (ValueError, ZeroDivisionError, FloatingPointError, OverflowError, IndexError):
+            continue
+        if math.isfinite(value):
+            values[metric] = value
+    return values
+
+
+def evidently(test, x, y, kind):
+    return lambda: test.func(pd.Series(x), pd.Series(y), kind, 0.1)[0]
+
+
+def nannyml(method, x, y):
+    def value():
+        m = method(chunker=None, threshold=None)
+        m._fit(pd.Series(x))
+        return m._calculate(pd.Series(y))
+
+    return value
+
+
+def nannyml_chi2_p(x, y):
+    m = methods.Chi2Statistic(chunker=None, threshold=None)
+    m._fit(pd.Series(x))
+    m._calculate(pd.Series(y))
+    return m._p_value
+
+
+def number_presets(x, y):
+    few = len(np.unique(np.r_[x, y])) <= 2
+    chi2 = stattests.z_stat_test if few else stattests.chi_stat_test
+    numerical = ColumnType.Numerical
+    return {
+        "evidently": tool({
+            "psi": evidently(stattests.psi_stat_test, x, y, numerical),
+            "js_distance": evidently(stattests.jensenshannon_stat_test, x, y, numerical),
+            "kl": evidently(stattests.kl_div_stat_test, x, y, numerical),
+            "hellinger": evidently(stattests.hellinger_stat_test, x, y, numerical),
+            "ks_p": evidently(stattests.ks_stat_test, x, y, numerical),
+            "wasserstein_scaled": evidently(stattests.wasserstein_stat_test, x, y, numerical),
+            "chi2_p": evidently(chi2, x, y, numerical),
+        }),
+        "nannyml": tool({
+            "js_distance": nannyml(methods.ContinuousJensenShannonDistance, x, y),
+            "hellinger": nannyml(methods.ContinuousHellingerDistance, x, y),
+            "ks": nannyml(methods.KolmogorovSmirnovStatistic, x, y),
+            "wasserstein": nannyml(methods.WassersteinDistance, x, y),
+        }),
+        "azureml": tool({
+            "js_distance": lambda: distance.jensenshannon(*azure_counts(x, y), base=2),
+            "psi": lambda: azure_psi(*azure_counts(x, y), len(x), len(y)),
+            "wasserstein_scaled": lambda: stats.wasserstein_distance(x, y) / max(np.std(x, ddof=1), 0.001),
+            "ks_p": lambda: stats.ks_2samp(x, y).pvalue,
+        }),
+        "sagemaker": tool({
+            "ks": lambda: robust(stats.ks_2samp(x, y).statistic, len(x), len(y)),
+            "l_infinity": lambda: robust(buckets_l_infinity(x, y), len(x), len(y)),
+        }),
+        "sagemaker_simple": tool({
+            "ks": lambda: stats.ks_2samp(x, y).statistic,
+            "l_infinity": lambda: buckets_l_infinity(x, y),
+        }),
+        "vertex": tool({"js_divergence": lambda: vertex_js(x, y)}),
+    }
+
+
+def category_presets(base, cur):
+    x = [c for c, n in base.items() for _ in range(n)]
+    y = [c for c, n in cur.items() for _ in range(n)]
+    order = sorted(set(base) | set(cur))
+    k = np.array([base.get(c, 0) for c in order])
+    l = np.array([cur.get(c, 0) for c in order])
+    shift = np.abs(k / k.sum() - l / l.sum()).max()
+    chi2 = stattests.z_stat_test if len(order) <= 2 else stattests.chi_stat_test
+    categorical = ColumnType.Categorical
+    return {
+        "evidently": tool({
+            "psi": evidently(stattests.psi_stat_test, x, y, categorical),
+            "js_distance": evidently(stattests.jensenshannon_stat_test, x, y, categorical),
+            "kl": evidently(stattests.kl_div_stat_test, x, y, categorical),
+            "hellinger": evidently(stattests.hellinger_stat_test, x, y, categorical),
+            "chi2_p": evidently(chi2, x, y, categorical),
+        }),
+        "nannyml": tool({
+            "js_distance": nannyml(methods.CategoricalJensenShannonDistance, x, y),
+            "hellinger": nannyml(methods.CategoricalHellingerDistance, x, y),
+            "chi2": nannyml(methods.Chi2Statistic, x, y),
+            "chi2_p": lambda: nannyml_chi2_p(x, y),
+            "l_infinity": nannyml(methods.LInfinityDistance, x, y),
+        }),
+        "azureml": tool({
+            "js_distance": lambda: distance.jensenshannon(k, l, base=2),
+            "psi": lambda: azure_psi(k, l, k.sum(), l.sum()),
+            "chi2_p": lambda: stats.chisquare(l, k / k.sum() * l.sum()).pvalue,
+        }),
+        "sagemaker": {"l_infinity": robust(shift, k.sum(), l.sum())},
+        "sagemaker_simple": {"l_infinity": float(shift)},
+        "vertex": {"l_infinity": float(shift)},
+    }
+
+
+def azure_counts(x, y):
+    """Sturges' number of bins for the smaller side; edges as the component adds
+    them up; a value above the last edge is in none."""
+    low, high = min(x.min(), y.min()), max(x.max(), y.max())
+    if low == high:
+        return np.array([len(x)]), np.array([len(y)])
+    bins = math.ceil(math.log2(min(len(x), len(y))) + 1)
+    width = (high - low) / bins
+    edges = np.array([low + i * width for i in range(bins + 1)])
+    return np.histogram(x, edges)[0], np.histogram(y, edges)[0]
+
+
+def azure_psi(k, l, n, m):
+    p, q = (k + 1) / (n + len(k)), (l + 1) / (m + len(l))
+    return np.sum((q - p) * np.log(q / p))
+
+
+def robust(d, n, m):
+    return float(max(0.0, d - 1.8 * math.sqrt((n + m) / (n * m))))
+
+
+def buckets_l_infinity(x, y):
+    edges = np.histogram_bin_edges(x, bins=10)
+    edges[0], edges[-1] = -np.inf, np.inf
+    return np.abs(np.histogram(x, edges)[0] / len(x) - np.histogram(y, edges)[0] / len(y)).max()
+
+
+def vertex_js(x, y):
+    """Ten buckets a side, spread evenly onto the edges of both."""
+    if x.min() == x.max() or y.min() == y.max():
+        return 0.0 if x.min() == y.max() == x.max() == y.min() else 1.0
+    own = [np.histogram(v, np.linspace(v.min(), v.max(), 11)) for v in (x, y)]
+    edges = np.union1d(own[0][1], own[1][1])
+    spread = []
+    for counts, bounds in own:
+        cumulated = np.r_[0.0, np.cumsum(counts)]
+        spread.append(np.diff(np.interp(edges, bounds, cumulated)))
+    return distance.jensenshannon(*spread, base=2) ** 2
+
+
+def formula(n, step, modulus, scale, offset):
+    """Values that a few numbers describe: (i step mod modulus) / scale + offset."""
+    return (np.arange(n, dtype=np.int64) * step % modulus) / scale + offset
+
+
+def large():
+    """Columns too large to write down."""
+    yield "ten thousand", (10_000, 7919, 10_007, 128, 0), (5_000, 104_729, 10_007, 128, 0)
+    yield "ten thousand, moved", (10_000, 7919, 10_007, 128, 0), (3_000, 104_729, 10_007, 128, 4)
+    yield "under ten thousand", (9_999, 7919, 10_007, 128, 0), (3_000, 104_729, 10_007, 128, 4)
+    yield "twenty thousand, few values", (20_000, 7919, 17, 4, 0), (1_500, 31, 19, 4, 0)
+    yield "twenty thousand, beyond both ends", (20_000, 7919, 30_011, 256, 0), (4_000, 104_729, 40_009, 256, -16)
+    yield "a hundred thousand to a hundred", (100_000, 7919, 65_537, 64, -512), (100, 31, 1009, 1, -512)
+    yield "a hundred to a hundred thousand", (100, 31, 1009, 1, -512), (100_000, 7919, 65_537, 64, -512)
+    yield "a constant baseline", (10_000, 1, 1, 1, 3), (500, 1, 5, 1, 1)
+    yield "a constant window", (10_000, 7919, 10_007, 128, 0), (500, 1, 1, 1, 3)
+    yield "time stamps", (12_000, 7919, 1_000_003, 1, 1_700_000_000), (6_000, 104_729, 1_000_003, 1, 1_700_100_000)
+
+
+def large_case(name, base, cur):
+    x, y = formula(*base), formula(*cur)
+    expect = {
+        "ks": float(stats.ks_2samp(x, y, method="asymp").statistic),
+        "ks_p": float(stats.ks_2samp(x, y, method="auto").pvalue),
+        "wasserstein": float(stats.wasserstein_distance(x, y)),
+    }
+    return {"name": name, "baseline": base, "current": cur, "expect": expect, "compat": number_presets(x, y)}
+
+
+def two_samples(r):
+    """SciPy's exact p-values, of many sizes."""
+    sizes = [(1, 1), (1, 5), (3, 4), (10, 10), (10, 7), (50, 30), (64, 48), (100, 100), (200, 50), (999, 1000), (37, 1000), (9, 9000), (2500, 5000), (10_000, 10), (10_000, 10_000), (3333, 10_000)]
+    for n, m in sizes:
+        for shift in (0, 0.1, 0.3):
+            d, p = stats.ks_2samp(r.normal(size=n), r.normal(shift, 1, m), method="exact")
+            yield {"n": n, "m": m, "d": float(d), "p": float(p)}
+
+
+def weighted(r):
+    """Distances of weighted rows; SciPy has the second one."""
+    for n, m, values in ((50, 40, 10), (400, 300, 10_000), (5, 900, 30), (300, 300, 2)):
+        x, y = r.integers(0, values, n) / 8, r.integers(0, values, m) / 8 + 0.25
+        u, v = np.round(r.exponential(3, n) + 0.01, 3), 1 / np.round(r.uniform(0.05, 1, m), 2)
+        points = np.unique(np.r_[x, y])
+        f = np.array([u[x <= p].sum() for p in points]) / u.sum()
+        g = np.array([v[y <= p].sum() for p in points]) / v.sum()
+        upper = edges(x)
+        k, l = (np.bincount(np.searchsorted(upper, a, side="left"), w, len(upper) + 1) for a, w in ((x, u), (y, v)))
+        p, q = k / k.sum(), l / l.sum()
+        fp, fq = floored(p), floored(q)
+        n_eff, m_eff = u.sum() ** 2 / (u**2).sum(), v.sum() ** 2 / (v**2).sum()
+        mean, shifted = np.average(x, weights=u), np.average(y, weights=v)
+        sd = math.sqrt(np.average((x - mean) ** 2, weights=u))
+        used = (p + q) > 0
+        both = (n_eff * p + m_eff * q)[used]
+        chi2 = float(np.sum(n_eff * m_eff * (p - q)[used] ** 2 / both))
+        w = float(stats.wasserstein_distance(x, y, u, v))
+        yield {
+            "baseline": x.tolist(), "baseline_weights": u.tolist(), "current": y.tolist(), "current_weights": v.tolist(),
+            "effective_baseline": float(n_eff), "effective_current": float(m_eff),
+            "expect": {
+                "psi": float(np.sum((fq - fp) * np.log(fq / fp))),
+                "kl": float(stats.entropy(fq, fp)),
+                "js_distance": float(distance.jensenshannon(p, q, base=2)),
+                "hellinger": float(math.sqrt(1 - np.sum(np.sqrt(p * q)))),
+                "tvd": float(np.abs(p - q).sum() / 2),
+                "l_infinity": float(np.abs(p - q).max()),
+                "chi2": chi2,
+                "chi2_p": float(stats.chi2.sf(chi2, used.sum() - 1)),
+                "ks": float(np.abs(f - g).max()),
+                "wasserstein": w,
+                "wasserstein_scaled": w / sd,
+                "mean_shift": float((shifted - mean) / sd),
+            },
+        }
 
 
 def numbers(r):
@@ -242,11 +476,15 @@ def main():
     cases = {
         "numbers": [number(name, x, x if y is None else y) for name, x, y in numbers(r)],
         "categories": [category(*c) for c in categories(r)],
+        "large": [large_case(*c) for c in large()],
+        "weighted": list(weighted(r)),
+        "two_samples": list(two_samples(r)),
         "kolmogorov": list(kolmogorov()),
         "benjamini_hochberg": list(benjamini_hochberg(r)),
     }
     lines = [f' "{key}": [\n  ' + ",\n  ".join(json.dumps(c, allow_nan=False) for c in value) + "\n ]" for key, value in cases.items()]
-    sys.stdout.write("{\n" + ",\n".join(lines) + "\n}\n")
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    pathlib.Path(__file__).with_name("vectors.json.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
 if __name__ == "__main__":
