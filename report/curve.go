@@ -67,13 +67,13 @@ func (c *Curve) points() (x, f, g []float64) {
 }
 
 // window returns the first and last point to draw. The whole range, unless the
-// middle 99 % of both sides and the gap take less than a quarter of it.
+// middle 99 % of both sides and the gap take less than half of it.
 func window(x, f, g []float64, gap int) (from, to int, clipped bool) {
 	last := len(x) - 1
 	from = sort.Search(last, func(i int) bool { return math.Max(f[i], g[i]) > tail })
 	to = sort.Search(last, func(i int) bool { return math.Min(f[i], g[i]) >= 1-tail })
 	from, to = max(min(from-1, gap), 0), min(max(to, gap), last)
-	if x[to] > x[from] && (x[to]/4-x[from]/4) < (x[last]/4-x[0]/4)/4 {
+	if x[to] > x[from] && x[to]/4-x[from]/4 < (x[last]/4-x[0]/4)/2 {
 		return from, to, true
 	}
 	return 0, last, false

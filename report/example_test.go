@@ -109,6 +109,13 @@ func exampleColumn(name string, i int, shift float64, random *rand.Rand) report.
 	case name == "card_present":
 		col.Type = modelwatch.TypeBoolean
 		col.Bins = []report.Bin{{Value: "false", Baseline: 0.34, Current: 0.34 + shift/5}, {Value: "true", Baseline: 0.66, Current: 0.66 - shift/5}}
+	case name == "created.hour":
+		col.Type = modelwatch.TypeTimestamp
+		for h := range 24 {
+			at := (13 + 7*h) % 24
+			p := (1 + math.Sin(float64(at-9)/24*2*math.Pi)) / 24
+			col.Bins = append(col.Bins, report.Bin{Value: fmt.Sprintf("%02d", at), Baseline: p, Current: p * (1 + 0.2*math.Cos(float64(at)))})
+		}
 	case i%4 == 1 || i%4 == 2 && i < 8:
 		col.Type = modelwatch.TypeCategory
 		col.Bins = exampleCategories(name, shift, random)

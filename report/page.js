@@ -151,8 +151,17 @@ const binRows = (b, unit) => {
 };
 const binText = r => `${r.label}${r.of ? ', ' + r.of : ''}\nbaseline ${pct(r.p)}\ncurrent ${pct(r.q)}\n${point(r.q - r.p)}`;
 
+// ordinal puts hours and weekdays in their own order; other categories have none.
+const WEEK = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
+const ordinal = rows => {
+  const own = rows.filter(r => r.own && !r.other), hours = own.every(r => /^\d\d$/.test(r.label));
+  if (own.length < 3 || !hours && !own.every(r => WEEK.includes(r.label))) return null;
+  const rank = r => hours ? Number(r.label) : WEEK.indexOf(r.label);
+  return own.slice().sort((a, b) => rank(a) - rank(b)).concat(rows.filter(r => r.own && r.other && (r.p || r.q)), rows.filter(r => !r.own));
+};
+
 const numberBars = (fig, card, rows) => {
-  const edges = card.bins.edges || [], own = rows.filter(r => r.own), rest = rows.filter(r => !r.own);
+  const edges = card.bins.edges, own = rows.filter(r => r.own), rest = rows.filter(r => !r.own);
   const top = Math.max(0.01, ...rows.map(r => Math.max(r.p, r.q))) * 1.06;
   const f = frame(fig, 220, `Shares of ${own.length} bins of ${card.name}, baseline and current`, 0, top, v => pct(v).replace(' ', ''));
   const slots = own.length + rest.length + (rest.length ? 0.6 : 0), w = (f.w - f.m.l - f.m.r) / slots;
@@ -164,17 +173,44 @@ const numberBars = (fig, card, rows) => {
       if (v > 0) svg('rect', {class: k ? 'b-now' : 'b-base', x: px(mid + (k ? 0.5 : -bw - 0.5)), width: px(bw), y: px(f.y(v)), height: px(Math.max(f.bottom - f.y(v), 1))}, f.s);
     });
   });
-  const texts = edges.map(num), places = edges.map((e, i) => ({x: left(i + 1), text: texts[i]}));
-  places.forEach(p => svg('line', {class: 'axis', x1: px(p.x), x2: px(p.x), y1: f.bottom, y2: f.bottom + 4}, f.s));
+  const places = edges ? edges.map((e, i) => ({x: left(i + 1), text: num(e)})) : own.map((r, i) => ({x: left(i) + w / 2, text: r.label}));
+  if (edges) places.forEach(p => svg('line', {class: 'axis', x1: px(p.x), x2: px(p.x), y1: f.bottom, y2: f.bottom + 4}, f.s));
   spread(f, places, f.bottom + 16);
   if (rest.length) {
     const x = px(f.m.l + w * (own.length + 0.3));
     svg('line', {class: 'rule', x1: x, x2: x, y1: f.m.t, y2: f.bottom + 20}, f.s);
-    const wide = w > 46;
-    rest.forEach((r, i) => svg('text', {x: px(left(own.length + i) + w / 2), y: f.bottom + 16 + (!wide && i % 2 ? 13 : 0), 'text-anchor': wide ? 'middle' : i === rest.length - 1 ? 'end' : 'middle', dx: wide ? 0 : i === rest.length - 1 ? px(w / 2 + 8) : 0}, f.s, r.label));
+    if (w > 46) rest.forEach((r, i) => svg('text', {x: px(left(own.length + i) + w / 2), y: f.bottom + 16, 'text-anchor': 'middle'}, f.s, r.label));
+    else svg('text', {x: f.w - f.m.r, y: f.h - 4, 'text-anchor': 'end'}, f.s, rest.map(r => r.label).join(', '));
   }
-  svg('text', {x: px(f.m.l + w * own.length / 2), y: f.h - 4, 'text-anchor': 'middle'}, f.s, card.unit ? `edges of the drift bins, ${card.unit}` : 'edges of the drift bins');
+  svg('text', {x: px(f.m.l + w * own.length / 2), y: f.h - 4, 'text-anchor': 'middle'}, f.s, !edges ? 'value' : card.unit ? `edges of the drift bins, ${card.unit}` : 'edges of the drift bins');
   explore(f, rows.length, x => rows.findIndex((_, i) => x >= left(i) && x < left(i) + w), i => band(f, left(i), w, f.m.t, f.bottom - f.m.t), i => binText(rows[i]));
+};
+
+// shape draws the same values over bins of one width, from the cumulative curves.
+const shape = (fig, card) => {
+  const c = card.curve, lo = c.x[0], hi = c.x[c.x.length - 1], n = 32, width = (hi - lo) / n;
+  const upTo = (ys, v) => { // the curve at v, after a step that stands there
+    let i = 0;
+    while (i < c.x.length - 1 && c.x[i + 1] <= v) i++;
+    if (i === c.x.length - 1 || c.x[i + 1] === c.x[i]) return ys[i];
+    return ys[i] + (ys[i + 1] - ys[i]) * (v - c.x[i]) / (c.x[i + 1] - c.x[i]);
+  };
+  const mass = ys => range(n).map(i => Math.max(upTo(ys, lo + (i + 1) * width) - (i ? upTo(ys, lo + i * width) : 0), 0));
+  const p = mass(c.f), q = mass(c.g), f = frame(fig, 220, `Shape of ${card.name}, baseline and current`, 0, Math.max(...p, ...q) * 1.06, v => pct(v).replace(' ', ''));
+  const x = v => f.m.l + (f.w - f.m.l - f.m.r) * (v - lo) / (hi - lo);
+  const outline = m => 'M' + px(x(lo)) + ' ' + f.bottom + m.map((v, i) => `L${px(x(lo + i * width))} ${px(f.y(v))}L${px(x(lo + (i + 1) * width))} ${px(f.y(v))}`).join('') + `L${px(x(hi))} ${f.bottom}`;
+  svg('path', {class: 'b-base', d: outline(p)}, f.s);
+  svg('path', {class: 's-now', d: outline(q)}, f.s);
+  valueAxis(f, card, lo, hi, x);
+  explore(f, n, at => Math.floor((at - f.m.l) / (f.w - f.m.l - f.m.r) * n), i => band(f, x(lo + i * width), (f.w - f.m.l - f.m.r) / n, f.m.t, f.bottom - f.m.t),
+    i => `${num(lo + i * width)} to ${num(lo + (i + 1) * width)}${card.unit ? ' ' + card.unit : ''}\nbaseline about ${pct(Number(p[i].toPrecision(2)))}\ncurrent about ${pct(Number(q[i].toPrecision(2)))}`);
+};
+const valueAxis = (f, card, lo, hi, x) => {
+  const list = ticks(lo, hi, f.w < 330 ? 3 : 5), texts = axisText(list);
+  list.forEach(v => svg('line', {class: 'axis', x1: px(x(v)), x2: px(x(v)), y1: f.bottom, y2: f.bottom + 4}, f.s));
+  spread(f, list.map((v, i) => ({x: x(v), text: texts[i]})), f.bottom + 16);
+  const foot = [card.curve.clip ? 'middle 99 % of the values' : '', card.unit || ''].filter(Boolean).join(', ');
+  svg('text', {x: px((f.m.l + f.w - f.m.r) / 2), y: f.h - 4, 'text-anchor': 'middle'}, f.s, foot || 'value');
 };
 
 // chosen are the n rows that say most, in their order.
@@ -224,9 +260,7 @@ const curves = (fig, card) => {
   const f = frame(fig, 220, `Cumulative distributions of ${card.name}; the largest gap is ${num(ks)}${c.gap ? ' at ' + num(c.gap[0]) : ''}`, 0, 1, v => pct(v).replace(' ', ''));
   const x = v => f.m.l + (f.w - f.m.l - f.m.r) * (v - lo) / (hi - lo);
   const path = ys => c.x.map((v, i) => (i ? 'L' : 'M') + px(x(v)) + ' ' + px(f.y(ys[i]))).join('');
-  const list = ticks(lo, hi, f.w < 330 ? 3 : 5), texts = axisText(list);
-  list.forEach(v => svg('line', {class: 'axis', x1: px(x(v)), x2: px(x(v)), y1: f.bottom, y2: f.bottom + 4}, f.s));
-  spread(f, list.map((v, i) => ({x: x(v), text: texts[i]})), f.bottom + 16);
+  valueAxis(f, card, lo, hi, x);
   svg('path', {class: 'l-now', d: path(c.g)}, f.s);
   svg('path', {class: 'l-base', d: path(c.f)}, f.s);
   if (c.gap) {
@@ -238,8 +272,6 @@ const curves = (fig, card) => {
     const right = gx < f.m.l + (f.w - f.m.l) * 0.62;
     svg('text', {class: 'gap-text', x: gx + (right ? 9 : -9), y: px(right ? Math.min(Math.max(a, b) + 15, f.bottom - 6) : Math.max(Math.min(a, b) - 8, f.m.t + 10)), 'text-anchor': right ? 'start' : 'end'}, f.s, 'K-S ' + num(ks));
   }
-  const foot = [c.clip ? 'middle 99 % of the values' : '', card.unit || ''].filter(Boolean).join(', ');
-  svg('text', {x: px((f.m.l + f.w - f.m.r) / 2), y: f.h - 4, 'text-anchor': 'middle'}, f.s, foot || 'value');
   const nearest = at => c.x.reduce((best, v, i) => Math.abs(x(v) - at) < Math.abs(x(c.x[best]) - at) ? i : best, 0);
   explore(f, c.x.length, nearest, i => svg('line', {class: 'cursor', x1: px(x(c.x[i])), x2: px(x(c.x[i])), y1: f.m.t, y2: f.bottom}, f.s),
     i => `${num(c.x[i])}${card.unit ? ' ' + card.unit : ''}\nbaseline ${pct(c.f[i])} at or under\ncurrent ${pct(c.g[i])}\ngap ${num(Math.abs(c.f[i] - c.g[i]))}`);
@@ -291,7 +323,7 @@ const seriesChart = (fig, card, s) => {
     } else if (s.b && s.b.includes(i)) svg('path', {class: 'pt-over', d: diamond(x(i), f.y(s.v[i]), 5.5)}, f.s);
     else if (n < 80) svg('circle', {class: 'pt', cx: px(x(i)), cy: px(f.y(s.v[i])), r: 2.6}, f.s);
   });
-  tags(f, [[at(s.over, 0), 'threshold', 'limit-text'], [at(s.under, 0), 'threshold', 'limit-text'], [at(s.base, 0), 'baseline', 'ref-text'], [at(s.n, 0), 'null point', 'null-text']], s.v[0], s.v[1]);
+  tags(f, [[at(s.over, 0), 'threshold', 'limit-text'], [at(s.under, 0), 'threshold', 'limit-text'], [at(s.base, 0), 'baseline', 'ref-text'], [at(s.n, 0), 'null point', 'null-text']], s.v);
   spread(f, range(n).map(i => ({x: x(i), text: clip(D.chunks[i] || '', 18)})), f.bottom + 16);
   svg('text', {x: px((f.m.l + f.w - f.m.r) / 2), y: f.h - 4, 'text-anchor': 'middle'}, f.s, 'chunk');
   explore(f, n, at => Math.min(Math.max(Math.floor((at - f.m.l) / (f.w - f.m.l - f.m.r) * n), 0), n - 1),
@@ -303,16 +335,17 @@ const runs = (n, holds) => {
   range(n).forEach(i => { if (holds(i)) { if (i && holds(i - 1)) out[out.length - 1].push(i); else out.push([i]); } });
   return out;
 };
-// tags names the levels of a chart at its left end, where they do not touch.
-const tags = (f, list) => {
-  const taken = [];
-  for (const [v, text, cls] of list) {
-    if (v == null) continue;
-    const y = f.y(v) - 4;
-    const place = [y, y + 15].find(p => p > f.m.t + 4 && p < f.bottom - 2 && taken.every(t => Math.abs(t - p) > 11));
+// tags names the levels of a chart at the end where the series is farther away, where they do not touch.
+const tags = (f, list, v) => {
+  const taken = {start: [], end: []}, seen = v.filter(x => x != null), first = seen.slice(0, 3), last = seen.slice(-3);
+  const away = (ends, level) => Math.min(...ends.map(x => Math.abs(x - level)));
+  for (const [level, text, cls] of list) {
+    if (level == null) continue;
+    const side = !seen.length || away(first, level) >= away(last, level) ? 'start' : 'end', y = f.y(level) - 4;
+    const place = [y, y + 15].find(p => p > f.m.t + 4 && p < f.bottom - 2 && taken[side].every(t => Math.abs(t - p) > 11));
     if (place === undefined) continue;
-    taken.push(place);
-    svg('text', {class: cls, x: f.m.l + 5, y: px(place)}, f.s, `${text} ${num(v)}`);
+    taken[side].push(place);
+    svg('text', {class: cls, x: side === 'start' ? f.m.l + 5 : f.w - f.m.r - 5, y: px(place), 'text-anchor': side}, f.s, `${text} ${num(level)}`);
   }
 };
 
@@ -345,10 +378,10 @@ const figure = (box, title, size, options, draw, key) => {
     draw(fig, options && options[current], all, more => { all = more; paint(); });
   };
   if (options && options.length > 1) {
-    const select = html('select', {ariaLabel: title + ': metric'}, ...options.map((o, i) => html('option', {value: i, textContent: o.m})));
+    const select = html('select', {ariaLabel: title + ': what is drawn'}, ...options.map((o, i) => html('option', {value: i, textContent: o.m})));
     select.onchange = () => { current = Number(select.value); paint(); };
     caption.append(select);
-  } else if (options && drift) caption.append(html('span', {textContent: options[0].m}));
+  } else if (options && drift && options.length) caption.append(html('span', {textContent: options[0].m}));
   if (key) caption.append(html('span', {className: 'key'}, ...PAIR.map((name, i) => html('span', {className: (i ? 'k-now' : '') + key}, html('i', {}), name))));
   fig.append(caption);
   box.append(fig);
@@ -383,7 +416,12 @@ const draw = section => {
   box.replaceChildren();
   if (card.bins) {
     const rows = binRows(card.bins, card.unit);
-    plots.push(figure(box, 'Distribution', size, null, (fig, _, all, again) => card.bins.values ? categoryBars(fig, card, rows, all, again) : numberBars(fig, card, rows), ' '));
+    const ordered = card.bins.values && ordinal(rows), views = card.curve ? [{m: 'drift bins'}, {m: 'shape'}] : null;
+    plots.push(figure(box, 'Distribution', size, views, (fig, view, all, again) => {
+      if (view && view.m === 'shape') shape(fig, card);
+      else if (card.bins.values && !ordered) categoryBars(fig, card, rows, all, again);
+      else numberBars(fig, card, ordered || rows);
+    }, ' '));
   }
   if (card.curve) plots.push(figure(box, 'Cumulative', size, null, fig => curves(fig, card), ' k-line'));
   if (card.series) plots.push(figure(box, 'Over chunks', size, card.series, (fig, s) => seriesChart(fig, card, s)));
