@@ -13,11 +13,6 @@ import (
 	"github.com/modelwatch/modelwatch/table"
 )
 
-// maxGridRows is the number of rows up to which a number's grid is made from
-// every value: they are held in memory, one column per worker. Beyond, it is made
-// from the sample of profile.NumberBuilder.
-const maxGridRows = 1 << 20
-
 // BuildOptions are the extras of building and profiling. The zero value is fine.
 type BuildOptions struct {
 	// Workers is how many columns are worked on at the same time; default GOMAXPROCS.
@@ -36,9 +31,10 @@ func (o BuildOptions) workers() int {
 
 // BuildBaseline freezes a grid for each column of a training set and profiles
 // the set on them. The counts are exact, of every row. The grid of a number is made
-// from all its values up to 1,048,576 rows, from a sample of them beyond
-// (profile.NumberBuilder); that of a category from all its values, within the
-// limits of profile.CategoryBuilder. The same table gives the same baseline.
+// from all its values up to 1,048,576 of them, from provisional cuts beyond
+// (profile.NumberBuilder), for which row groups are read in an order that spreads
+// over the table; that of a category from all its values, within the limits of
+// profile.CategoryBuilder. The same table gives the same baseline.
 //
 // A column that is not of the given type in the table, or outside of the given
 // range, is invalid where it has a value; one that the table lacks is missing.
@@ -91,14 +87,7 @@ func eachColumn(ctx context.Context, n int, opts BuildOptions, f func(ctx contex
 func buildColumn(ctx context.Context, r Source, c modelwatch.Column) (*profile.Profile, error) {
 	switch c.Type {
 	case modelwatch.TypeNumber:
-		if r.Rows() <= maxGridRows {
-			return buildNumber(ctx, r, c)
-		}
-		grid, err := sampledGrid(ctx, r, c)
-		if err != nil {
-			return nil, err
-		}
-		return countColumn(ctx, r, c, grid)
+		return buildNumber(ctx, r, c)
 	case modelwatch.TypeCategory:
 		grid, err := categoryGrid(ctx, r, c)
 		if err != nil {
@@ -121,59 +110,48 @@ func countColumn(ctx context.Context, r Source, c modelwatch.Column, grid *profi
 	return count.profile, err
 }
 
-// buildNumber reads a number column once: what is counted are the values that
-// the grid was made from.
+// buildNumber reads a number column once where its grid and the counts on it
+// come of the same pass (profile.NumberBuilder), else a second time.
 func buildNumber(ctx context.Context, r Source, c modelwatch.Column) (*profile.Profile, error) {
-	values := make([]float64, 0, r.Rows())
-	var missing, invalid, outside int64
-	err := r.ScanColumn(ctx, c.Column, func(rows int, col *table.Column) error {
-		for i := range rows {
-			switch {
-			case col.Missing(i):
-				missing++
-			case !fits(c.Type, col):
-				invalid++
-			case col.Floats[i]-col.Floats[i] != 0: // NaN or an infinity
-				invalid++
-			case beyond(&c, col.Floats[i]):
-				invalid++
-				outside++
-			default:
-				values = append(values, col.Floats[i])
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	sortFloats(values, make([]float64, len(values)))
-	count := counter{column: c, profile: profile.New(profile.NewNumberGrid(values))}
-	count.profile.AddFloats(values, nil)
-	count.missing(int(missing + invalid))
-	count.profile.AddInvalid(invalid)
-	count.profile.AddOutOfRange(outside)
-	return count.profile, nil
-}
-
-func sampledGrid(ctx context.Context, r Source, c modelwatch.Column) (*profile.Grid, error) {
 	b := profile.NewNumberBuilder()
-	var valid []bool
-	err := r.ScanColumn(ctx, c.Column, func(rows int, col *table.Column) error {
+	var limits ranged
+	var missing, invalid, outside int64
+	err := scanSpread(ctx, r, c.Column, func(rows int, col *table.Column) error {
 		if col.Type == "" || !fits(c.Type, col) {
+			present := presentRows(rows, col)
+			missing += int64(rows)
+			invalid += present
 			return nil
 		}
-		valid = resize(valid, rows)
-		for i := range rows {
-			valid[i] = !col.Missing(i) && !beyond(&c, col.Floats[i])
-		}
+		valid, beyond := limits.valid(&c, rows, col)
+		outside += beyond
 		b.AddFloats(col.Floats[:rows], valid)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return b.Grid(), nil
+	grid, p := b.Build()
+	if p == nil {
+		return countColumn(ctx, r, c, grid)
+	}
+	count := counter{column: c, profile: p}
+	count.missing(int(missing))
+	p.AddInvalid(invalid + outside)
+	p.AddOutOfRange(outside)
+	return p, nil
+}
+
+// scanSpread scans a column in an order that spreads over the table, if the
+// source knows one.
+func scanSpread(ctx context.Context, r Source, name string, f func(rows int, c *table.Column) error) error {
+	type spreader interface {
+		ScanColumnSpread(ctx context.Context, name string, f func(rows int, c *table.Column) error) error
+	}
+	if s, ok := r.(spreader); ok {
+		return s.ScanColumnSpread(ctx, name, f)
+	}
+	return r.ScanColumn(ctx, name, f)
 }
 
 func categoryGrid(ctx context.Context, r Source, c modelwatch.Column) (*profile.Grid, error) {

@@ -31,7 +31,7 @@ type counter struct {
 	column  modelwatch.Column
 	profile *profile.Profile
 
-	valid   []bool
+	limits  ranged
 	floats  []float64
 	index   []int32
 	bools   []bool
@@ -65,23 +65,30 @@ func (c *counter) add(rows int, col *table.Column) {
 }
 
 func (c *counter) numbers(rows int, col *table.Column) {
-	values, valid := col.Floats[:rows], col.Valid
-	if c.column.Minimum == nil && c.column.Maximum == nil {
-		c.profile.AddFloats(values, valid)
-		return
+	valid, outside := c.limits.valid(&c.column, rows, col)
+	c.profile.AddFloats(col.Floats[:rows], valid)
+	c.profile.AddInvalid(outside)
+	c.profile.AddOutOfRange(outside)
+}
+
+// ranged finds the values within a column's declared range. Its slice is reused.
+type ranged struct{ flags []bool }
+
+// valid flags the rows that have a value which is not outside of the range, nil
+// if all do, and says how many are.
+func (r *ranged) valid(c *modelwatch.Column, rows int, col *table.Column) (valid []bool, outside int64) {
+	if c.Minimum == nil && c.Maximum == nil {
+		return col.Valid, 0
 	}
-	c.valid = resize(c.valid, rows)
-	outside := int64(0)
-	for i, v := range values {
-		c.valid[i] = valid == nil || valid[i]
-		if c.valid[i] && beyond(&c.column, v) {
-			c.valid[i] = false
+	r.flags = resize(r.flags, rows)
+	for i, v := range col.Floats[:rows] {
+		r.flags[i] = !col.Missing(i)
+		if r.flags[i] && beyond(c, v) {
+			r.flags[i] = false
 			outside++
 		}
 	}
-	c.profile.AddFloats(values, c.valid)
-	c.profile.AddInvalid(outside)
-	c.profile.AddOutOfRange(outside)
+	return r.flags, outside
 }
 
 // beyond reports whether a finite number is outside of the column's declared range.
@@ -92,14 +99,22 @@ func beyond(c *modelwatch.Column, v float64) bool {
 // refuse counts every value of a column of another type as invalid.
 func (c *counter) refuse(rows int, col *table.Column) {
 	c.changed = true
-	present := rows
+	c.missing(rows)
+	c.profile.AddInvalid(presentRows(rows, col))
+}
+
+// presentRows counts the rows that have a value.
+func presentRows(rows int, col *table.Column) int64 {
+	if col.Type == "" {
+		return 0 // the table lacks the column
+	}
+	present := int64(rows)
 	for _, ok := range col.Valid {
 		if !ok {
 			present--
 		}
 	}
-	c.missing(rows)
-	c.profile.AddInvalid(int64(present))
+	return present
 }
 
 // missing counts rows without a value.

@@ -1,7 +1,10 @@
 package profile
 
 import (
+	"bytes"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -98,5 +101,112 @@ func TestCategoryBuilderForgetsTheRarest(t *testing.T) {
 	p.AddCategories([]string{"never"}, []int32{0}, nil)
 	if p.Unseen() != 0 {
 		t.Error("a value is called new where that cannot be known")
+	}
+}
+
+// What Build counts is what a profile on its grid counts, to the byte, however
+// the grid came about; the limits here are those of the real builder.
+func TestNumberBuilderProfile(t *testing.T) {
+	t.Parallel()
+	const n = sampleSize + 300_000
+	draw := func(f func(i int, rng *rand.Rand) float64) []float64 {
+		rng := rand.New(rand.NewPCG(3, 4))
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = f(i, rng)
+		}
+		return values
+	}
+	normal := draw(func(_ int, rng *rand.Rand) float64 { return rng.NormFloat64() })
+	outliers := slices.Clone(normal)
+	outliers[10], outliers[n-9], outliers[n-2], outliers[n-7] = math.NaN(), -50, 1e300, -50
+	lateDistinct := draw(func(i int, rng *rand.Rand) float64 {
+		if i < n-1000 {
+			return float64(rng.IntN(1500))
+		}
+		return float64(rng.IntN(3000))
+	})
+	for _, c := range []struct {
+		name    string
+		values  []float64
+		counted bool
+	}{
+		{"none", nil, true},
+		{"only NaN", []float64{math.NaN()}, true},
+		{"one", []float64{math.Copysign(0, -1)}, true},
+		{"all held", normal[:100_000], true},
+		{"as many as are held", normal[:sampleSize], true},
+		{"one more", normal[:sampleSize+1], true},
+		{"provisional cuts", outliers, true},
+		{"heavy tails", draw(func(_ int, rng *rand.Rand) float64 { return math.Exp(20 * rng.NormFloat64()) }), true},
+		{"half zeros", draw(func(_ int, rng *rand.Rand) float64 { return max(0, rng.NormFloat64()) }), true},
+		{"few distinct", draw(func(_ int, rng *rand.Rand) float64 { return float64(rng.IntN(MaxCuts)) }), true},
+		{"many distinct late", lateDistinct, true},
+		{"sorted", draw(func(i int, _ *rand.Rand) float64 { return float64(i) }), false},
+		{"another range late", draw(func(i int, rng *rand.Rand) float64 { return float64(i/sampleSize) + rng.Float64() }), false},
+	} {
+		b := NewNumberBuilder()
+		valid := make([]bool, len(c.values))
+		for i := range valid {
+			valid[i] = i%100 != 99
+		}
+		for i := 0; i < len(c.values); i += 50_000 {
+			end := min(i+50_000, len(c.values))
+			b.AddFloats(c.values[i:end], valid[i:end])
+		}
+		g, got := b.Build()
+		if (got != nil) != c.counted {
+			t.Errorf("%s: counted %v, want %v", c.name, got != nil, c.counted)
+		}
+		want := New(g)
+		want.AddFloats(c.values, valid)
+		if got != nil && !bytes.Equal(encoded(t, got), encoded(t, want)) {
+			t.Errorf("%s: the profile differs from what is counted on its grid", c.name)
+		}
+		if id := b.Grid().ID(); id != g.ID() {
+			t.Errorf("%s: grid %s at first, then %s", c.name, g.ID(), id)
+		}
+		if len(c.values) <= sampleSize {
+			continue
+		}
+		tolerance := 0.0005
+		if !c.counted {
+			tolerance = 0.002
+		}
+		if cuts := g.Cuts(); c.name == "provisional cuts" && (cuts[0] != -50 || cuts[len(cuts)-1] != 1e300) {
+			t.Errorf("cuts from %v to %v", cuts[0], cuts[len(cuts)-1])
+		}
+		for i, k := range want.BinCounts() {
+			if share := float64(k) / float64(want.Count()); share > 0.1+tolerance && c.name != "half zeros" && c.name != "few distinct" && c.name != "many distinct late" {
+				t.Errorf("%s: bin %d holds %v of the values", c.name, i, share)
+			}
+		}
+	}
+}
+
+func encoded(t *testing.T, p *Profile) []byte {
+	t.Helper()
+	b, err := (&Set{Columns: []SetColumn{{Profile: p}}}).MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func BenchmarkNumberBuilder(b *testing.B) {
+	for _, rows := range []int{1e5, 1e6, 5e6} {
+		values := drawFrom((*rand.Rand).NormFloat64, rows)
+		b.Run(strconv.Itoa(rows), func(b *testing.B) {
+			for b.Loop() {
+				n := NewNumberBuilder()
+				for i := 0; i < rows; i += 1 << 16 {
+					n.AddFloats(values[i:min(rows, i+1<<16)], nil)
+				}
+				if _, p := n.Build(); p == nil {
+					b.Fatal("not counted")
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(rows), "ns/value")
+		})
 	}
 }

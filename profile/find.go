@@ -31,7 +31,7 @@ type finder struct {
 	shift          uint
 }
 
-const maxSlots = 8192
+const maxSlots = 1 << 15
 
 func newFinder(cuts []float64) finder {
 	if len(cuts) == 0 {

@@ -3,6 +3,7 @@ package profile
 import (
 	"math"
 	"slices"
+	"sort"
 )
 
 // NewNumberGrid freezes the grid of a number column from its baseline values.
@@ -18,14 +19,29 @@ import (
 // fills several groups leaves fewer bins. A constant baseline has three: below
 // it, the constant, above it.
 func NewNumberGrid(values []float64) *Grid {
-	runs := runsOf(sortedFinite(values))
-	return numberGridFromRuns(runs, len(runs) <= MaxCuts)
+	grid, _ := numberGrid(sortedRuns(sortedFinite(values)))
+	return grid
 }
 
-// run is a distinct value and the number of values up to and including it.
+// run is a distinct value, how many values are equal to it, and how many are
+// equal to it or less.
 type run struct {
-	value float64
-	upTo  int64
+	value   float64
+	n, upTo int64
+}
+
+// runs are the distinct values of a column in ascending order.
+type runs interface {
+	total() int64
+	first() run
+	last() run
+	// at returns the run that holds the value of a rank, from 1 to total, and the one before, which is
+	// empty for the first. Ranks are asked for in ascending order.
+	at(rank int64) (before, run run)
+	// few returns all runs, or false if they are more than MaxCuts.
+	few() ([]run, bool)
+	// complete reports whether the runs are all distinct values.
+	complete() bool
 }
 
 func sortedFinite(values []float64) []float64 {
@@ -35,69 +51,148 @@ func sortedFinite(values []float64) []float64 {
 			s = append(s, v+0) // -0 + 0 is +0
 		}
 	}
-	slices.Sort(s)
+	if len(s) >= 1<<digitBits {
+		SortFloats(s, make([]float64, len(s)))
+	} else {
+		slices.Sort(s)
+	}
 	return s
 }
 
 func finite(v float64) bool { return v-v == 0 }
 
-func runsOf(sorted []float64) []run {
-	var runs []run
-	for i, v := range sorted {
-		if i+1 == len(sorted) || sorted[i+1] != v {
-			runs = append(runs, run{v, int64(i + 1)})
-		}
+// sortedRuns are the runs of sorted values.
+type sortedRuns []float64
+
+func (s sortedRuns) total() int64   { return int64(len(s)) }
+func (s sortedRuns) first() run     { return s.around(0) }
+func (s sortedRuns) last() run      { return s.around(len(s) - 1) }
+func (s sortedRuns) complete() bool { return true }
+
+func (s sortedRuns) at(rank int64) (before, found run) {
+	found = s.around(int(rank - 1))
+	if start := found.upTo - found.n; start > 0 {
+		before = s.around(int(start - 1))
 	}
-	return runs
+	return before, found
 }
 
-// numberGridFromRuns builds the grid; exact says that the runs are all distinct
-// values of the baseline.
-func numberGridFromRuns(runs []run, exact bool) *Grid {
-	if len(runs) == 0 {
-		return newNumberGrid(nil, nil, true)
+// around returns the run of the i-th value. It looks for its ends in steps that
+// double, since most runs are short.
+func (s sortedRuns) around(i int) run {
+	v := s[i]
+	step, lo := 1, i
+	for lo-step >= 0 && s[lo-step] == v {
+		lo -= step
+		step *= 2
 	}
-	cuts := make([]float64, 0, min(len(runs), MaxCuts+1))
-	if len(runs) <= MaxCuts {
-		for _, r := range runs {
-			cuts = append(cuts, r.value)
+	from := max(0, lo-step)
+	start, _ := slices.BinarySearch(s[from:lo+1], v)
+	start += from
+	hi := i
+	for step = 1; hi+step < len(s) && s[hi+step] == v; step *= 2 {
+		hi += step
+	}
+	rest := s[hi:min(len(s), hi+step)]
+	end := hi + sort.Search(len(rest), func(k int) bool { return rest[k] > v })
+	return run{v, int64(end - start), int64(end)}
+}
+
+func (s sortedRuns) few() ([]run, bool) {
+	var all []run
+	for i := 0; i < len(s); i = int(all[len(all)-1].upTo) {
+		if len(all) == MaxCuts {
+			return nil, false
 		}
-	} else {
-		cuts = append(cuts, runs[0].value)
-		for _, r := range boundaries(runs, MaxCuts) {
-			if v := runs[r].value; v > cuts[len(cuts)-1] {
-				cuts = append(cuts, v)
+		all = append(all, s.around(i))
+	}
+	return all, true
+}
+
+// listedRuns are runs in a list, which need not be all distinct values: what
+// lies between two belongs to the upper one's upTo.
+type listedRuns struct {
+	list []run
+	all  bool
+}
+
+func (l *listedRuns) total() int64 {
+	if len(l.list) == 0 {
+		return 0
+	}
+	return l.last().upTo
+}
+
+func (l *listedRuns) first() run     { return l.list[0] }
+func (l *listedRuns) last() run      { return l.list[len(l.list)-1] }
+func (l *listedRuns) complete() bool { return l.all }
+
+func (l *listedRuns) at(rank int64) (before, found run) {
+	i := sort.Search(len(l.list), func(i int) bool { return l.list[i].upTo >= rank })
+	if i > 0 {
+		before = l.list[i-1]
+	}
+	return before, l.list[i]
+}
+
+func (l *listedRuns) few() ([]run, bool) { return l.list, len(l.list) <= MaxCuts }
+
+// numberGrid freezes the grid of runs. It returns the runs of its cuts too.
+func numberGrid(r runs) (*Grid, []run) {
+	if r.total() == 0 {
+		return newNumberGrid(nil, nil, true), nil
+	}
+	chosen, few := r.few()
+	if !few {
+		chosen = make([]run, 0, MaxCuts+1)
+		chosen = append(chosen, r.first())
+		for _, b := range boundaries(r, MaxCuts) {
+			if b.value > chosen[len(chosen)-1].value {
+				chosen = append(chosen, b)
 			}
 		}
-		cuts = append(cuts, runs[len(runs)-1].value)
+		chosen = append(chosen, r.last())
+	}
+	cuts := make([]float64, len(chosen))
+	for i, c := range chosen {
+		cuts[i] = c.value
 	}
 	var edges []int
-	for _, r := range boundaries(runs, NumberBins) {
-		e, _ := slices.BinarySearch(cuts, runs[r].value)
+	for _, b := range boundaries(r, NumberBins) {
+		e, _ := slices.BinarySearch(cuts, b.value)
 		edges = append(edges, e)
 	}
-	return newNumberGrid(cuts, edges, exact)
+	return newNumberGrid(cuts, edges, few && r.complete()), chosen
 }
 
 // boundaries returns the runs that end a group, ascending and without the last
 // run, for the division into so many groups of equal size.
-func boundaries(runs []run, groups int64) []int {
-	n := runs[len(runs)-1].upTo
-	var ends []int
-	at := 0 // the first run that reaches the target
+func boundaries(r runs, groups int64) []run {
+	n := r.total()
+	var ends []run
 	for j := int64(1); j < groups; j++ {
-		for runs[at].upTo*groups < j*n {
-			at++
+		before, best := r.at((j*n + groups - 1) / groups)
+		if best.upTo == n || before.upTo > 0 && j*n-before.upTo*groups < best.upTo*groups-j*n {
+			best = before
 		}
-		best := at
-		if at == len(runs)-1 || at > 0 && j*n-runs[at-1].upTo*groups < runs[at].upTo*groups-j*n {
-			best = at - 1
-		}
-		if best >= 0 && (len(ends) == 0 || best > ends[len(ends)-1]) {
+		if best.upTo > 0 && (len(ends) == 0 || best.upTo > ends[len(ends)-1].upTo) {
 			ends = append(ends, best)
 		}
 	}
 	return ends
+}
+
+// numberCells returns the counts on a grid of the runs of its cuts; total is how
+// many values there are, those beyond the last cut too.
+func numberCells(chosen []run, total int64) []int64 {
+	cells := make([]int64, 2*len(chosen)+1)
+	last := int64(0)
+	for i, r := range chosen {
+		cells[2*i], cells[2*i+1] = r.upTo-r.n-last, r.n
+		last = r.upTo
+	}
+	cells[2*len(chosen)] = total - last
+	return cells
 }
 
 // newNumberGrid builds the grid from what its encoding holds.

@@ -35,7 +35,7 @@ type moments struct {
 func New(g *Grid) *Profile {
 	p := &Profile{grid: g, cells: make([]int64, g.cells)}
 	if g.kind == KindNumber {
-		p.moments = &moments{min: math.Inf(1), max: math.Inf(-1)}
+		p.moments = newMoments()
 	}
 	return p
 }
@@ -48,6 +48,15 @@ func (p *Profile) AddFloats(values []float64, valid []bool) {
 	if len(valid) > 0 && len(valid) != len(values) {
 		panic(fmt.Sprintf("profile: AddFloats of %d values, %d valid flags", len(values), len(valid)))
 	}
+	p.addBlocks(values, valid, func(block []float64) {
+		p.grid.finder.count(p.cells, block)
+		p.moments.add(block, p.grid.cuts)
+	})
+}
+
+// addBlocks counts the rows and gives the values that there are to f, in blocks
+// of at most blockSize.
+func (p *Profile) addBlocks(values []float64, valid []bool, f func(block []float64)) {
 	p.rows += int64(len(values))
 	var block [blockSize]float64
 	for len(values) > 0 {
@@ -60,8 +69,7 @@ func (p *Profile) AddFloats(values []float64, valid []bool) {
 		p.absent += absent
 		p.invalid += int64(n-kept) - absent
 		p.count += int64(kept)
-		p.grid.finder.count(p.cells, block[:kept])
-		p.moments.add(block[:kept], p.grid.cuts)
+		f(block[:kept])
 		values = values[n:]
 	}
 }
@@ -95,8 +103,18 @@ func compact(block *[blockSize]float64, values []float64, valid []bool) (kept in
 	return kept, absent
 }
 
+func newMoments() *moments { return &moments{min: math.Inf(1), max: math.Inf(-1)} }
+
 func (m *moments) add(values, cuts []float64) {
-	lo, hi := m.min, m.max
+	lo, hi := m.addInner(values)
+	if len(cuts) == 0 || lo < cuts[0] || hi > cuts[len(cuts)-1] {
+		m.addTails(values, cuts)
+	}
+}
+
+// addInner adds what does not depend on the cuts. It returns the extremes of the values.
+func (m *moments) addInner(values []float64) (lo, hi float64) {
+	lo, hi = math.Inf(1), math.Inf(-1)
 	for _, v := range values {
 		if v < lo {
 			lo = v
@@ -106,10 +124,8 @@ func (m *moments) add(values, cuts []float64) {
 		}
 	}
 	addBlock(&m.sum, &m.squares, values)
-	m.min, m.max = lo, hi
-	if len(cuts) == 0 || lo < cuts[0] || hi > cuts[len(cuts)-1] {
-		m.addTails(values, cuts)
-	}
+	m.min, m.max = min(m.min, lo), max(m.max, hi)
+	return lo, hi
 }
 
 // addTails adds the values beyond the outer cuts; without cuts, all are below.

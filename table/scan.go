@@ -2,6 +2,7 @@ package table
 
 import (
 	"context"
+	"math/bits"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -21,7 +22,8 @@ type scan struct {
 	r       *Reader
 	cursors []*cursor // nil where the file lacks the column
 	chunk   Chunk
-	rows    int // most rows in a chunk
+	order   []int // row groups; nil: as they are in the file
+	rows    int   // most rows in a chunk
 	workers int
 }
 
@@ -46,7 +48,13 @@ func newScan(r *Reader, columns []string, workers int) *scan {
 }
 
 func (s *scan) run(ctx context.Context, f func(*Chunk) error) error {
-	for g, group := range s.r.file.Metadata().RowGroups {
+	groups := s.r.file.Metadata().RowGroups
+	for i := range groups {
+		g := i
+		if s.order != nil {
+			g = s.order[i]
+		}
+		group := &groups[g]
 		for _, c := range s.cursors {
 			if c != nil {
 				c.start(g, group.NumRows)
@@ -67,6 +75,18 @@ func (s *scan) run(ctx context.Context, f func(*Chunk) error) error {
 		}
 	}
 	return nil
+}
+
+// spread returns 0 to n-1 in the order of their reversed bits (van der Corput's sequence).
+func spread(n int) []int {
+	order := make([]int, 0, n)
+	width := bits.Len(uint(max(n-1, 0)))
+	for i := range 1 << width {
+		if at := int(bits.Reverse64(uint64(i)) >> (64 - width)); at < n {
+			order = append(order, at)
+		}
+	}
+	return order
 }
 
 // decode fills the chunk with the next n rows, columns in parallel.

@@ -1,4 +1,4 @@
-package engine
+package profile
 
 import (
 	"math"
@@ -14,7 +14,7 @@ func TestSortFloats(t *testing.T) {
 		values := rapid.SliceOf(rapid.OneOf(rapid.Float64(), rapid.Float64Range(-3, 3), rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 1, math.MaxFloat64, -math.MaxFloat64, 5e-324}))).Draw(t, "values")
 		want := slices.Clone(values)
 		slices.Sort(want)
-		sortFloats(values, make([]float64, len(values)))
+		SortFloats(values, make([]float64, len(values)))
 		if !slices.Equal(values, want) {
 			t.Fatalf("got %v, want %v", values, want)
 		}

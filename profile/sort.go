@@ -1,30 +1,28 @@
-package engine
-
-import "math"
+package profile
 
 const (
 	digitBits = 11
 	digits    = (64 + digitBits - 1) / digitBits
 )
 
-// sortFloats sorts finite numbers by radix, in a fifth of the time that
-// comparing takes for a million: the sort within profile.NewNumberGrid then
-// finds nothing to do. scratch is of the same length.
-func sortFloats(values, scratch []float64) {
+// SortFloats sorts finite numbers by radix, in a fifth of the time that
+// comparing takes for a million. scratch is of the same length, and holds
+// anything afterwards.
+func SortFloats(values, scratch []float64) {
 	var counts [digits][1 << digitBits]uint32
 	for _, v := range values {
-		k := sortKey(v)
+		k := orderedKey(v)
 		for d := range counts {
 			counts[d][k>>(d*digitBits)&(1<<digitBits-1)]++
 		}
 	}
-	from, to := values, scratch
+	from, to := values, scratch[:len(values)]
 	for d := range counts {
 		if starts(&counts[d], len(values)) {
 			continue // all values share this digit
 		}
 		for _, v := range from {
-			at := &counts[d][sortKey(v)>>(d*digitBits)&(1<<digitBits-1)]
+			at := &counts[d][orderedKey(v)>>(d*digitBits)&(1<<digitBits-1)]
 			to[*at] = v
 			*at++
 		}
@@ -47,11 +45,4 @@ func starts(counts *[1 << digitBits]uint32, n int) bool {
 		next += c
 	}
 	return false
-}
-
-// sortKey orders like the number: the sign bit of a positive one is set, all bits of
-// a negative one are flipped.
-func sortKey(v float64) uint64 {
-	b := math.Float64bits(v)
-	return b ^ (uint64(int64(b)>>63) | 1<<63)
 }

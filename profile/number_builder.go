@@ -1,0 +1,307 @@
+package profile
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+)
+
+const (
+	// sampleSize is how many values a number builder holds: 8 MiB.
+	sampleSize = 1 << 20
+	// fineCuts is how many groups of the first values make the provisional cuts.
+	fineCuts = 8192
+)
+
+// NumberBuilder freezes the grid of a number column from values that arrive in
+// chunks, and profiles them on it, in one pass and in bounded memory: 16 MiB
+// while it is added to, as much again in Build.
+//
+// Up to 2^20 values, and for any number of values with at most MaxCuts distinct
+// ones, the grid is that of [NewNumberGrid]. Beyond, the first 2^20 values give
+// 8192 provisional cuts, on which all values are counted, and the cuts are those of
+// them that divide all values best, and the extremes of all: a quantile group then
+// holds its share of the values to within 0.05 percentage points, 0.01 where the
+// first values are like the rest. The counts are exact.
+//
+// If more than a 2000th of the values lies between two provisional cuts, as in a
+// sorted column, the cuts come from between 2^19 and 2^20 values at
+// pseudo-random positions instead, and the extremes from all: a group then
+// holds its share to within 0.2 points, and the values have to be counted in
+// another pass.
+//
+// The same values in the same order give the same grid.
+type NumberBuilder struct {
+	// What does not depend on the grid; it has none yet.
+	counts Profile
+
+	distinct *distinctFloats // nil once there are more than MaxCuts
+	held     []float64       // all values, until they are too many
+	full     bool            // held is no longer all of them
+	fine     *fineCounts     // of all values, since there was no room to hold them
+
+	sample []float64
+	next   int64 // the position that is picked next
+	shift  uint  // positions are 2^shift apart in the mean
+}
+
+// NewNumberBuilder returns a builder without values.
+func NewNumberBuilder() *NumberBuilder {
+	return &NumberBuilder{counts: Profile{moments: newMoments()}, distinct: newDistinctFloats()}
+}
+
+// AddFloats adds rows, as [Profile.AddFloats] counts them.
+func (b *NumberBuilder) AddFloats(values []float64, valid []bool) {
+	if len(valid) > 0 && len(valid) != len(values) {
+		panic(fmt.Sprintf("profile: AddFloats of %d values, %d valid flags", len(values), len(valid)))
+	}
+	if b.held == nil && !b.full {
+		b.held = make([]float64, 0, min(len(values), sampleSize))
+	}
+	b.counts.addBlocks(values, valid, b.add)
+}
+
+func (b *NumberBuilder) add(block []float64) {
+	lo, hi := b.counts.moments.addInner(block)
+	if b.full {
+		b.pick(block)
+	}
+	switch {
+	case b.distinct == nil && b.full:
+		b.fine.add(block, lo, hi)
+	case b.distinct != nil && !b.distinct.add(block):
+		if b.full {
+			b.fine = newFineCounts(b.distinct.runs())
+		}
+		b.distinct = nil
+	}
+	if b.full {
+		return
+	}
+	if b.held = append(b.held, block...); len(b.held) > sampleSize {
+		b.overflow()
+	}
+}
+
+// overflow goes over from holding all values to counting them.
+func (b *NumberBuilder) overflow() {
+	b.full, b.shift = true, 1
+	for i, v := range b.held {
+		if mix(uint64(i))>>63 == 0 {
+			b.sample = append(b.sample, v)
+		}
+	}
+	b.next = b.counts.count + b.gap()
+	if b.distinct == nil {
+		SortFloats(b.held, make([]float64, len(b.held)))
+		b.fine = newFineCounts(provisional(b.held))
+	}
+	b.held = nil
+}
+
+// pick takes the values at the picked positions. The block ends at the count so far.
+func (b *NumberBuilder) pick(block []float64) {
+	from := b.counts.count - int64(len(block))
+	for b.next < b.counts.count {
+		if b.next >= from {
+			b.sample = append(b.sample, block[b.next-from])
+		}
+		b.next += b.gap()
+	}
+	if len(b.sample) <= sampleSize {
+		return
+	}
+	b.shift++
+	kept := b.sample[:0]
+	for i, v := range b.sample {
+		if mix(uint64(i)^uint64(b.shift)<<32)>>63 == 0 {
+			kept = append(kept, v)
+		}
+	}
+	b.sample = kept
+}
+
+// gap is how far the position after the next is from it: 1 to 2^(shift+1) - 1.
+func (b *NumberBuilder) gap() int64 {
+	return 1 + int64(mix(uint64(b.next))%(1<<(b.shift+1)-1))
+}
+
+// mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Grid freezes the grid of the values so far.
+func (b *NumberBuilder) Grid() *Grid {
+	grid, _ := b.Build()
+	return grid
+}
+
+// Build freezes the grid of the values so far and returns their profile on it:
+// what adding them to an empty one gives. The profile is nil where the values have
+// to be counted in another pass.
+func (b *NumberBuilder) Build() (*Grid, *Profile) {
+	switch {
+	case b.distinct != nil:
+		return b.profile(&listedRuns{list: b.distinct.runs(), all: true})
+	case !b.full:
+		SortFloats(b.held, make([]float64, len(b.held)))
+		return b.profile(sortedRuns(b.held))
+	}
+	if list, ok := b.fine.runs(); ok {
+		return b.profile(&listedRuns{list: list})
+	}
+	values := append(slices.Clone(b.sample), b.counts.moments.min, b.counts.moments.max)
+	SortFloats(values, make([]float64, len(values)))
+	grid, _ := numberGrid(sampledRuns{values})
+	return grid, nil
+}
+
+// sampledRuns are the runs of a sorted sample.
+type sampledRuns struct{ sortedRuns }
+
+func (sampledRuns) complete() bool { return false }
+
+func (b *NumberBuilder) profile(r runs) (*Grid, *Profile) {
+	grid, chosen := numberGrid(r)
+	p := b.counts
+	moments := *b.counts.moments
+	p.grid, p.cells, p.moments = grid, numberCells(chosen, p.count), &moments
+	return grid, &p
+}
+
+// provisional returns the runs of sorted values that end a group of them, and
+// the first and the last run.
+func provisional(sorted []float64) []run {
+	s := sortedRuns(sorted)
+	list := []run{s.first()}
+	for _, r := range append(boundaries(s, fineCuts), s.last()) {
+		if r.value > list[len(list)-1].value {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// fineCounts counts values on provisional cuts.
+type fineCounts struct {
+	cuts     []float64
+	finder   finder
+	cells    []int64
+	min, max tail // the extremes, where they are beyond the cuts
+}
+
+// tail is an extreme value and how often it occurs.
+type tail struct {
+	value float64
+	n     int64
+}
+
+// newFineCounts starts with runs that have been counted.
+func newFineCounts(list []run) *fineCounts {
+	f := &fineCounts{cuts: make([]float64, len(list)), min: tail{value: math.Inf(1)}, max: tail{value: math.Inf(-1)}}
+	for i, r := range list {
+		f.cuts[i] = r.value
+	}
+	f.finder = newFinder(f.cuts)
+	f.cells = numberCells(list, list[len(list)-1].upTo)
+	return f
+}
+
+// add counts values between lo and hi.
+func (f *fineCounts) add(values []float64, lo, hi float64) {
+	f.finder.count(f.cells, values)
+	if lo < f.cuts[0] {
+		f.min.add(values, lo, lo < f.min.value)
+	}
+	if hi > f.cuts[len(f.cuts)-1] {
+		f.max.add(values, hi, hi > f.max.value)
+	}
+}
+
+// add counts an extreme of some values; fresh says that it is beyond the one so far.
+func (t *tail) add(values []float64, extreme float64, fresh bool) {
+	if fresh {
+		*t = tail{value: extreme}
+	}
+	for _, v := range values {
+		if v == t.value {
+			t.n++
+		}
+	}
+}
+
+// runs returns the provisional cuts and the extremes, false if too many values lie between two of them.
+func (f *fineCounts) runs() ([]run, bool) {
+	list := make([]run, 0, len(f.cuts)+2)
+	if f.min.n > 0 {
+		list = append(list, run{f.min.value, f.min.n, f.min.n})
+	}
+	upTo, most := int64(0), f.cells[0]-f.min.n
+	for i, c := range f.cuts {
+		if i > 0 {
+			most = max(most, f.cells[2*i])
+		}
+		upTo += f.cells[2*i] + f.cells[2*i+1]
+		list = append(list, run{c, f.cells[2*i+1], upTo})
+	}
+	beyond := f.cells[2*len(f.cuts)]
+	upTo += beyond
+	if f.max.n > 0 {
+		list = append(list, run{f.max.value, f.max.n, upTo})
+	}
+	return list, max(most, beyond-f.max.n) <= upTo/MaxCuts
+}
+
+// distinctFloats counts a few distinct values, none of them -0 or NaN, in a table
+// that is never more than a third full.
+type distinctFloats struct {
+	keys   [distinctSlots]float64
+	counts [distinctSlots]int64 // 0: a free slot
+	n      int
+}
+
+const (
+	distinctSlots = 8192 // at least three times MaxCuts + blockSize
+	distinctShift = 64 - 13
+)
+
+func newDistinctFloats() *distinctFloats { return &distinctFloats{} }
+
+// add counts the values of a block, and reports whether there are at most
+// MaxCuts distinct ones. If not it must not be called again.
+func (d *distinctFloats) add(block []float64) bool {
+	for _, v := range block {
+		i := math.Float64bits(v) * 0x9e3779b97f4a7c15 >> distinctShift
+		for d.counts[i] != 0 && d.keys[i] != v {
+			i = (i + 1) % distinctSlots
+		}
+		if d.counts[i] == 0 {
+			d.keys[i] = v
+			d.n++
+		}
+		d.counts[i]++
+	}
+	return d.n <= MaxCuts
+}
+
+// runs returns the values in order.
+func (d *distinctFloats) runs() []run {
+	list := make([]run, 0, d.n)
+	for i, n := range d.counts {
+		if n > 0 {
+			list = append(list, run{value: d.keys[i], n: n})
+		}
+	}
+	slices.SortFunc(list, func(x, y run) int { return cmp.Compare(x.value, y.value) })
+	var total int64
+	for i := range list {
+		total += list[i].n
+		list[i].upTo = total
+	}
+	return list
+}
