@@ -91,7 +91,11 @@ func scoreFiles(ctx context.Context, opts BacktestOptions, scorer *backtest.Scor
 	if _, ok := truth.Column(columns.Label); !ok && opts.Label == "" {
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "which column is the truth? say so with --label COLUMN")
 	}
-	if err := engine.JoinFiles(ctx, predictions, labels, columns, scorer.Add); err != nil {
+	join := engine.FileJoin{Predictions: predictions, Columns: columns, Numbers: modelwatch.Task(opts.Task) == modelwatch.TaskRegression}
+	if labels != nil {
+		join.Labels = labels
+	}
+	if _, err := join.Run(ctx, scorer.AddBatch); err != nil {
 		return err
 	}
 	if err := scorer.Err(); err != nil {

@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"context"
+	"math"
+	"math/bits"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// joinRun is the state of a FileJoin. Reading and decoding a chunk, and looking up
+// the one before, go on at the same time.
+type joinRun struct {
+	FileJoin
+	report  JoinReport
+	classes *joinClasses
+	groups  *joinClasses
+	truth   *joinTable // ids that have a label
+	without *joinTable // ids predicted that have none
+	pass    int
+	done    int64
+
+	label       joinColumn
+	predictions joinReader
+}
+
+// joinBlock is a chunk on its way from the reader to the look-up.
+type joinBlock struct {
+	batch modelwatch.JoinedBatch
+	keys  []int64
+	ok    []bool // which rows have an id
+}
+
+const joinBlocks = 3
+
+func newJoinRun(j FileJoin) *joinRun {
+	r := &joinRun{FileJoin: j, classes: newJoinClasses(MaxJoinClasses), groups: newJoinClasses(MaxJoinGroups)}
+	r.report.Passes = r.passes()
+	r.label = joinColumn{name: j.Columns.Label, part: "labels"}
+	if j.Labels == nil {
+		r.label.part = "predictions"
+	}
+	r.predictions = newJoinReader(r)
+	return r
+}
+
+func (r *joinRun) run(ctx context.Context, f func(*modelwatch.JoinedBatch) error) error {
+	if r.Labels == nil {
+		return r.stream(ctx, func(b *joinBlock) error { return f(&b.batch) })
+	}
+	r.Predictions, r.Labels = withKeys(r.Predictions, r.Columns.ID), withKeys(r.Labels, r.Columns.ID)
+	for r.pass = range r.report.Passes {
+		r.truth = newJoinTable(r.Labels.Rows()/int64(r.report.Passes), r.Numbers, true)
+		r.without = newJoinTable(0, false, false)
+		if err := r.readLabels(ctx); err != nil {
+			return err
+		}
+		matched := int64(0)
+		l := lookup{joinRun: r, f: f, matched: &matched}
+		if err := r.stream(ctx, l.block); err != nil {
+			return err
+		}
+		r.report.LabelsWithoutPrediction += r.truth.len() - matched
+	}
+	return nil
+}
+
+// mine reports whether a key is of this pass.
+func (r *joinRun) mine(key uint64) bool {
+	if r.report.Passes == 1 {
+		return true
+	}
+	hi, _ := bits.Mul64(key, uint64(r.report.Passes))
+	return int(hi) == r.pass
+}
+
+// progress counts rows that were read.
+func (r *joinRun) progress(rows int) {
+	r.done += int64(rows)
+	if r.Progress == nil {
+		return
+	}
+	total := r.Predictions.Rows()
+	if r.Labels != nil {
+		total += r.Labels.Rows()
+	}
+	r.Progress(r.done, total*int64(r.report.Passes))
+}
+
+// pipe reads a file's columns into blocks and hands them to use, in order and one
+// at a time, while the next is read.
+func (r *joinRun) pipe(ctx context.Context, s JoinSource, columns []string, read func(*table.Chunk, *joinBlock) error, use func(*joinBlock) error) error {
+	free, full := make(chan *joinBlock, joinBlocks), make(chan *joinBlock, joinBlocks)
+	for range joinBlocks {
+		free <- &joinBlock{}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(full)
+		return s.Scan(ctx, columns, func(c *table.Chunk) error {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case b := <-free:
+				if err := read(c, b); err != nil {
+					return err
+				}
+				full <- b // has room for every block
+				return nil
+			}
+		})
+	})
+	g.Go(func() error {
+		for b := range full {
+			if err := use(b); err != nil {
+				return err
+			}
+			free <- b
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// readLabels fills the table of this pass.
+func (r *joinRun) readLabels(ctx context.Context) error {
+	place := int64(0)
+	read := func(c *table.Chunk, b *joinBlock) (err error) {
+		b.keys, b.ok = keysOf(c.Rows, &c.Columns[0], b.keys, b.ok)
+		if b.batch.Rows = c.Rows; r.Numbers {
+			b.batch.Label.Values = r.label.valuesOf(c.Rows, &c.Columns[1], b.batch.Label.Values, r.counted(place))
+		} else {
+			b.batch.Label.Codes, err = r.label.codesOf(r.classes, c.Rows, &c.Columns[1], b.batch.Label.Codes)
+		}
+		place += int64(c.Rows)
+		return err
+	}
+	entered := int64(0)
+	err := r.pipe(ctx, r.Labels, []string{r.Columns.ID, r.Columns.Label}, read, func(b *joinBlock) error {
+		r.enter(b, entered)
+		entered += int64(b.batch.Rows)
+		r.progress(b.batch.Rows)
+		return nil
+	})
+	r.report.Labels = entered
+	return err
+}
+
+// counted is a place, or less than 0 where a pass before has counted.
+func (r *joinRun) counted(place int64) int64 {
+	if r.pass > 0 {
+		return -1
+	}
+	return place
+}
+
+// enter puts labels into the table: the last of an id counts.
+func (r *joinRun) enter(b *joinBlock, first int64) {
+	label := &b.batch.Label
+	for i, key := range b.keys {
+		if !b.ok[i] {
+			if r.pass == 0 {
+				r.report.LabelsWithoutID.add(first + int64(i))
+			}
+			continue
+		}
+		k := notFree(key)
+		if !r.mine(k) || (r.Numbers && math.IsNaN(label.Values[i])) || (!r.Numbers && label.Codes[i] < 0) {
+			continue
+		}
+		p, slot, again := r.truth.insert(k)
+		if again {
+			r.report.RepeatedLabels.add(first + int64(i))
+		}
+		if r.Numbers {
+			p.values[slot] = label.Values[i]
+		} else {
+			p.codes[slot] = label.Codes[i]
+		}
+	}
+}
+
+// stream reads the predictions.
+func (r *joinRun) stream(ctx context.Context, use func(*joinBlock) error) error {
+	r.predictions.place = 0
+	err := r.pipe(ctx, r.Predictions, r.predictions.columns, r.predictions.read, func(b *joinBlock) error {
+		r.progress(b.batch.Rows)
+		return use(b)
+	})
+	r.report.Predictions = r.predictions.place
+	return err
+}
+
+// lookup gives predictions their labels.
+type lookup struct {
+	*joinRun
+	f       func(*modelwatch.JoinedBatch) error
+	matched *int64
+	keep    []int32
+	codes   []int32
+	values  []float64
+	kept    modelwatch.JoinedBatch
+}
+
+func (l *lookup) block(b *joinBlock) error {
+	l.find(b)
+	if len(l.keep) == 0 {
+		return nil
+	}
+	out := &b.batch
+	if len(l.keep) < out.Rows {
+		l.kept.Take(out, l.keep)
+		out = &l.kept
+	}
+	if l.Numbers {
+		out.Label = modelwatch.JoinedColumn{Values: l.values}
+	} else {
+		out.Label = modelwatch.JoinedColumn{Codes: l.codes, Classes: b.batch.Predicted.Classes}
+	}
+	return l.f(out)
+}
+
+// find lists the rows that count, and their labels.
+func (l *lookup) find(b *joinBlock) {
+	l.keep, l.codes, l.values = l.keep[:0], l.codes[:0], l.values[:0]
+	for i, key := range b.keys {
+		if !b.ok[i] {
+			if l.pass == 0 {
+				l.report.PredictionsWithoutID.add(b.batch.Places[i])
+			}
+			continue
+		}
+		k := notFree(key)
+		if !l.mine(k) {
+			continue
+		}
+		p := l.truth.at(k)
+		slot, found := p.place(k)
+		if found {
+			if p.isSeen(slot) {
+				l.report.RepeatedPredictions.add(b.batch.Places[i])
+				continue
+			}
+			p.see(slot)
+			*l.matched++
+		} else if _, _, again := l.without.insert(k); again {
+			l.report.RepeatedPredictions.add(b.batch.Places[i])
+			continue
+		}
+		l.keep = append(l.keep, int32(i))
+		switch {
+		case l.Numbers && found:
+			l.values = append(l.values, p.values[slot])
+		case l.Numbers:
+			l.values = append(l.values, math.NaN())
+		case found:
+			l.codes = append(l.codes, p.codes[slot])
+		default:
+			l.codes = append(l.codes, -1)
+		}
+	}
+}
+
+// finish completes the report.
+func (r *joinRun) finish() *JoinReport {
+	for _, c := range append([]*joinColumn{&r.label}, r.predictions.numbers()...) {
+		if c.strange.Rows > 0 {
+			r.report.Strange = append(r.report.Strange, JoinStrange{Part: c.part, Column: c.name, JoinPlaces: c.strange, Text: c.text})
+		}
+	}
+	return &r.report
+}
