@@ -114,8 +114,16 @@ func (j *FileJoin) passes() int {
 	if budget <= 0 {
 		budget = DefaultJoinBytes
 	}
-	need := float64(j.Labels.Rows())*slotBytes(j.Numbers, true)/joinLoad + float64(j.Predictions.Rows())*slotBytes(false, false)/joinLoad
+	need := float64(j.Labels.Rows())*slotBytes(j.stride()) + float64(j.Predictions.Rows())*slotBytes(setOfIDs)
 	return int(need/float64(budget)) + 1
+}
+
+// stride is that of the table of labels.
+func (j *FileJoin) stride() int {
+	if j.Numbers {
+		return numbersOfIDs
+	}
+	return classesOfIDs
 }
 
 // check names a column that is asked for and not there.

@@ -22,6 +22,7 @@ type joinRun struct {
 	without *joinTable // ids predicted that have none
 	pass    int
 	done    int64
+	fetched uint32 // see joinTable.fetch
 
 	label       joinColumn
 	predictions joinReader
@@ -53,17 +54,16 @@ func (r *joinRun) run(ctx context.Context, f func(*modelwatch.JoinedBatch) error
 	}
 	r.Predictions, r.Labels = withKeys(r.Predictions, r.Columns.ID), withKeys(r.Labels, r.Columns.ID)
 	for r.pass = range r.report.Passes {
-		r.truth = newJoinTable(r.Labels.Rows()/int64(r.report.Passes), r.Numbers, true)
-		r.without = newJoinTable(0, false, false)
+		r.truth = newJoinTable(r.Labels.Rows()/int64(r.report.Passes), r.stride())
+		r.without = newJoinTable(0, setOfIDs)
 		if err := r.readLabels(ctx); err != nil {
 			return err
 		}
-		matched := int64(0)
-		l := lookup{joinRun: r, f: f, matched: &matched}
+		l := lookup{joinRun: r, f: f}
 		if err := r.stream(ctx, l.block); err != nil {
 			return err
 		}
-		r.report.LabelsWithoutPrediction += r.truth.len() - matched
+		r.report.LabelsWithoutPrediction += r.truth.len() - l.matched
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func (r *joinRun) readLabels(ctx context.Context) error {
 	}
 	entered := int64(0)
 	err := r.pipe(ctx, r.Labels, []string{r.Columns.ID, r.Columns.Label}, read, func(b *joinBlock) error {
-		r.enter(b, entered)
+		r.ahead(b.keys, func(from, to int) { r.enter(b, from, to, entered) })
 		entered += int64(b.batch.Rows)
 		r.progress(b.batch.Rows)
 		return nil
@@ -157,28 +157,37 @@ func (r *joinRun) counted(place int64) int64 {
 	return place
 }
 
+// ahead calls f for runs of rows whose slots have been fetched.
+func (r *joinRun) ahead(keys []int64, f func(from, to int)) {
+	for from := 0; from < len(keys); from += joinAhead {
+		to := min(from+joinAhead, len(keys))
+		r.fetched += r.truth.fetch(keys[from:to])
+		f(from, to)
+	}
+}
+
 // enter puts labels into the table: the last of an id counts.
-func (r *joinRun) enter(b *joinBlock, first int64) {
+func (r *joinRun) enter(b *joinBlock, from, to int, first int64) {
 	label := &b.batch.Label
-	for i, key := range b.keys {
+	for i := from; i < to; i++ {
 		if !b.ok[i] {
 			if r.pass == 0 {
 				r.report.LabelsWithoutID.add(first + int64(i))
 			}
 			continue
 		}
-		k := notFree(key)
-		if !r.mine(k) || (r.Numbers && math.IsNaN(label.Values[i])) || (!r.Numbers && label.Codes[i] < 0) {
+		key := notFree(b.keys[i])
+		if !r.mine(key) || (r.Numbers && math.IsNaN(label.Values[i])) || (!r.Numbers && label.Codes[i] < 0) {
 			continue
 		}
-		p, slot, again := r.truth.insert(k)
+		p, slot, again := r.truth.insert(key)
 		if again {
 			r.report.RepeatedLabels.add(first + int64(i))
 		}
 		if r.Numbers {
-			p.values[slot] = label.Values[i]
+			p.setNumber(slot, label.Values[i])
 		} else {
-			p.codes[slot] = label.Codes[i]
+			p.setClass(slot, label.Codes[i])
 		}
 	}
 }
@@ -198,7 +207,7 @@ func (r *joinRun) stream(ctx context.Context, use func(*joinBlock) error) error 
 type lookup struct {
 	*joinRun
 	f       func(*modelwatch.JoinedBatch) error
-	matched *int64
+	matched int64 // ids
 	keep    []int32
 	codes   []int32
 	values  []float64
@@ -206,7 +215,8 @@ type lookup struct {
 }
 
 func (l *lookup) block(b *joinBlock) error {
-	l.find(b)
+	l.keep, l.codes, l.values = l.keep[:0], l.codes[:0], l.values[:0]
+	l.ahead(b.keys, func(from, to int) { l.find(b, from, to) })
 	if len(l.keep) == 0 {
 		return nil
 	}
@@ -224,43 +234,47 @@ func (l *lookup) block(b *joinBlock) error {
 }
 
 // find lists the rows that count, and their labels.
-func (l *lookup) find(b *joinBlock) {
-	l.keep, l.codes, l.values = l.keep[:0], l.codes[:0], l.values[:0]
-	for i, key := range b.keys {
+func (l *lookup) find(b *joinBlock, from, to int) {
+	for i := from; i < to; i++ {
 		if !b.ok[i] {
 			if l.pass == 0 {
 				l.report.PredictionsWithoutID.add(b.batch.Places[i])
 			}
 			continue
 		}
-		k := notFree(key)
-		if !l.mine(k) {
+		key := notFree(b.keys[i])
+		if !l.mine(key) {
 			continue
 		}
-		p := l.truth.at(k)
-		slot, found := p.place(k)
-		if found {
-			if p.isSeen(slot) {
-				l.report.RepeatedPredictions.add(b.batch.Places[i])
-				continue
-			}
+		p := l.truth.at(key)
+		slot, found := p.place(key)
+		var again bool
+		if !found {
+			_, _, again = l.without.insert(key)
+		} else if again = p.isSeen(slot); !again {
 			p.see(slot)
-			*l.matched++
-		} else if _, _, again := l.without.insert(k); again {
+			l.matched++
+		}
+		if again {
 			l.report.RepeatedPredictions.add(b.batch.Places[i])
 			continue
 		}
 		l.keep = append(l.keep, int32(i))
-		switch {
-		case l.Numbers && found:
-			l.values = append(l.values, p.values[slot])
-		case l.Numbers:
-			l.values = append(l.values, math.NaN())
-		case found:
-			l.codes = append(l.codes, p.codes[slot])
-		default:
-			l.codes = append(l.codes, -1)
-		}
+		l.append(p, slot, found)
+	}
+}
+
+// append adds the label of a row, or that it has none.
+func (l *lookup) append(p *joinPart, slot int, found bool) {
+	switch {
+	case l.Numbers && found:
+		l.values = append(l.values, p.number(slot))
+	case l.Numbers:
+		l.values = append(l.values, math.NaN())
+	case found:
+		l.codes = append(l.codes, p.class(slot))
+	default:
+		l.codes = append(l.codes, -1)
 	}
 }
 

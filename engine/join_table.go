@@ -1,6 +1,9 @@
 package engine
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // joinParts is how many parts a table of ids has. Each grows on its own, so that
 // growing never holds more than a small part of the table twice.
@@ -9,77 +12,78 @@ const joinParts = 64
 // joinTable maps the keys of ids (table.Reader.AsKeys) to labels, by open
 // addressing with linear probing. A label is a class or a number, or nothing if
 // the table is only a set. Each key is also marked when it is seen.
+//
+// A slot is a few words in a row, the key first, lower half before upper, so that
+// a look-up mostly touches one line of the cache.
 type joinTable struct {
-	numbers, labels bool // what labels are; without labels it is a set
-	parts           [joinParts]joinPart
+	stride int // words a slot
+	parts  [joinParts]joinPart
 }
 
 type joinPart struct {
-	n, limit int
-	keys     []uint64 // 0: free
-	codes    []int32
-	values   []float64
-	seen     []uint64 // bits
+	stride, slots, n, limit int
+	words                   []uint32
+	seen                    []uint64 // bits
 }
 
-// slotBytes is what a slot takes.
-func slotBytes(numbers, labels bool) float64 {
-	switch {
-	case !labels:
-		return 8
-	case numbers:
-		return 8 + 8 + 1.0/8
-	}
-	return 8 + 4 + 1.0/8
-}
-
-// Loads of a part: as it is made, and when it grows.
+// What is kept with a key, in words of a slot.
 const (
-	joinLoad    = 0.75
-	joinMaxLoad = 0.85
-	joinGrowth  = 1.4
+	setOfIDs     = 2
+	classesOfIDs = 3
+	numbersOfIDs = 4
+	joinLoad     = 0.75 // as a table is made
+	joinMaxLoad  = 0.85 // when a part grows
+	joinGrowth   = 1.4
+	joinAhead    = 128 // rows whose slots are fetched ahead of their use
 )
 
+// slotBytes is what an id takes in a table as it is made.
+func slotBytes(stride int) float64 { return (4*float64(stride) + 1.0/8) / joinLoad }
+
 // newJoinTable returns a table made for n ids.
-func newJoinTable(n int64, numbers, labels bool) *joinTable {
-	t := &joinTable{numbers: numbers, labels: labels}
+func newJoinTable(n int64, stride int) *joinTable {
+	t := &joinTable{stride: stride}
 	for i := range t.parts {
-		t.parts[i] = t.part(int(float64(n)/joinParts/joinLoad) + 16)
+		t.parts[i] = newJoinPart(int(float64(n)/joinParts/joinLoad)+16, stride)
 	}
 	return t
 }
 
-func (t *joinTable) part(slots int) joinPart {
-	p := joinPart{limit: int(float64(slots) * joinMaxLoad), keys: make([]uint64, slots)}
-	if !t.labels {
-		return p
-	}
-	p.seen = make([]uint64, (slots+63)/64)
-	if t.numbers {
-		p.values = make([]float64, slots)
-	} else {
-		p.codes = make([]int32, slots)
+func newJoinPart(slots, stride int) joinPart {
+	p := joinPart{stride: stride, slots: slots, limit: int(float64(slots) * joinMaxLoad), words: make([]uint32, slots*stride)}
+	if stride != setOfIDs {
+		p.seen = make([]uint64, (slots+63)/64)
 	}
 	return p
 }
 
-// free is the key of free slots; the id that has it shares the next one.
+// notFree makes a key one that does not mark a free slot; the id whose key that
+// is shares the next one.
 func notFree(key int64) uint64 { return max(uint64(key), 1) }
 
-// place returns a key's slot, or the free one where it belongs. Parts go by the
-// lowest bits and slots by the middle ones, because the passes of a join go by the
-// highest.
+// home is the slot where the search for a key begins. Parts go by the lowest bits
+// and slots by the middle ones, because the passes of a join go by the highest.
+func (p *joinPart) home(key uint64) int {
+	hi, _ := bits.Mul64(bits.RotateLeft64(key, 32), uint64(p.slots))
+	return int(hi)
+}
+
+func (p *joinPart) key(slot int) uint64 {
+	w := p.words[slot*p.stride:][:2]
+	return uint64(w[0]) | uint64(w[1])<<32
+}
+
+// place returns a key's slot, or the free one where it belongs.
 func (p *joinPart) place(key uint64) (slot int, found bool) {
-	hi, _ := bits.Mul64(bits.RotateLeft64(key, 32), uint64(len(p.keys)))
-	for i := int(hi); ; {
-		switch p.keys[i] {
+	for slot = p.home(key); ; {
+		switch p.key(slot) {
 		case key:
-			return i, true
+			return slot, true
 		case 0:
-			return i, false
+			return slot, false
 		}
-		if i++; i == len(p.keys) {
-			i = 0
+		if slot++; slot == p.slots {
+			slot = 0
 		}
 	}
 }
@@ -87,42 +91,60 @@ func (p *joinPart) place(key uint64) (slot int, found bool) {
 // at returns the part of a key.
 func (t *joinTable) at(key uint64) *joinPart { return &t.parts[key%joinParts] }
 
+// fetch touches the slots of keys that are about to be looked up. The accesses do
+// not wait for each other, as those of look-ups do, and memory answers them
+// together. What it returns serves only to keep the accesses from being left out.
+func (t *joinTable) fetch(keys []int64) (sum uint32) {
+	for _, key := range keys {
+		p := t.at(notFree(key))
+		sum += p.words[p.home(notFree(key))*p.stride]
+	}
+	return sum
+}
+
 // insert finds or makes the slot of a key.
 func (t *joinTable) insert(key uint64) (p *joinPart, slot int, again bool) {
 	p = t.at(key)
 	if p.n >= p.limit {
-		t.grow(p)
+		p.grow()
 	}
 	slot, again = p.place(key)
 	if !again {
-		p.keys[slot] = key
+		w := p.words[slot*p.stride:][:2]
+		w[0], w[1] = uint32(key), uint32(key>>32)
 		p.n++
 	}
 	return p, slot, again
 }
 
-func (t *joinTable) grow(p *joinPart) {
-	q := t.part(int(float64(len(p.keys))*joinGrowth) + 16)
+func (p *joinPart) grow() {
+	q := newJoinPart(int(float64(p.slots)*joinGrowth)+16, p.stride)
 	q.n = p.n
-	for i, key := range p.keys {
+	for i := range p.slots {
+		key := p.key(i)
 		if key == 0 {
 			continue
 		}
 		slot, _ := q.place(key)
-		q.keys[slot] = key
-		switch {
-		case !t.labels:
-			continue
-		case t.numbers:
-			q.values[slot] = p.values[i]
-		default:
-			q.codes[slot] = p.codes[i]
-		}
-		if p.isSeen(i) {
+		copy(q.words[slot*q.stride:][:q.stride], p.words[i*p.stride:])
+		if p.seen != nil && p.isSeen(i) {
 			q.see(slot)
 		}
 	}
 	*p = q
+}
+
+func (p *joinPart) setClass(slot int, code int32) { p.words[slot*p.stride+2] = uint32(code) }
+func (p *joinPart) class(slot int) int32          { return int32(p.words[slot*p.stride+2]) }
+
+func (p *joinPart) setNumber(slot int, x float64) {
+	b, w := math.Float64bits(x), p.words[slot*p.stride:][:4]
+	w[2], w[3] = uint32(b), uint32(b>>32)
+}
+
+func (p *joinPart) number(slot int) float64 {
+	w := p.words[slot*p.stride:][:4]
+	return math.Float64frombits(uint64(w[2]) | uint64(w[3])<<32)
 }
 
 func (p *joinPart) isSeen(slot int) bool { return p.seen[slot/64]>>(slot%64)&1 == 1 }
