@@ -16,7 +16,8 @@ func (e *Engine) JoinWindow(ctx context.Context, predictions, labels []modelwatc
 	return e.archive.JoinLabels(ctx, predictions, labels, w, f)
 }
 
-// JoinSource is a table that is joined: a file ([table.Reader]) or several.
+// JoinSource is a table that is joined: a file ([table.Reader]) or several
+// ([table.Union]).
 type JoinSource interface {
 	Rows() int64
 	Column(name string) (table.ColumnInfo, bool)
@@ -161,7 +162,10 @@ func required(r JoinSource, file, part, name string) error {
 
 // withKeys reads a file's ids as keys, if it can.
 func withKeys(s JoinSource, id string) JoinSource {
-	if r, ok := s.(*table.Reader); ok {
+	switch r := s.(type) {
+	case *table.Reader:
+		return r.AsKeys(id)
+	case *table.Union:
 		return r.AsKeys(id)
 	}
 	return s

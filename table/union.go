@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/modelwatch/modelwatch"
 )
@@ -141,6 +142,21 @@ func (u *Union) Column(name string) (ColumnInfo, bool) {
 		return ColumnInfo{}, false
 	}
 	return u.infos[at], true
+}
+
+// AsKeys is [Reader.AsKeys] of each file.
+func (u *Union) AsKeys(names ...string) *Union {
+	view := *u
+	view.parts, view.infos = slices.Clone(u.parts), slices.Clone(u.infos)
+	for i := range view.parts {
+		view.parts[i].Reader = u.parts[i].Reader.AsKeys(names...)
+	}
+	for i, c := range view.infos {
+		if at, ok := view.parts[0].Reader.Column(c.Name); ok && slices.Contains(names, c.Name) {
+			view.infos[i] = at
+		}
+	}
+	return &view
 }
 
 // Skipped lists the columns that cannot be read as one of our types.
