@@ -379,8 +379,9 @@ const figure = (box, title, size, options, draw, key) => {
   };
   if (options && options.length > 1) {
     const select = html('select', {ariaLabel: title + ': what is drawn'}, ...options.map((o, i) => html('option', {value: i, textContent: o.m})));
-    select.onchange = () => { current = Number(select.value); paint(); };
-    caption.append(select);
+    const chosen = html('span', {className: 'print', textContent: options[0].m});
+    select.onchange = () => { current = Number(select.value); chosen.textContent = options[current].m; paint(); };
+    caption.append(select, chosen);
   } else if (options && drift && options.length) caption.append(html('span', {textContent: options[0].m}));
   if (key) caption.append(html('span', {className: 'key'}, ...PAIR.map((name, i) => html('span', {className: (i ? 'k-now' : '') + key}, html('i', {}), name))));
   fig.append(caption);
