@@ -93,9 +93,9 @@ func exampleDrift(columns, chunks int) report.Report {
 	r.Measurements = append(r.Measurements,
 		modelwatch.Measurement{Value: modelwatch.Value{Metric: "drifted_features", Value: ptr(float64(over)), NBaseline: 250_000, NCurrent: 84_211}, Subject: modelwatch.SubjectModel},
 		modelwatch.Measurement{Value: modelwatch.Value{Metric: "drifted_share", Value: ptr(float64(over) / float64(columns)), NBaseline: 250_000, NCurrent: 84_211}, Subject: modelwatch.SubjectModel, Threshold: &modelwatch.Bounds{Upper: ptr(0.3)}},
-		modelwatch.Measurement{Value: modelwatch.Value{Metric: "psi_mean", Value: ptr(0.08), NCurrent: 84_211}, Subject: modelwatch.SubjectGroup, Name: "customer"},
+		modelwatch.Measurement{Value: modelwatch.Value{Metric: "psi", Value: ptr(0.08), NCurrent: 84_211}, Subject: modelwatch.SubjectGroup, Name: "customer"},
 		modelwatch.Measurement{Value: modelwatch.Value{Metric: "psi_max", Value: ptr(0.31), NCurrent: 84_211}, Subject: modelwatch.SubjectGroup, Name: "customer", Breached: true, Threshold: &modelwatch.Bounds{Upper: ptr(0.25)}},
-		modelwatch.Measurement{Value: modelwatch.Value{Metric: "psi_mean", Value: ptr(0.02), NCurrent: 84_211}, Subject: modelwatch.SubjectGroup, Name: "device"})
+		modelwatch.Measurement{Value: modelwatch.Value{Metric: "psi", Value: ptr(0.02), NCurrent: 84_211}, Subject: modelwatch.SubjectGroup, Name: "device"})
 	return r
 }
 

@@ -2,7 +2,9 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 )
 
 // meanings says in a line what a metric is, in the order in which they are shown.
@@ -35,6 +37,10 @@ var meanings = []struct{ metric, text string }{
 	{"specificity", "Share of the negatives that are predicted as such."},
 	{"balanced_accuracy", "Mean of the recalls of the classes."},
 	{"mcc", "Matthews correlation coefficient, -1 to 1; 0 is chance."},
+	{"true_positives", "Number of positives that are predicted as such."},
+	{"false_positives", "Number of negatives that are predicted as positive."},
+	{"true_negatives", "Number of negatives that are predicted as such."},
+	{"false_negatives", "Number of positives that are predicted as negative."},
 	{"auc_roc", "Probability that a positive is scored above a negative; 0.5 is chance."},
 	{"auc_pr", "Average precision over the recalls; the share of positives is chance."},
 	{"log_loss", "Mean negative log-likelihood of the truth, in nats: lower is better."},
@@ -55,27 +61,68 @@ var meanings = []struct{ metric, text string }{
 	{"label_coverage", "Share of the predictions whose label has arrived."},
 }
 
-func meaning(metric string) string {
-	if i := position(metric); i < len(meanings) {
-		return meanings[i].text
-	}
-	return ""
+// variants are the endings that make one metric of another.
+var variants = []struct{ ending, text string }{
+	{"_max", "The largest %s among the features."},
+	{"_micro", "%s with the rows of all classes counted together."},
+	{"_weighted", "Mean of %s over the classes, weighted by their labels."},
 }
 
-// position is where a metric stands among meanings; unknown ones come last.
-func position(metric string) int {
-	for i := range meanings {
-		if meanings[i].metric == metric {
-			return i
+// meaning says what a metric is, "" where it is not known.
+func meaning(metric string) string {
+	i, variant := position(metric)
+	switch {
+	case i == len(meanings):
+		return ""
+	case variant > 0:
+		return fmt.Sprintf(variants[variant-1].text, meanings[i].metric)
+	}
+	return meanings[i].text
+}
+
+// meaningOver says what a metric of a group, or of the model, is: the mean of
+// that of its features, unless it is one of its own.
+func meaningOver(metric string) string {
+	i, variant := position(metric)
+	if i == len(meanings) || variant > 0 || metric == "drifted_features" || metric == "drifted_share" || metric == "ndcg" {
+		return meaning(metric)
+	}
+	return "Mean of " + metric + " over the features, weighted by their importance."
+}
+
+// position is where a metric stands among meanings, unknown ones last, and which
+// variant it is: 0 the metric itself.
+func position(metric string) (at, variant int) {
+	find := func(name string) int {
+		for i := range meanings {
+			if meanings[i].metric == name {
+				return i
+			}
+		}
+		return len(meanings)
+	}
+	if at = find(metric); at < len(meanings) {
+		return at, 0
+	}
+	for i, v := range variants {
+		if base, ok := strings.CutSuffix(metric, v.ending); ok && find(base) < len(meanings) {
+			return find(base), i + 1
 		}
 	}
-	return len(meanings)
+	return len(meanings), 0
+}
+
+// comparePositions puts metrics in the order of documentation, unknown ones last.
+func comparePositions(a, b string) int {
+	i, v := position(a)
+	j, w := position(b)
+	return cmp.Or(cmp.Compare(i, j), cmp.Compare(v, w))
 }
 
 // inOrder sorts the metrics as they are documented, unknown ones last by name.
 func inOrder(keys []seriesKey) []seriesKey {
 	slices.SortFunc(keys, func(a, b seriesKey) int {
-		return cmp.Or(cmp.Compare(position(a.metric), position(b.metric)), compareSeries(a, b))
+		return cmp.Or(comparePositions(a.metric, b.metric), compareSeries(a, b))
 	})
 	return keys
 }

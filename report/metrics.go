@@ -37,7 +37,7 @@ type mark struct {
 
 func newMetricTable(ms []*modelwatch.Measurement) metricTable {
 	ms = slices.Clone(ms)
-	slices.SortStableFunc(ms, func(a, b *modelwatch.Measurement) int { return position(a.Metric) - position(b.Metric) })
+	slices.SortStableFunc(ms, func(a, b *modelwatch.Measurement) int { return comparePositions(a.Metric, b.Metric) })
 	var t metricTable
 	for _, m := range ms {
 		row := newMetricRow(m)
@@ -56,9 +56,12 @@ func newMetricTable(ms []*modelwatch.Measurement) metricTable {
 }
 
 func newMetricRow(m *modelwatch.Measurement) metricRow {
-	s := stateOf(m)
+	s, text := stateOf(m), meaning(m.Metric)
+	if m.Subject == modelwatch.SubjectModel && m.Kind != modelwatch.JobBacktest {
+		text = meaningOver(m.Metric)
+	}
 	row := metricRow{
-		Metric: metricName(m.Metric, m.K), Text: meaning(m.Metric), State: s.String(), StateText: valueState(s),
+		Metric: metricName(m.Metric, m.K), Text: text, State: s.String(), StateText: valueState(s),
 		Null: optional(m.Null95), Limit: limits(m.Threshold), Baseline: optional(m.BaselineValue), Constant: optional(m.ConstantValue),
 		Rows: count(m.NCurrent),
 	}
@@ -205,7 +208,7 @@ type matrixRow struct {
 }
 
 // newMatrix keeps the order of the names; it is nil for no measurements.
-func newMatrix(of string, ms []*modelwatch.Measurement, name func(*modelwatch.Measurement) string) *matrix {
+func newMatrix(of string, ms []*modelwatch.Measurement, meaning func(string) string, name func(*modelwatch.Measurement) string) *matrix {
 	if len(ms) == 0 {
 		return nil
 	}

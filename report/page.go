@@ -1,10 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed" // the page's template, style and script
 	"encoding/base64"
 	"html/template"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,8 +112,8 @@ func newPage(r *Report) (*page, error) {
 		t := newMetricTable(a.model)
 		p.Model = &t
 	}
-	p.Groups = newMatrix("group", a.groups, func(m *modelwatch.Measurement) string { return m.Name })
-	p.Classes = newMatrix("class", a.classes, func(m *modelwatch.Measurement) string { return m.Class })
+	p.Groups = newMatrix("group", a.groups, meaningOver, func(m *modelwatch.Measurement) string { return m.Name })
+	p.Classes = newMatrix("class", a.classes, meaning, func(m *modelwatch.Measurement) string { return m.Class })
 	p.Confusion = table
 	p.Glossary = glossary(a)
 	return p, nil
@@ -236,10 +238,12 @@ func glossary(a *arrangement) []heading {
 		add(it.whole)
 		add(it.segments)
 	}
+	names := slices.Collect(maps.Keys(present))
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(comparePositions(a, b), cmp.Compare(a, b)) })
 	var out []heading
-	for _, m := range meanings {
-		if present[m.metric] {
-			out = append(out, heading{m.metric, m.text})
+	for _, name := range names {
+		if text := meaning(name); text != "" {
+			out = append(out, heading{name, text})
 		}
 	}
 	return out
