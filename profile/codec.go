@@ -11,9 +11,11 @@ import (
 // unsigned varints, doubles are their bits in 8 bytes, little-endian; cells are
 // written sparsely and sums without their zero limbs. There is one encoding of
 // any data: equal sets have equal bytes, and a decoder accepts no other form.
+//
+// Version 1, which is read for ever, had no weights and no views.
 const (
-	versionSet    = 1
-	versionCounts = 1
+	versionSet    = 2
+	versionCounts = 2
 )
 
 // AppendBinary appends the encoding of columns, grids and counts to b. It never
@@ -24,6 +26,7 @@ func (s *Set) AppendBinary(b []byte) ([]byte, error) {
 	for i := range s.Columns {
 		c := &s.Columns[i]
 		b = appendColumn(b, &c.Column)
+		b = appendView(b, c)
 		b = c.Profile.grid.append(b)
 		b = c.Profile.append(b)
 	}
@@ -81,6 +84,14 @@ func appendColumn(b []byte, c *modelwatch.Column) []byte {
 	return appendOptional(appendOptional(b, c.Minimum), c.Maximum)
 }
 
+func appendView(b []byte, c *SetColumn) []byte {
+	b = appendString(b, string(c.View))
+	if b = appendUint(b, c.Dimension); c.Dimension > 0 {
+		b = binary.LittleEndian.AppendUint64(b, c.Seed)
+	}
+	return b
+}
+
 func (g *Grid) append(b []byte) []byte {
 	b = append(b, byte(g.kind))
 	switch g.kind {
@@ -113,15 +124,56 @@ func (p *Profile) append(b []byte) []byte {
 	b = appendUint(b, p.invalid)
 	b = appendUint(b, p.moved)
 	b = appendUint(b, p.outOfRange)
+	b = appendUint(b, p.unweighed)
+	b = appendBool(b, p.weighted != nil)
 	if p.grid.kind == KindPresence {
-		return appendUint(b, p.count)
+		b = appendUint(b, p.count)
+	} else {
+		b = appendCells(b, p.cells)
 	}
-	b = appendCells(b, p.cells)
 	if p.hasMoments() {
-		b = p.moments.append(b)
+		b = appendFloat(appendFloat(b, p.moments.min), p.moments.max)
+		if p.weighted == nil {
+			b = p.moments.append(b)
+		}
+	}
+	if p.weighted != nil {
+		b = p.weighted.append(b, p)
 	}
 	return b
 }
+
+// append writes the masses in the order of the counts; of cells, those that are
+// not empty.
+func (w *weighted) append(b []byte, p *Profile) []byte {
+	for _, m := range w.ledger() {
+		b = appendLimbs(b, m[:])
+	}
+	for i, n := range p.cells {
+		if n != 0 {
+			b = appendLimbs(b, w.cells[i][:])
+		}
+	}
+	b = appendLimbs(b, w.valueSquares[:])
+	b = appendLimbs(b, w.rowSquares[:])
+	if !p.hasMoments() {
+		return b
+	}
+	for _, s := range w.moments.all() {
+		limbs, negative := s.magnitude()
+		if b = appendLimbs(b, limbs[:]); limbs != [wideLimbs]uint64{} {
+			b = appendBool(b, negative)
+		}
+	}
+	return appendLimbs(b, w.moments.squares[:])
+}
+
+// ledger lists the masses beside those of cells.
+func (w *weighted) ledger() []*mass {
+	return []*mass{&w.absent, &w.invalid, &w.moved, &w.outOfRange, &w.values}
+}
+
+func (m *wideMoments) all() []*wideSum { return []*wideSum{&m.sum, &m.below, &m.above} }
 
 // appendCells writes the number of cells that are not empty, and for each how
 // many empty ones stand before it and its count.
@@ -146,7 +198,6 @@ func appendCells(b []byte, cells []int64) []byte {
 }
 
 func (m *moments) append(b []byte) []byte {
-	b = appendFloat(appendFloat(b, m.min), m.max)
 	b = m.sum.append(b)
 	b = appendLimbs(b, m.squares[:])
 	b = m.below.append(b)

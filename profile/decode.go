@@ -9,16 +9,17 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
-// Decode reads what [Set.AppendBinary] wrote. It accepts any bytes: it fails
+// Decode reads what [Set.AppendBinary] wrote, of any version. It accepts any bytes: it fails
 // unless they are the encoding of a set, and allocates no more than a small
 // multiple of their length.
 func Decode(data []byte) (*Set, error) {
 	d := &decoder{data: data}
-	d.version(versionSet)
+	d.version()
 	n := d.length(minColumn)
 	s := &Set{Columns: make([]SetColumn, 0, n)}
 	for i := 0; i < n && d.err == nil; i++ {
 		c := SetColumn{Column: d.column()}
+		d.view(&c)
 		c.Profile = d.profile(d.grid())
 		s.Columns = append(s.Columns, c)
 	}
@@ -32,14 +33,14 @@ func Decode(data []byte) (*Set, error) {
 // s, and returns a set with those counts and the columns and grids of s.
 func (s *Set) DecodeCounts(data []byte) (*Set, error) {
 	d := &decoder{data: data}
-	d.version(versionCounts)
+	d.version()
 	if id, want := string(d.take(16)), s.GridID(); d.err == nil && id != want {
 		d.fail("grid %q, want %q", id, want)
 	}
 	t := &Set{Columns: make([]SetColumn, 0, len(s.Columns))}
 	for i := 0; i < len(s.Columns) && d.err == nil; i++ {
 		c := &s.Columns[i]
-		t.Columns = append(t.Columns, SetColumn{c.Column, d.profile(c.Profile.grid)})
+		t.Columns = append(t.Columns, c.with(d.profile(c.Profile.grid)))
 	}
 	if err := d.finish(); err != nil {
 		return nil, fmt.Errorf("decode profile counts: %w", err)
@@ -56,6 +57,7 @@ type decoder struct {
 	data []byte
 	off  int
 	err  error
+	old  bool // version 1
 }
 
 func (d *decoder) fail(format string, args ...any) {
@@ -71,10 +73,16 @@ func (d *decoder) finish() error {
 	return d.err
 }
 
-func (d *decoder) version(want byte) {
-	if b := d.take(1); len(b) == 1 && b[0] != want {
+// version reads the version, which sets and counts share.
+func (d *decoder) version() {
+	b := d.take(1)
+	switch {
+	case len(b) == 0:
+	case b[0] == 1:
+		d.old = true
+	case b[0] != versionSet:
 		d.off = 0
-		d.fail("version %d, want %d", b[0], want)
+		d.fail("version %d, want at most %d", b[0], versionSet)
 	}
 }
 
@@ -178,6 +186,17 @@ func (d *decoder) column() modelwatch.Column {
 	}
 }
 
+// view reads what says of which part of a column's values a profile is.
+func (d *decoder) view(c *SetColumn) {
+	if d.old {
+		return
+	}
+	c.View = modelwatch.View(d.string())
+	if c.Dimension = d.below(MaxDimension + 1); c.Dimension > 0 {
+		c.Seed = d.word()
+	}
+}
+
 func (d *decoder) grid() *Grid {
 	switch k := Kind(d.below(len(kindNames))); k {
 	case KindNumber:
@@ -253,6 +272,10 @@ func (d *decoder) profile(g *Grid) *Profile {
 	if p.moved > p.invalid {
 		d.fail("%d moved rows of %d invalid ones", p.moved, p.invalid)
 	}
+	heavy := false
+	if !d.old {
+		p.unweighed, heavy = d.count(), d.bool()
+	}
 	if g.kind == KindPresence {
 		p.count = d.count()
 	} else {
@@ -260,9 +283,70 @@ func (d *decoder) profile(g *Grid) *Profile {
 	}
 	p.rows = p.count + p.absent + p.invalid - p.moved
 	if p.hasMoments() {
-		d.moments(p.moments)
+		d.extremes(p.moments)
+		if !heavy {
+			d.moments(p.moments)
+		}
+	}
+	if heavy && d.err == nil {
+		d.weighted(p)
 	}
 	return p
+}
+
+// weighted reads the masses of a profile whose counts have been read: rows have a
+// mass if and only if there are any.
+func (d *decoder) weighted(p *Profile) {
+	w := &weighted{cells: make([]mass, len(p.cells))}
+	p.weighted = w
+	values := int64(0)
+	if p.grid.kind == KindPresence {
+		values = p.count
+	}
+	rows := []int64{p.absent, p.invalid, p.moved, p.outOfRange, values}
+	for i, m := range w.ledger() {
+		d.mass(m, rows[i])
+	}
+	for i, n := range p.cells {
+		if n != 0 {
+			d.mass(&w.cells[i], n)
+		}
+	}
+	d.limited64(w.valueSquares[:], maxMassSquareBits, p.count)
+	d.limited64(w.rowSquares[:], maxMassSquareBits, p.rows)
+	if p.moments == nil {
+		return
+	}
+	w.moments = &wideMoments{}
+	if !p.hasMoments() {
+		return
+	}
+	for _, s := range w.moments.all() {
+		if d.limbs(s.half(0)); *s != (wideSum{}) && d.bool() {
+			copy(s.half(1), s.half(0))
+			clear(s.half(0))
+		}
+	}
+	d.limbs(w.moments.squares[:])
+}
+
+func (d *decoder) mass(m *mass, rows int64) { d.limited64(m[:], maxMassBits, rows) }
+
+// limited64 reads limbs of at most so many bits: 0 if there are no rows, and not 0
+// if there are.
+func (d *decoder) limited64(limbs []uint64, limit int, rows int64) {
+	d.limbs(limbs)
+	sum := uint64(0)
+	for _, l := range limbs {
+		sum |= l
+	}
+	switch {
+	case d.err != nil:
+	case (sum != 0) != (rows > 0):
+		d.fail("a weight of %v for %d rows", limbs, rows)
+	case limbs[len(limbs)-1]>>(64-(64*len(limbs)-limit)) != 0:
+		d.fail("a weight of %v", limbs)
+	}
 }
 
 func (d *decoder) cells(p *Profile) {
@@ -283,11 +367,14 @@ func (d *decoder) cells(p *Profile) {
 	}
 }
 
-func (d *decoder) moments(m *moments) {
+func (d *decoder) extremes(m *moments) {
 	m.min, m.max = d.float(), d.float()
 	if m.min > m.max {
 		d.fail("minimum %v over maximum %v", m.min, m.max)
 	}
+}
+
+func (d *decoder) moments(m *moments) {
 	d.sum(&m.sum)
 	d.limbs(m.squares[:])
 	d.sum(&m.below)

@@ -18,9 +18,11 @@ type Profile struct {
 	invalid    int64 // NaN and infinities, and rows named by AddInvalid
 	moved      int64 // of absent: named by AddInvalid
 	outOfRange int64
+	unweighed  int64 // rows without a valid weight, which are counted nowhere else
 
-	moments *moments // number only
-	scratch []int32  // the cells of a dictionary
+	moments  *moments  // number only
+	weighted *weighted // once a row of another weight than 1 was added
+	scratch  []int32   // the cells of a dictionary
 }
 
 // moments are what a number profile knows beside its cells.
@@ -47,6 +49,10 @@ func (p *Profile) AddFloats(values []float64, valid []bool) {
 	p.grid.mustBe(KindNumber, "AddFloats")
 	if len(valid) > 0 && len(valid) != len(values) {
 		panic(fmt.Sprintf("profile: AddFloats of %d values, %d valid flags", len(values), len(valid)))
+	}
+	if p.weighted != nil {
+		p.AddFloatsWeighted(values, valid, ones(len(values)))
+		return
 	}
 	p.addBlocks(values, valid, func(block []float64) {
 		p.grid.finder.count(p.cells, block)
@@ -149,6 +155,10 @@ func (m *moments) addTails(values, cuts []float64) {
 // has none is not read.
 func (p *Profile) AddCategories(dict []string, index []int32, valid []bool) {
 	p.grid.mustBe(KindCategory, "AddCategories")
+	if p.weighted != nil {
+		p.AddCategoriesWeighted(dict, index, valid, ones(len(index)))
+		return
+	}
 	p.rows += int64(len(index))
 	p.scratch = slices.Grow(p.scratch[:0], len(dict))
 	for _, value := range dict {
@@ -168,6 +178,10 @@ func (p *Profile) AddCategories(dict []string, index []int32, valid []bool) {
 // a value.
 func (p *Profile) AddBools(values []bool, valid []bool) {
 	p.grid.mustBe(KindBoolean, "AddBools")
+	if p.weighted != nil {
+		p.AddBoolsWeighted(values, valid, ones(len(values)))
+		return
+	}
 	p.rows += int64(len(values))
 	for i, v := range values {
 		switch {
@@ -190,6 +204,10 @@ func present(valid []bool, i int) bool { return len(valid) == 0 || valid[i] }
 // every row has a value.
 func (p *Profile) AddPresence(rows int, valid []bool) {
 	p.grid.mustBe(KindPresence, "AddPresence")
+	if p.weighted != nil {
+		p.AddPresenceWeighted(valid, ones(rows))
+		return
+	}
 	p.rows += int64(rows)
 	present := int64(rows)
 	for _, ok := range valid {
@@ -208,6 +226,10 @@ func (p *Profile) AddInvalid(n int64) {
 	mustCount("AddInvalid", n)
 	p.moved += n
 	p.invalid += n
+	if p.weighted != nil {
+		p.weighted.moved.addCount(n)
+		p.weighted.invalid.addCount(n)
+	}
 }
 
 // AddOutOfRange says that n of the invalid rows were numbers outside of the
@@ -215,6 +237,9 @@ func (p *Profile) AddInvalid(n int64) {
 func (p *Profile) AddOutOfRange(n int64) {
 	mustCount("AddOutOfRange", n)
 	p.outOfRange += n
+	if p.weighted != nil {
+		p.weighted.outOfRange.addCount(n)
+	}
 }
 
 func mustCount(op string, n int64) {
@@ -229,6 +254,12 @@ func (p *Profile) Merge(q *Profile) error {
 	if !p.grid.same(q.grid) {
 		return fmt.Errorf("merge profiles: grid %s is not %s", q.grid.id, p.grid.id)
 	}
+	if q.weighted != nil {
+		p.weigh()
+	} else if p.weighted != nil {
+		q = q.Clone()
+		q.weigh()
+	}
 	for i, n := range q.cells {
 		p.cells[i] += n
 	}
@@ -238,6 +269,10 @@ func (p *Profile) Merge(q *Profile) error {
 	p.invalid += q.invalid
 	p.moved += q.moved
 	p.outOfRange += q.outOfRange
+	p.unweighed += q.unweighed
+	if p.weighted != nil {
+		p.weighted.merge(q.weighted)
+	}
 	if p.moments != nil {
 		p.moments.merge(q.moments)
 	}
@@ -260,6 +295,9 @@ func (p *Profile) Clone() *Profile {
 	if p.moments != nil {
 		m := *p.moments
 		q.moments = &m
+	}
+	if p.weighted != nil {
+		q.weighted = p.weighted.clone()
 	}
 	return &q
 }

@@ -239,8 +239,8 @@ func TestMergeRefusesAnotherGrid(t *testing.T) {
 	if p.Rows() != 0 {
 		t.Errorf("%d rows after a merge that failed", p.Rows())
 	}
-	s := &Set{Columns: []SetColumn{{modelwatch.Column{Column: "x"}, p}}}
-	for _, other := range []*Set{{}, {Columns: []SetColumn{{modelwatch.Column{Column: "y"}, p}}}, {Columns: []SetColumn{{modelwatch.Column{Column: "x"}, q}}}} {
+	s := &Set{Columns: []SetColumn{{Column: modelwatch.Column{Column: "x"}, Profile: p}}}
+	for _, other := range []*Set{{}, {Columns: []SetColumn{{Column: modelwatch.Column{Column: "y"}, Profile: p}}}, {Columns: []SetColumn{{Column: modelwatch.Column{Column: "x"}, Profile: q}}}} {
 		if err := s.Merge(other); err == nil {
 			t.Error("merged a set of other columns")
 		}
