@@ -74,9 +74,9 @@ type Past struct {
 // minimumChunks is how many values limits can be learnt from.
 const minimumChunks = 2
 
-// maximumGap is how far from where it is looked for the window of a reference
+// MaximumGap is how far from where it is looked for the window of a reference
 // value may end. It is enough for the changes to and from summer time.
-const maximumGap = time.Hour
+const MaximumGap = time.Hour
 
 // Judge judges a measurement by the threshold. It is a pure function of its
 // arguments: no clock, and the order of the past does not matter.
@@ -146,7 +146,7 @@ func (t Threshold) limits(m Measurement, earlier []Measurement, past Past) Bound
 }
 
 // find returns the reference value of a window. In time it is that of the window
-// whose end is nearest to Lag before this one's, at most maximumGap and half of Lag
+// whose end is nearest to Lag before this one's, at most MaximumGap and a 24th of Lag
 // away, and of two equally near ones the earlier.
 func (a Against) find(m Measurement, earlier []Measurement, past Past) (float64, bool) {
 	var found *Measurement
@@ -159,7 +159,7 @@ func (a Against) find(m Measurement, earlier []Measurement, past Past) (float64,
 		}
 	} else if !m.Window.End.IsZero() {
 		wanted := m.Window.End.Add(-a.Lag)
-		nearest := min(maximumGap, a.Lag/2)
+		nearest := min(MaximumGap, a.Lag/24)
 		for i := range earlier {
 			if gap := earlier[i].Window.End.Sub(wanted).Abs(); gap <= nearest {
 				found, nearest = &earlier[i], gap

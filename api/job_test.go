@@ -17,7 +17,7 @@ func jobBody(metrics ...string) api.JobBody {
 const driftJob = `{"kind":"drift","versions":["*"],"cron":"*/15 * * * *","timezone":"UTC","window":"1h","delay":"5m",
 "metrics":["psi","js_distance","ks"],"columns":["*"],"baseline":{"kind":"training"},"minimum_rows":100,
 "thresholds":[{"metric":"psi","upper":0.2,"for":"2 of 3"},{"metric":"psi","change":"+50%","against":"7d"},{"metric":"ks","learn":{"sd":3}},
-{"metric":"ks","over":"null"},{"metric":"psi","name":"amount","difference":-0.05,"against":"version:3.0.0"}],"sinks":["datadog"]}`
+{"metric":"ks","over":"null"},{"metric":"psi_max","upper":0.5},{"metric":"psi","name":"amount","difference":-0.05,"against":"version:3.0.0"}],"sinks":["datadog"]}`
 
 func TestPutJob(t *testing.T) {
 	t.Parallel()
@@ -121,6 +121,7 @@ func TestPutJobRefuses(t *testing.T) {
 		{"against", "fraud", head + `"thresholds":[{"metric":"psi","upper":1,"against":"7d"}]}`, []string{"body.thresholds[0].against"}, "applies to change and difference only"},
 		{"learn", "fraud", head + `"thresholds":[{"metric":"ks","learn":{"sd":0}}]}`, []string{"body.thresholds[0].learn.sd"}, "> 0"},
 		{"over", "fraud", head + `"thresholds":[{"metric":"ks","over":"zero"}]}`, []string{"body.thresholds[0].over"}, "null"},
+		{"group of what is not measured", "fraud", head + `"metrics":["psi"],"thresholds":[{"metric":"ks_max","upper":1}]}`, []string{"body.thresholds[0].metric"}, "is not a drift metric"},
 		{"two sorts", "fraud", head + `"thresholds":[{"metric":"ks","over":"null","lower":0.1}]}`, []string{"body.thresholds[0].over"}, "does not go with lower"},
 		{"segments", "fraud", head + `"segments":[["country"]]}`, []string{"body.segments"}, "not offered by this version yet"},
 		{"same weekday", "fraud", head + `"baseline":{"kind":"same_weekday","weeks":6}}`, []string{"body.baseline.kind"}, "not offered by this version yet"},

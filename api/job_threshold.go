@@ -14,7 +14,7 @@ func (c *jobCheck) thresholds(b JobBody, versions []string) []modelwatch.Thresho
 	var out []modelwatch.Threshold
 	for i, t := range b.Thresholds {
 		at := fmt.Sprintf("body.thresholds[%d]", i)
-		if c.metric(at+".metric", t.Metric, b.Kind) && len(b.Metrics) > 0 && !slices.Contains(b.Metrics, t.Metric) {
+		if !c.ofGroup(t.Metric, b) && c.metric(at+".metric", t.Metric, b.Kind) && len(b.Metrics) > 0 && !slices.Contains(b.Metrics, t.Metric) {
 			c.faults.add(at+".metric", t.Metric, "is not among the job's metrics: add it there, or the threshold can never be breached")
 		}
 		if t.Name != "" {
@@ -23,6 +23,14 @@ func (c *jobCheck) thresholds(b JobBody, versions []string) []modelwatch.Thresho
 		out = append(out, c.threshold(at, t, versions))
 	}
 	return out
+}
+
+// ofGroup reports whether a metric is measured of groups of features only, and
+// the job measures what it is made of.
+func (c *jobCheck) ofGroup(metric string, b JobBody) bool {
+	base, largest := strings.CutSuffix(metric, "_max")
+	return largest && b.Kind == modelwatch.JobDrift && slices.Contains(c.opts.GroupMetrics, metric) &&
+		(len(b.Metrics) == 0 || slices.Contains(b.Metrics, base))
 }
 
 func (c *jobCheck) threshold(at string, t Threshold, versions []string) modelwatch.Threshold {

@@ -112,6 +112,9 @@ type Options struct {
 
 	// Metrics are the metric names that each kind of job may ask for.
 	Metrics map[modelwatch.JobKind][]string
+	// GroupMetrics are further names that thresholds of drift jobs may be on: what
+	// is measured of groups of features beside the metrics of features.
+	GroupMetrics []string
 	// TaskMetrics narrows a backtest's names by the model's task. A task that is
 	// not in the map allows all of Metrics.
 	TaskMetrics map[modelwatch.Task][]string

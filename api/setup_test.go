@@ -97,6 +97,7 @@ func (b *testBundle) options() api.Options {
 			modelwatch.JobBacktest: {"precision", "recall", "rmse", "mae"},
 			modelwatch.JobQuality:  {"missing_ratio"},
 		},
+		GroupMetrics: []string{"psi_max", "ks_max"},
 		TaskMetrics: map[modelwatch.Task][]string{
 			modelwatch.TaskBinary:     {"precision", "recall"},
 			modelwatch.TaskRegression: {"rmse", "mae"},

@@ -150,10 +150,12 @@ func (s *service) newAPI() (*api.Server, error) {
 			modelwatch.JobQuality:  {drift.MissingRatio, drift.InvalidRatio, drift.NewCategoryRatio, drift.OutOfRangeRatio},
 			modelwatch.JobBacktest: backtestMetrics(),
 		},
+		GroupMetrics: drift.GroupMetrics(),
 		TaskMetrics: map[modelwatch.Task][]string{
 			modelwatch.TaskBinary:     backtest.Metrics(modelwatch.TaskBinary),
 			modelwatch.TaskMulticlass: backtest.Metrics(modelwatch.TaskMulticlass),
 			modelwatch.TaskRegression: backtest.Metrics(modelwatch.TaskRegression),
+			modelwatch.TaskRanking:    backtest.Metrics(modelwatch.TaskRanking),
 		},
 		Sinks: jobSinks, Token: s.cfg.Token, Version: versionText(),
 		Log: s.log, Registry: s.registry, EventNow: s.eventNow,

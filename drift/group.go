@@ -29,6 +29,15 @@ func GroupMetrics() []string {
 	return names
 }
 
+// GroupedMetric is the metric of the features that a metric of GroupMetrics is the
+// largest value of; any other metric is its own.
+func GroupedMetric(metric string) string {
+	if base, ok := strings.CutSuffix(metric, maximumSuffix); ok && slices.Contains(averaged, base) {
+		return base
+	}
+	return metric
+}
+
 // Member is a feature that groups are made of.
 type Member struct {
 	Name       string // in results

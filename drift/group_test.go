@@ -159,3 +159,54 @@ func TestGroupMetricsHaveAScale(t *testing.T) {
 		}
 	}
 }
+
+func TestDrifted(t *testing.T) {
+	t.Parallel()
+	feature := func(name, metric string, value float64, upper, lower *float64) modelwatch.Measurement {
+		m := modelwatch.Measurement{Subject: modelwatch.SubjectFeature, Name: name}
+		m.Metric, m.Value.Value = metric, &value
+		if upper != nil || lower != nil {
+			m.Threshold = &modelwatch.Bounds{Upper: upper, Lower: lower}
+			if metric == KSP {
+				m.PValue = &value
+			}
+			m.Breached = upper != nil && value > *upper || lower != nil && value < *lower
+		}
+		return m
+	}
+	limit, level := 0.2, 0.05
+	noValue := feature("f", "psi", 0.9, &limit, nil)
+	noValue.Value.Value, noValue.Breached = nil, false
+	prediction := feature("score", "psi", 0.9, &limit, nil)
+	prediction.Subject = modelwatch.SubjectPrediction
+	tests := []struct {
+		name              string
+		ms                []modelwatch.Measurement
+		drifted, measured int
+	}{
+		{"nothing", nil, 0, 0},
+		{"over and under", []modelwatch.Measurement{feature("a", "psi", 0.3, &limit, nil), feature("b", "psi", 0.1, &limit, nil)}, 1, 2},
+		{"without a threshold", []modelwatch.Measurement{feature("a", "psi", 0.3, nil, nil)}, 0, 0},
+		{"two metrics of one feature", []modelwatch.Measurement{feature("a", "psi", 0.1, &limit, nil), feature("a", "ks", 0.3, &limit, nil)}, 1, 1},
+		{"without a value", []modelwatch.Measurement{noValue}, 0, 0},
+		{"a prediction", []modelwatch.Measurement{prediction}, 0, 0},
+		{"quality is not drift", []modelwatch.Measurement{feature("a", "missing_ratio", 0.3, &limit, nil)}, 0, 0},
+		// Benjamini and Hochberg: 0.04 alone is under 0.05; as the smallest of three it becomes 0.09.
+		{"one p-value", []modelwatch.Measurement{feature("a", "ks_p", 0.04, nil, &level)}, 1, 1},
+		{"three p-values", []modelwatch.Measurement{feature("a", "ks_p", 0.04, nil, &level), feature("b", "ks_p", 0.06, nil, &level), feature("c", "ks_p", 0.9, nil, &level)}, 0, 3},
+		{"a clear one of three", []modelwatch.Measurement{feature("a", "ks_p", 0.001, nil, &level), feature("b", "ks_p", 0.6, nil, &level), feature("c", "ks_p", 0.9, nil, &level)}, 1, 3},
+	}
+	for _, test := range tests {
+		Correct(test.ms)
+		drifted, measured := 0, 0
+		for _, is := range Drifted(test.ms) {
+			measured++
+			if is {
+				drifted++
+			}
+		}
+		if drifted != test.drifted || measured != test.measured {
+			t.Errorf("%s: %d of %d drifted, want %d of %d", test.name, drifted, measured, test.drifted, test.measured)
+		}
+	}
+}

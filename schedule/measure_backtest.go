@@ -31,6 +31,7 @@ func (w *Worker) measureBacktest(ctx context.Context, a *attempt) error {
 	if !allVersions(a.job) {
 		versions = slices.Compact(slices.Sorted(slices.Values(a.job.Versions)))
 	}
+	var all []results
 	for _, version := range versions {
 		s, err := backtest.NewScorer(model.Task, model.Positive)
 		if err != nil {
@@ -47,21 +48,22 @@ func (w *Worker) measureBacktest(ctx context.Context, a *attempt) error {
 		if n := s.Unscored(); n > 0 {
 			a.warn("version %s: %d predictions carry nothing that a %s model can be scored by", version, n, model.Task)
 		}
-		w.score(a, version, s.Accumulator())
+		all = append(all, results{version: version, measurements: w.score(a, version, s.Accumulator())})
 	}
-	return nil
+	return w.judge(ctx, a, all)
 }
 
-func (w *Worker) score(a *attempt, version string, acc *backtest.Accumulator) {
+func (w *Worker) score(a *attempt, version string, acc *backtest.Accumulator) []modelwatch.Measurement {
 	var coverage *float64
 	if c, ok := acc.LabelCoverage(); ok {
 		coverage = &c
 	}
 	mature := w.mature(a)
+	var out []modelwatch.Measurement
 	for _, v := range acc.Values(a.job.Metrics, backtest.Options{MinimumRows: a.job.MinimumRows}) {
 		m := a.measurement(v, version, mature)
 		m.Subject, m.LabelCoverage = modelwatch.SubjectModel, coverage
-		m.Judge(a.job.Thresholds, modelwatch.Past{})
-		a.measurements = append(a.measurements, m)
+		out = append(out, m)
 	}
+	return out
 }

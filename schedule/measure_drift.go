@@ -26,6 +26,11 @@ func (w *Worker) measureDrift(ctx context.Context, a *attempt) error {
 	if err != nil {
 		return err
 	}
+	model, err := w.opts.Store.Model(ctx, a.job.Model)
+	if err != nil {
+		return fmt.Errorf("read model: %w", err)
+	}
+	var all []results
 	for _, version := range versions {
 		baseline, err := w.opts.Store.LatestBaseline(ctx, a.job.Model, version)
 		if modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
@@ -37,31 +42,56 @@ func (w *Worker) measureDrift(ctx context.Context, a *attempt) error {
 		if err != nil {
 			return fmt.Errorf("find baseline of version %s: %w", version, err)
 		}
-		if err := w.measureVersion(ctx, a, baseline, traffic[version]); err != nil {
+		r, err := w.measureVersion(ctx, a, baseline, traffic[version], model.FeatureGroups)
+		if err != nil {
 			return fmt.Errorf("version %s: %w", version, err)
 		}
+		all = append(all, r)
 	}
-	return nil
+	return w.judge(ctx, a, all)
 }
 
 // measureVersion compares the window of one version with what the job says.
-func (w *Worker) measureVersion(ctx context.Context, a *attempt, b modelwatch.Baseline, files []modelwatch.DataFile) error {
+func (w *Worker) measureVersion(ctx context.Context, a *attempt, b modelwatch.Baseline, files []modelwatch.DataFile, groups map[string][]string) (results, error) {
+	r := results{version: b.Version}
 	training, err := w.opts.Baselines.Profile(ctx, b)
 	if err != nil {
-		return fmt.Errorf("read baseline %s: %w", b.ID, err)
+		return r, fmt.Errorf("read baseline %s: %w", b.ID, err)
 	}
 	baseline, err := w.baselineProfile(ctx, a, b, training)
 	if err != nil {
-		return err
+		return r, err
 	}
 	current, err := w.opts.Windows.WindowProfile(ctx, files, a.run.Window, training)
 	if err != nil {
-		return fmt.Errorf("profile window: %w", err)
+		return r, fmt.Errorf("profile window: %w", err)
 	}
 	a.run.Rows += rowsOf(current)
-	c := comparison{w: w, a: a, version: b.Version, baseline: baseline, current: current}
-	c.measure()
-	return nil
+	c := &comparison{w: w, a: a, version: b.Version, baseline: baseline, current: current, groups: groups}
+	if c.importance, err = w.importance(ctx, b); err != nil {
+		return r, err
+	}
+	r.measurements = c.measure()
+	if r.learnt, err = w.learnDrift(ctx, c, b, training); err != nil {
+		return r, err
+	}
+	if a.job.Kind == modelwatch.JobDrift {
+		r.summarise = c.summarise
+	}
+	return r, nil
+}
+
+// importance returns the importance of a version's features.
+func (w *Worker) importance(ctx context.Context, b modelwatch.Baseline) (map[string]float64, error) {
+	version, err := w.opts.Store.Version(ctx, b.Model, b.Version)
+	if err != nil && modelwatch.ErrorCode(err) != modelwatch.CodeNotFound {
+		return nil, fmt.Errorf("read version: %w", err)
+	}
+	importance := make(map[string]float64, len(version.Schema.Features))
+	for _, f := range version.Schema.Features {
+		importance[f.Name] = f.Importance
+	}
+	return importance, nil
 }
 
 // baselineProfile is what the window is compared with: the training set's own
@@ -106,35 +136,43 @@ type comparison struct {
 	a                 *attempt
 	version           string
 	baseline, current *profile.Set
+	groups            map[string][]string
+	importance        map[string]float64 // by column in the table
+	members           []drift.Member     // the features that were measured
+	measurements      []modelwatch.Measurement
 }
 
-func (c *comparison) measure() {
-	first := len(c.a.measurements)
+// measure returns what is measured of the job's columns, not judged yet.
+func (c *comparison) measure() []modelwatch.Measurement {
 	for i, col := range c.baseline.Columns {
-		if match, exact := matchColumn(c.a.job.Columns, col.Name); match {
-			c.column(col, c.current.Columns[i].Profile, exact)
+		match, exact := matchColumn(c.a.job.Columns, col.Column)
+		if !match {
+			continue
+		}
+		c.column(col, c.current.Columns[i].Profile, exact)
+		if col.Subject == modelwatch.SubjectFeature {
+			c.members = append(c.members, drift.Member{Name: col.Name, Column: col.Column.Column, Importance: c.importance[col.Column.Column]})
 		}
 	}
-	if c.a.job.Kind == modelwatch.JobDrift {
-		c.summarise(c.a.measurements[first:])
-	}
+	drift.Correct(c.measurements)
+	return c.measurements
 }
 
 func (c *comparison) column(col profile.SetColumn, current *profile.Profile, exact bool) {
-	metrics, ok := columnMetrics(c.a.job, col.Profile.Grid().Kind(), exact)
+	metrics, ok := columnMetrics(c.a.job, col.Column, exact)
 	if !ok {
 		return
 	}
-	opts := drift.Options{MinimumRows: c.a.job.MinimumRows}
+	opts := drift.Options{MinimumRows: c.a.job.MinimumRows, View: col.View}
 	for _, v := range drift.Measure(col.Profile, current, metrics, opts) {
-		c.add(v, col.Subject, col.Name)
+		c.measurements = append(c.measurements, c.measurement(v, col.Subject, col.Name))
 	}
 }
 
 // columnMetrics lists the metrics of one column, ok false if there are none. Nil
 // is the default ones. Of the metrics that do not apply to a column only a
 // column that is named in full gets to hear.
-func columnMetrics(job modelwatch.Job, kind profile.Kind, exact bool) (metrics []string, ok bool) {
+func columnMetrics(job modelwatch.Job, column modelwatch.Column, exact bool) (metrics []string, ok bool) {
 	metrics = slices.Clone(job.Metrics)
 	if job.Kind == modelwatch.JobQuality {
 		if len(metrics) == 0 {
@@ -145,72 +183,47 @@ func columnMetrics(job modelwatch.Job, kind profile.Kind, exact bool) (metrics [
 		return nil, true
 	}
 	if !exact {
-		metrics = slices.DeleteFunc(metrics, func(m string) bool { return !drift.Applies(m, kind) })
+		metrics = slices.DeleteFunc(metrics, func(m string) bool { return !drift.AppliesTo(m, column) })
 	}
 	return metrics, len(metrics) > 0
 }
 
-// add appends a measurement and judges it.
-func (c *comparison) add(v modelwatch.Value, subject modelwatch.Subject, name string) {
+func (c *comparison) measurement(v modelwatch.Value, subject modelwatch.Subject, name string) modelwatch.Measurement {
 	m := c.a.measurement(v, c.version, c.w.mature(c.a))
 	m.Subject, m.Name, m.Baseline = subject, name, string(c.a.job.Baseline.Kind)
 	if m.Baseline == "" {
 		m.Baseline = string(modelwatch.BaselineTraining)
 	}
-	m.Judge(c.a.job.Thresholds, modelwatch.Past{})
-	c.a.measurements = append(c.a.measurements, m)
+	return m
 }
 
-// summarise adds drifted_features and drifted_share where the job asks for them
-// or has thresholds by which features can be called drifted.
-func (c *comparison) summarise(ms []modelwatch.Measurement) {
+// summarise makes of judged measurements what is said of groups and of the
+// model: drifted_features and drifted_share where the job asks for them or has
+// thresholds by which features can be called drifted, and averages.
+func (c *comparison) summarise(judged []modelwatch.Measurement) []modelwatch.Measurement {
 	var wanted []string
 	for _, m := range c.a.job.Metrics {
 		if m == drift.DriftedFeatures || m == drift.DriftedShare {
 			wanted = append(wanted, m)
 		}
 	}
-	drifted, measured := countDrifted(ms)
-	if len(wanted) == 0 && measured == 0 {
-		return
-	}
-	for _, v := range drift.Summarise(drifted, measured, rowsOf(c.baseline), rowsOf(c.current), wanted) {
-		c.add(v, modelwatch.SubjectModel, "")
-	}
-}
-
-// countDrifted counts the features that were judged by a threshold on a
-// distance, and those of them that are over it. P-values are corrected for
-// their number before they count.
-func countDrifted(ms []modelwatch.Measurement) (drifted, measured int) {
-	over := make(map[string]bool)
-	tests := make(map[string][]modelwatch.Measurement)
-	for _, m := range ms {
-		if m.Subject != modelwatch.SubjectFeature || m.Threshold == nil || m.Value.Value == nil || slices.Contains(qualityMetrics, m.Metric) {
-			continue
-		}
-		isTest := m.Metric == drift.KSP || m.Metric == drift.Chi2P
-		if isTest {
-			tests[m.Metric] = append(tests[m.Metric], m)
-		}
-		over[m.Name] = over[m.Name] || m.Breached && !isTest
-	}
-	for _, family := range tests {
-		p := make([]float64, len(family))
-		for i, m := range family {
-			p[i] = *m.Value.Value
-		}
-		for i, adjusted := range drift.AdjustP(p) {
-			limit := family[i].Threshold.Lower
-			over[family[i].Name] = over[family[i].Name] || limit != nil && adjusted < *limit
-		}
-	}
-	for _, is := range over {
+	drifted := drift.Drifted(judged)
+	over := 0
+	for _, is := range drifted {
 		if is {
-			drifted++
+			over++
 		}
 	}
-	return drifted, len(over)
+	var out []modelwatch.Measurement
+	if len(wanted) > 0 || len(drifted) > 0 {
+		for _, v := range drift.Summarise(over, len(drifted), rowsOf(c.baseline), rowsOf(c.current), wanted) {
+			out = append(out, c.measurement(v, modelwatch.SubjectModel, ""))
+		}
+	}
+	for _, m := range drift.Group(judged, c.members, c.groups) {
+		out = append(out, c.measurement(m.Value, m.Subject, m.Name))
+	}
+	return out
 }
 
 func rowsOf(s *profile.Set) int64 {

@@ -58,10 +58,22 @@ type Outcomes interface {
 	FailRun(ctx context.Context, run modelwatch.Run, errText string, outbox []modelwatch.OutboxEntry) error
 }
 
+// Pasts are the earlier measurements that thresholds look back on.
+type Pasts interface {
+	// PastRuns returns, of each window of that length of the job whose end lies
+	// between after and before, the newest revision that succeeded: the newest
+	// window first, at most limit of them.
+	PastRuns(ctx context.Context, model, job string, length time.Duration, after, before time.Time, limit int) ([]modelwatch.Run, error)
+	// RunMeasurements returns the measurements of a run in these metrics.
+	RunMeasurements(ctx context.Context, run string, metrics []string) ([]modelwatch.Measurement, error)
+}
+
 // Models are the models, their versions and registered baselines.
 type Models interface {
 	Model(ctx context.Context, name string) (modelwatch.Model, error)
 	Versions(ctx context.Context, model string, page modelwatch.Page) (versions []modelwatch.Version, next string, err error)
+	// Version returns CodeNotFound for one that is not known.
+	Version(ctx context.Context, model, name string) (modelwatch.Version, error)
 	// LatestBaseline returns the newest that is ready; CodeNotFound if none is.
 	LatestBaseline(ctx context.Context, model, version string) (modelwatch.Baseline, error)
 }
@@ -80,6 +92,7 @@ type Store interface {
 	Revisions
 	Claims
 	Outcomes
+	Pasts
 	Models
 	Files
 }
@@ -87,6 +100,10 @@ type Store interface {
 // BaselineProfiles reads the frozen profile of a ready baseline.
 type BaselineProfiles interface {
 	Profile(ctx context.Context, b modelwatch.Baseline) (*profile.Set, error)
+	// Chunks cuts the baseline's rows into at most n consecutive chunks of as many
+	// rows, the last of which may have fewer, and calls f for each with its
+	// profile on the grids. An error of f ends it and is returned.
+	Chunks(ctx context.Context, b modelwatch.Baseline, grids *profile.Set, n int, f func(chunk *profile.Set) error) error
 }
 
 // WindowProfiles counts the rows of the files that fall into a window on the
@@ -168,6 +185,7 @@ func orDefault(d, fallback time.Duration) time.Duration {
 type Worker struct {
 	opts    Options
 	metrics *metrics
+	lessons lessons
 	wake    chan struct{} // something was queued: an idle executor need not wait
 }
 

@@ -101,8 +101,10 @@ type shelfRow struct {
 
 // shelf stands for the archive and the engine: rows by the key of their file.
 type shelf struct {
-	mu   sync.Mutex
-	rows map[string][]shelfRow
+	mu     sync.Mutex
+	rows   map[string][]shelfRow
+	learnt int  // chunks
+	fee    bool // there is a second column, a tenth of the amount
 	// profiling is called at the beginning of each profile, without the lock.
 	profiling func(ctx context.Context, w modelwatch.Window) error
 }
@@ -149,7 +151,36 @@ func (s *shelf) columns() []profile.SetColumn {
 	p := profile.New(profile.NewNumberGrid(values))
 	p.AddFloats(values, nil)
 	column := modelwatch.Column{Column: "amount", Name: "amount", Subject: modelwatch.SubjectFeature, Type: modelwatch.TypeNumber}
-	return []profile.SetColumn{{Column: column, Profile: p}}
+	columns := []profile.SetColumn{{Column: column, Profile: p}}
+	if s.fee {
+		for i := range values {
+			values[i] /= 10
+		}
+		p := profile.New(profile.NewNumberGrid(values))
+		p.AddFloats(values, nil)
+		column.Column, column.Name = "fee", "fee"
+		columns = append(columns, profile.SetColumn{Column: column, Profile: p})
+	}
+	return columns
+}
+
+// Chunks cuts the amounts of columns: each chunk has its own distribution.
+func (s *shelf) Chunks(_ context.Context, _ modelwatch.Baseline, grids *profile.Set, n int, f func(*profile.Set) error) error {
+	for chunk := range n {
+		set := grids.Empty()
+		for i := range 1000 / n {
+			v := float64((i + chunk*i) % 100)
+			set.Columns[0].Profile.AddFloats([]float64{v}, nil)
+			if s.fee {
+				set.Columns[1].Profile.AddFloats([]float64{v / 10}, nil)
+			}
+		}
+		s.learnt++
+		if err := f(set); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *shelf) Profile(context.Context, modelwatch.Baseline) (*profile.Set, error) {
@@ -169,6 +200,9 @@ func (s *shelf) WindowProfile(ctx context.Context, files []modelwatch.DataFile, 
 		for _, r := range s.rows[f.Key] {
 			if w.Contains(r.time) {
 				set.Columns[0].Profile.AddFloats([]float64{r.amount}, nil)
+				if s.fee {
+					set.Columns[1].Profile.AddFloats([]float64{r.amount / 10}, nil)
+				}
 			}
 		}
 	}

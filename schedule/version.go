@@ -66,14 +66,16 @@ func (w *Worker) candidates(ctx context.Context, job modelwatch.Job, traffic map
 }
 
 // matchColumn reports whether a job is about a column, and whether it names it
-// in full. No names, or "*", is every column.
-func matchColumn(patterns []string, name string) (match, exact bool) {
+// in full. No names, or "*", is every column; the name of a timestamp, text or
+// vector is also that of its views.
+func matchColumn(patterns []string, c modelwatch.Column) (match, exact bool) {
 	match = len(patterns) == 0
 	for _, p := range patterns {
-		if p == name {
+		if p == c.Name {
 			return true, true
 		}
-		if prefix, ok := strings.CutSuffix(p, "*"); ok && strings.HasPrefix(name, prefix) {
+		prefix, wild := strings.CutSuffix(p, "*")
+		if wild && strings.HasPrefix(c.Name, prefix) || p == c.Column && c.View != modelwatch.ViewValue {
 			match = true
 		}
 	}

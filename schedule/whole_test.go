@@ -2,6 +2,7 @@ package schedule_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -31,6 +32,10 @@ type whole struct {
 	training *profile.Set
 	files    int
 	finished chan modelwatch.Run
+}
+
+func (w *whole) Chunks(context.Context, modelwatch.Baseline, *profile.Set, int, func(*profile.Set) error) error {
+	return errors.New("no threshold of this test learns")
 }
 
 func (w *whole) Profile(context.Context, modelwatch.Baseline) (*profile.Set, error) {

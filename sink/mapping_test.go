@@ -56,6 +56,11 @@ func TestPointsNamesAndTags(t *testing.T) {
 		{"drift of the model", func(m *modelwatch.Measurement) {
 			m.Subject, m.Name, m.Metric = modelwatch.SubjectModel, "", "drifted_features"
 		}, "modelwatch.drift.drifted_features baseline:training " + base + " subject:model window:1h"},
+		{"drift of a group", func(m *modelwatch.Measurement) { m.Subject, m.Name = modelwatch.SubjectGroup, "Money" },
+			"modelwatch.drift.psi baseline:training feature_group:money " + base + " subject:group window:1h"},
+		{"largest of the model", func(m *modelwatch.Measurement) {
+			m.Subject, m.Name, m.Metric = modelwatch.SubjectModel, "", "psi_max"
+		}, "modelwatch.drift.psi_max baseline:training " + base + " subject:model window:1h"},
 		{"segments", func(m *modelwatch.Measurement) {
 			m.Segment = map[string]string{"device": "Mobile", "country": "DE"}
 		}, "modelwatch.drift.psi baseline:training country:de device:mobile feature:amount " + base + " subject:feature window:1h"},
@@ -323,5 +328,18 @@ func TestPointsOfNothing(t *testing.T) {
 	t.Parallel()
 	if got := Points(modelwatch.Publication{}, MappingOptions{Now: testNow}); len(got) != 0 {
 		t.Errorf("points = %v", got)
+	}
+}
+
+// The n of groups, and of the model's averages, counts features: it is no sample size.
+func TestSampleSizeCountsRows(t *testing.T) {
+	t.Parallel()
+	group, model := driftOf("psi", "money", 0.1), driftOf("psi", "", 0.1)
+	group.Subject, group.NCurrent = modelwatch.SubjectGroup, 7000
+	model.Subject, model.NCurrent = modelwatch.SubjectModel, 8000
+	for _, p := range Points(modelwatch.Publication{Measurements: []modelwatch.Measurement{driftOf("psi", "amount", 0.1), group, model}}, MappingOptions{Now: testNow}) {
+		if p.Metric == "modelwatch.sample_size" && p.Value != 5000 {
+			t.Errorf("sample size %v, want 5000", p.Value)
+		}
 	}
 }

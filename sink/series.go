@@ -42,7 +42,7 @@ func (s *series) add(key, value string) {
 // what it knows of a host or a service by them). A segment by such a key is
 // tagged "segment_<key>".
 var ownKeys = map[string]bool{
-	"model": true, "model_version": true, "job": true, "subject": true, "feature": true, "baseline": true, "window": true,
+	"model": true, "model_version": true, "job": true, "subject": true, "feature": true, "feature_group": true, "baseline": true, "window": true,
 	"class": true, "k": true, "mature": true, "kind": true, "sink": true, "shifted": true,
 	"host": true, "service": true, "env": true, "version": true, "source": true,
 }
@@ -102,10 +102,10 @@ func measured(m *modelwatch.Measurement, window string) (series, bool) {
 		s.add("mature", strconv.FormatBool(m.Mature))
 	case "drift":
 		s.add("subject", string(m.Subject))
-		s.add("feature", m.Name)
+		s.add(nameKey(m), m.Name)
 		s.add("baseline", m.Baseline)
 	default:
-		s.add("feature", m.Name)
+		s.add(nameKey(m), m.Name)
 	}
 	s.add("class", m.Class)
 	if m.K != 0 {
@@ -114,6 +114,14 @@ func measured(m *modelwatch.Measurement, window string) (series, bool) {
 	s.add("window", window)
 	s.addSegment(m.Segment)
 	return s, true
+}
+
+// nameKey is the tag of a measurement's name: a group is no feature.
+func nameKey(m *modelwatch.Measurement) string {
+	if m.Subject == modelwatch.SubjectGroup {
+		return "feature_group"
+	}
+	return "feature"
 }
 
 // summed gives each version's sample size and label coverage over the whole
@@ -130,7 +138,7 @@ func summed(ms []modelwatch.Measurement, window string) []series {
 	totals := map[string]*total{}
 	for i := range ms {
 		m := &ms[i]
-		if len(m.Segment) > 0 {
+		if len(m.Segment) > 0 || m.Subject == modelwatch.SubjectGroup { // a group's n counts features
 			continue
 		}
 		t, ok := totals[m.Version]
@@ -139,7 +147,9 @@ func summed(ms []modelwatch.Measurement, window string) []series {
 			totals[m.Version] = t
 			order = append(order, m.Version)
 		}
-		t.n = max(t.n, m.NCurrent)
+		if m.Subject != modelwatch.SubjectModel || m.Kind == modelwatch.JobBacktest || strings.HasPrefix(m.Metric, "drifted_") {
+			t.n = max(t.n, m.NCurrent)
+		}
 		if t.coverage == nil && m.LabelCoverage != nil && finite(*m.LabelCoverage) {
 			t.coverage = m.LabelCoverage
 		}

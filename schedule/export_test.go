@@ -1,4 +1,0 @@
-package schedule
-
-// What tests of package schedule_test need from inside.
-var CountDrifted = countDrifted
