@@ -130,19 +130,19 @@ func (it *item) importance() (float64, bool) {
 
 // arrangement is the report's measurements, sorted by where they are shown.
 type arrangement struct {
-	items    []*item
-	model    []*modelwatch.Measurement
-	groups   []*modelwatch.Measurement
-	classes  []*modelwatch.Measurement
-	fallback bool // some values are those of the last chunk
-	judged   bool // some measurement has a threshold
+	items   []*item
+	model   []*modelwatch.Measurement
+	groups  []*modelwatch.Measurement
+	classes []*modelwatch.Measurement
+	last    map[*modelwatch.Measurement]bool // those of the last chunk that stand for all rows
+	judged  bool                             // some measurement has a threshold
 
 	byKey  map[subjectKey]*item
 	chunks int
 }
 
 func arrange(r *Report) *arrangement {
-	a := &arrangement{byKey: map[subjectKey]*item{}, chunks: len(r.Chunks)}
+	a := &arrangement{byKey: map[subjectKey]*item{}, last: map[*modelwatch.Measurement]bool{}, chunks: len(r.Chunks)}
 	for i := range r.Columns {
 		c := &r.Columns[i]
 		a.item(subjectKey{subject: c.Subject, name: c.Name}).column = c
@@ -243,7 +243,7 @@ func (a *arrangement) fallBack(kind modelwatch.JobKind, last []modelwatch.Measur
 	}
 	for i := range last {
 		if m := &last[i]; !have[at(m)] {
-			a.fallback = true
+			a.last[m] = true
 			a.add(kind, m, -1)
 		}
 	}

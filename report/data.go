@@ -89,9 +89,10 @@ type segmentsData struct {
 	Rows []int64 `json:"rows"`
 }
 
-// newData returns the JSON of the drawn items. It holds no "<", so nothing in
+// newData returns the JSON of the drawn items; last are the measurements that are
+// not of all rows, as the curves are. It holds no "<", so nothing in
 // it can end the script element that it stands in.
-func newData(r *Report, items []*item) (template.JS, error) {
+func newData(r *Report, items []*item, last map[*modelwatch.Measurement]bool) (template.JS, error) {
 	d := data{Kind: r.Kind, Cards: make([]cardData, 0, len(items))}
 	for _, c := range r.Chunks {
 		d.Chunks = append(d.Chunks, c.Label)
@@ -107,7 +108,7 @@ func newData(r *Report, items []*item) (template.JS, error) {
 			}
 		}
 		for _, m := range it.whole {
-			if m.Metric == "ks" && m.Value.Value != nil {
+			if m.Metric == "ks" && m.Value.Value != nil && !last[m] {
 				c.KS = []rounded{six(m.Value.Value), six(m.Lower), six(m.Upper)}
 			}
 		}

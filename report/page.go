@@ -87,21 +87,21 @@ func newPage(r *Report) (*page, error) {
 	a := arrange(r)
 	table := a.takeConfusion()
 	drawn := a.items[:min(len(a.items), DrawnColumns)]
-	content, err := newData(r, drawn)
+	content, err := newData(r, drawn, a.last)
 	if err != nil {
 		return nil, err
 	}
 	p := &page{
-		Title: r.Title, Drift: r.Kind == modelwatch.JobDrift, Generated: r.Generated, Sides: sides(r),
+		Title: r.Title, Drift: r.Kind == modelwatch.JobDrift, Generated: strings.TrimPrefix(r.Generated, "modelwatch "), Sides: sides(r),
 		Notes: slices.Clone(r.Notes), Schema: r.SchemaChanges, Data: content,
 		Style: template.CSS(pageCSS), Script: template.JS(pageJS), Policy: policy(),
 	}
 	if p.Title == "" {
 		p.Title = map[bool]string{true: "Drift report", false: "Backtest report"}[p.Drift]
 	}
-	if a.fallback {
+	if len(a.last) > 0 {
 		last := r.Chunks[len(r.Chunks)-1].Label
-		p.Notes = append(p.Notes, "Values without a result over all rows are those of the last chunk, "+last+".")
+		p.Notes = append(p.Notes, "Values are those of the last chunk, "+last+", where there is none over all rows. Distributions are of all rows.")
 	}
 	if n := len(a.items) - len(drawn); n > 0 {
 		p.Undrawn = "The " + count(DrawnColumns) + " columns that matter most are drawn below; the other " + count(int64(n)) + " stand in the overview only."

@@ -41,6 +41,7 @@ type pageData struct {
 			X, F, G, Gap []*float64
 			Clip         bool
 		} `json:"curve"`
+		KS     []*float64 `json:"ks"`
 		Series []struct {
 			M    string            `json:"m"`
 			V    []*float64        `json:"v"`
@@ -301,12 +302,19 @@ func TestSameReportSameBytes(t *testing.T) {
 // Twenty columns with chunks and segments are mailed around.
 func TestSize(t *testing.T) {
 	t.Parallel()
-	if n := len(setup(t, exampleDrift(20, 14)).raw); n > 250_000 {
-		t.Errorf("twenty columns take %d bytes, want at most 250000", n)
+	size := func(columns int) int {
+		var b bytes.Buffer
+		if err := report.Write(&b, exampleDrift(columns, 14)); err != nil {
+			t.Fatal(err)
+		}
+		return b.Len()
 	}
-	perColumn := (len(setup(t, exampleDrift(200, 14)).raw) - len(setup(t, exampleDrift(100, 14)).raw)) / 100
-	if perColumn > 9000 {
-		t.Errorf("a further column takes %d bytes, want at most 9000", perColumn)
+	twenty := size(20)
+	if twenty > 250_000 {
+		t.Errorf("twenty columns take %d bytes, want at most 250000", twenty)
+	}
+	if further := (size(40) - twenty) / 20; further > 9000 {
+		t.Errorf("a further column takes %d bytes, want at most 9000", further)
 	}
 }
 
@@ -350,7 +358,7 @@ func TestChunksAlone(t *testing.T) {
 	none[0].Value.Value, none[0].Reason, none[0].Breached = nil, modelwatch.ReasonTooFew, false
 	p := setup(t, report.Report{Kind: modelwatch.JobDrift, Chunks: []report.Chunk{{Label: "first", Measurements: at(0.7)}, {Label: "second", Measurements: none}, {Label: "third", Measurements: at(0.125)}}})
 	whole := text(p.root)
-	for _, want := range []string{"the last chunk, third", "0.125", "breached in a chunk", "1 of 1 column breaches a threshold"} {
+	for _, want := range []string{"the last chunk, third,", "0.125", "breached in a chunk", "1 of 1 column breaches a threshold"} {
 		if !strings.Contains(whole, want) {
 			t.Errorf("the page does not say %q", want)
 		}
@@ -358,6 +366,21 @@ func TestChunksAlone(t *testing.T) {
 	s := p.data.Cards[0].Series
 	if len(s) != 1 || len(s[0].V) != 3 || s[0].V[1] != nil || *s[0].V[0] != 0.7 || !slices.Equal(s[0].B, []int{0}) || s[0].Why["1"] != "too few rows" || !slices.Equal(s[0].Over, []float64{0.2}) {
 		t.Errorf("the series is %+v", s)
+	}
+}
+
+// The gap that is marked on curves over all rows carries no value of a chunk.
+func TestGapOfAllRows(t *testing.T) {
+	t.Parallel()
+	ks := []modelwatch.Measurement{{Value: modelwatch.Value{Metric: "ks", Value: ptr(0.75)}, Subject: modelwatch.SubjectFeature, Name: "x"}}
+	r := report.Report{Kind: modelwatch.JobDrift, Columns: []report.Column{{Name: "x", Type: modelwatch.TypeNumber, Subject: modelwatch.SubjectFeature, Curve: &report.Curve{X: []float64{0, 1, 2}, Baseline: []float64{0, .5, 1}, Current: []float64{0, .25, 1}}}}}
+	r.Chunks = []report.Chunk{{Label: "a", Measurements: ks}}
+	if k := setup(t, r).data.Cards[0].KS; len(k) != 0 {
+		t.Errorf("the curves carry the value %v of a chunk", k)
+	}
+	r.Measurements = ks
+	if k := setup(t, r).data.Cards[0].KS; len(k) != 3 || *k[0] != 0.75 {
+		t.Errorf("the curves carry %v, want 0.75", k)
 	}
 }
 
