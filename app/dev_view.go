@@ -319,7 +319,7 @@ func (g viewGroup) title(p palette, newest modelwatch.Measurement) string {
 }
 
 // textColumns are the heads of columns that hold words or charts; the others are numbers.
-var textColumns = []string{"column", "type", "metric", "class", "over time", "95 % interval", "window ending"} //nolint:gochecknoglobals // a constant
+var textColumns = []string{"column", "type", "metric", "class", "over time", "95 % interval", "window ending", "in chunk", "chunk", "segment", "worst column", "group", "now", "metrics"} //nolint:gochecknoglobals // a constant
 
 // newTable makes a table in the house style: a rule under the head, numbers to the right.
 func newTable(p palette, headers ...string) *table.Table {

@@ -2,7 +2,6 @@ package app
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/api"
-	"github.com/modelwatch/modelwatch/table"
 )
 
 // ErrBreached is what the offline commands return when a threshold is breached
@@ -70,20 +68,6 @@ func judge(ms []modelwatch.Measurement, thresholds []modelwatch.Threshold) bool 
 		any = any || ms[i].Breached
 	}
 	return any
-}
-
-// openTable opens what an input names, as one table.
-func openTable(ctx context.Context, input string, like *modelwatch.Schema, streams Streams) (*table.Reader, func(), error) {
-	t, err := openTables(ctx, input, like, streams)
-	if err != nil {
-		return nil, nil, err
-	}
-	r, err := t.reader()
-	if err != nil {
-		t.Close()
-		return nil, nil, err
-	}
-	return r, t.Close, nil
 }
 
 // rendering is a result and how it is drawn.

@@ -4,67 +4,158 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/api"
 	"github.com/modelwatch/modelwatch/drift"
-	"github.com/modelwatch/modelwatch/engine"
-	"github.com/modelwatch/modelwatch/profile"
-	"github.com/modelwatch/modelwatch/table"
 )
 
 // DriftOptions are the flags of modelwatch drift.
 type DriftOptions struct {
-	Baseline string
-	Current  string
-	Features []string
+	Baseline        string
+	Current         string
+	Features        []string
+	Schema          string
+	Segments        []string
+	Weight          string
+	Chunk           string
+	Time            string
+	LearnThresholds string
+	Compat          string
+	Exact           bool
+	SaveProfile     string
+	DryRun          bool
 	OutputOptions
 }
 
-// Drift compares two files, column by column, and prints the result.
-func Drift(ctx context.Context, opts DriftOptions) error {
-	thresholds, err := parseThresholds(opts.Thresholds, drift.Metrics())
-	if err != nil {
-		return err
-	}
-	metrics, err := parseMetrics(opts.Metrics, drift.Metrics(), drift.Default())
-	if err != nil {
-		return err
-	}
-	if err := checkSummary(thresholds); err != nil {
-		return err
-	}
-	metrics = withThresholds(metrics, thresholds)
-	baseline, current, err := profileFiles(ctx, opts)
-	if err != nil {
-		return err
-	}
-	measured := measureSets(baseline, current, metrics, opts.MinimumRows)
-	breached := judge(measured, thresholds)
-	measured = append(measured, summarise(measured, metrics, len(opts.Metrics) == 0)...)
-	breached = judge(measured, thresholds) || breached
-	noteUnjudged(opts.Streams.Err, measured, thresholds)
+// driftRun is one call of Drift: what is asked for, what was read, and what came
+// out.
+type driftRun struct {
+	opts       DriftOptions
+	known      *declared
+	thresholds []modelwatch.Threshold
+	metrics    []string
+	chunk      chunking
+	segments   [][]string
+	learn      float64 // 0: nothing is learnt
 
-	result := api.Result{
-		Kind:         modelwatch.JobDrift,
-		Baseline:     &api.Source{URI: opts.Baseline, Rows: baseline.rows},
-		Current:      &api.Source{URI: opts.Current, Rows: current.rows},
-		Columns:      resultColumns(baseline.set),
-		Measurements: apiMeasurements(measured),
+	baseline, current side
+	columns           []modelwatch.Column // to be compared
+	changes           []api.SchemaChange
+
+	measured []modelwatch.Measurement
+	learnt   map[modelwatch.Series][]float64 // values of the baseline's own chunks
+	chunks   []driftChunk
+}
+
+// driftChunk is one part of the current rows.
+type driftChunk struct {
+	window *modelwatch.Window
+	rows   int64
+}
+
+// Drift compares two tables, column by column, and prints the result.
+func Drift(ctx context.Context, opts DriftOptions) error {
+	r, err := planDrift(opts)
+	if err != nil {
+		return err
 	}
-	types := map[string]modelwatch.FeatureType{}
-	for _, c := range baseline.set.Columns {
-		types[c.Name] = c.Type
+	defer r.close()
+	if err := r.open(ctx); err != nil {
+		return err
 	}
-	err = opts.write(rendering{result: result, table: func(w io.Writer, c canvas) error {
-		fmt.Fprintf(w, "baseline  %s  %d rows\ncurrent   %s  %d rows\n\n", opts.Baseline, baseline.rows, opts.Current, current.rows)
-		return writeDriftTable(w, c.palette, measured, types)
-	}})
+	if opts.DryRun {
+		return r.describe(opts.Streams.Out)
+	}
+	if err := r.freeze(ctx); err != nil {
+		return err
+	}
+	if err := r.measure(ctx); err != nil {
+		return err
+	}
+	breached := r.judge()
+	r.note(opts.Streams.Err)
+	err = opts.write(rendering{result: r.result(), table: r.draw, page: r.page})
 	if err == nil && breached && opts.FailOnBreach {
 		return ErrBreached
 	}
 	return err
+}
+
+// planDrift reads the flags.
+func planDrift(opts DriftOptions) (*driftRun, error) {
+	r := &driftRun{opts: opts, learnt: map[modelwatch.Series][]float64{}}
+	r.baseline.uri, r.current.uri = opts.Baseline, opts.Current
+	var err error
+	if r.thresholds, err = parseThresholds(opts.Thresholds, append(drift.Metrics(), drift.GroupMetrics()...)); err != nil {
+		return nil, err
+	}
+	if r.metrics, err = r.wanted(); err != nil {
+		return nil, err
+	}
+	if err := checkSummary(r.thresholds); err != nil {
+		return nil, err
+	}
+	if r.known, err = loadSchema(opts.Schema); err != nil {
+		return nil, err
+	}
+	r.known.columns.Time = orText(opts.Time, r.known.columns.Time)
+	r.known.columns.Weight = orText(opts.Weight, r.known.columns.Weight)
+	if r.chunk, err = parseChunk(opts.Chunk); err != nil {
+		return nil, err
+	}
+	if r.segments, err = parseSegments(opts.Segments); err != nil {
+		return nil, err
+	}
+	if err := r.parseLearn(opts.LearnThresholds); err != nil {
+		return nil, err
+	}
+	return r, r.check()
+}
+
+// wanted lists the metrics to be measured, those of thresholds included. A preset
+// has defaults of its own.
+func (r *driftRun) wanted() ([]string, error) {
+	metrics, err := parseMetrics(r.opts.Metrics, drift.Metrics(), drift.Default())
+	if err != nil {
+		return nil, err
+	}
+	if r.opts.Compat != "" && len(r.opts.Metrics) == 0 {
+		metrics = nil
+	}
+	return withThresholds(metrics, r.thresholds), nil
+}
+
+// check refuses what does not go together.
+func (r *driftRun) check() error {
+	raw := ""
+	switch {
+	case r.opts.Compat != "" && r.opts.Exact:
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "--compat and --exact: a preset reads every row anyway, give one of the two")
+	case r.opts.Compat != "":
+		raw = "--compat"
+	case r.opts.Exact:
+		raw = "--exact"
+	}
+	switch {
+	case raw != "" && len(r.segments) > 0:
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "%s and --segments: rows are not sorted by segment; compare the segments' files, or leave %s out", raw, raw)
+	case raw != "" && r.chunk.period > 0:
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "%s and --chunk %s: only chunks by rows go with it, for example --chunk 5000", raw, r.opts.Chunk)
+	case r.opts.Compat != "" && r.known.columns.Weight != "":
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "--compat and weights: %s knows no weights", r.opts.Compat)
+	case r.opts.Time != "" && r.chunk.period == 0:
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "--time %s: it is the time of chunks, so say how long they are, for example --chunk 1d", r.opts.Time)
+	}
+	for _, t := range r.thresholds {
+		if t.Against.Version != "" {
+			return modelwatch.Errorf(modelwatch.CodeInvalid, "threshold of %s: version %s is not known here; two files have no versions", t.Metric, t.Against.Version)
+		}
+		if t.Against.Lag > 0 && r.chunk.period == 0 {
+			return modelwatch.Errorf(modelwatch.CodeInvalid, "threshold of %s: a change in time needs chunks by time, for example --chunk 1d --time COLUMN", t.Metric)
+		}
+	}
+	return nil
 }
 
 // checkSummary refuses a threshold on how many columns drifted where none says
@@ -83,151 +174,31 @@ func checkSummary(thresholds []modelwatch.Threshold) error {
 	return modelwatch.Errorf(modelwatch.CodeInvalid, "threshold of %s: it counts the columns that are over a threshold, so give one for them too, for example psi=0.2", summary)
 }
 
-// profiled is one side of a comparison.
-type profiled struct {
-	rows int64
-	set  *profile.Set
+// result is the run's result as every format has it.
+func (r *driftRun) result() api.Result {
+	return api.Result{
+		Kind:          modelwatch.JobDrift,
+		Baseline:      &api.Source{URI: r.baseline.uri, Rows: r.baseline.rows},
+		Current:       &api.Source{URI: r.current.uri, Rows: r.current.rows},
+		Columns:       r.resultColumns(),
+		SchemaChanges: r.changes,
+		Measurements:  apiMeasurements(r.measured),
+	}
 }
 
-// profileFiles profiles the baseline, then the current file on its grids.
-func profileFiles(ctx context.Context, opts DriftOptions) (baseline, current profiled, err error) {
-	reader, closeFile, err := openTable(ctx, opts.Baseline, nil, opts.Streams)
-	if err != nil {
-		return baseline, current, err
-	}
-	defer closeFile()
-	schema := tableSchema(reader)
-	columns, err := selectColumns(schema.Profiled(), opts.Features, opts.Baseline)
-	if err != nil {
-		return baseline, current, err
-	}
-	if reader.Rows() == 0 {
-		return baseline, current, modelwatch.Errorf(modelwatch.CodeInvalid, "%s has no rows: there is nothing to compare with", opts.Baseline)
-	}
-	baseline.rows = reader.Rows()
-	if baseline.set, err = engine.BuildBaseline(ctx, reader, columns, engine.BuildOptions{}); err != nil {
-		return baseline, current, fmt.Errorf("profile %s: %w", opts.Baseline, err)
-	}
-	now, closeNow, err := openTable(ctx, opts.Current, &schema, opts.Streams)
-	if err != nil {
-		return baseline, current, err
-	}
-	defer closeNow()
-	current.rows = now.Rows()
-	if current.set, err = engine.ProfileTable(ctx, now, baseline.set); err != nil {
-		return baseline, current, fmt.Errorf("profile %s: %w", opts.Current, err)
-	}
-	noteColumns(opts.Streams.Err, now, baseline.set, current.set, schema)
-	return baseline, current, nil
-}
-
-// tableSchema makes a schema of a file's columns: ours by their names, the rest
-// features.
-func tableSchema(r *table.Reader) modelwatch.Schema {
-	var s modelwatch.Schema
-	for _, c := range r.Columns() {
-		switch {
-		case c.Name == modelwatch.ColumnScore:
-			s.Score = c.Type
-		case c.Name == modelwatch.ColumnPredicted:
-			s.Predicted = c.Type
-		case c.Name == modelwatch.ColumnLabel:
-			s.Label = c.Type
-		case !modelwatch.Reserved(c.Name):
-			s.Features = append(s.Features, modelwatch.Feature{Name: c.Name, Type: c.Type})
-		}
-	}
-	s.SortFeatures()
-	return s
-}
-
-// selectColumns keeps the columns that a pattern matches; none given keeps all.
-func selectColumns(columns []modelwatch.Column, patterns []string, file string) ([]modelwatch.Column, error) {
-	if len(patterns) == 0 {
-		return columns, nil
-	}
-	used := map[string]bool{}
-	var out []modelwatch.Column
-	for _, c := range columns {
-		for _, p := range patterns {
-			if prefix, wild := strings.CutSuffix(p, "*"); c.Name == p || wild && strings.HasPrefix(c.Name, prefix) {
-				used[p] = true
-				out = append(out, c)
-				break
-			}
-		}
-	}
-	for _, p := range patterns {
-		if !used[p] {
-			names := make([]string, len(columns))
-			for i, c := range columns {
-				names[i] = c.Name
-			}
-			return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "no column of %s matches %q; it has %s", file, p, strings.Join(names, ", "))
-		}
-	}
-	return out, nil
-}
-
-func measureSets(baseline, current profiled, metrics []string, minimum int64) []modelwatch.Measurement {
-	var out []modelwatch.Measurement
-	for i, c := range baseline.set.Columns {
-		wanted := applicable(metrics, c.Profile.Grid().Kind())
-		if len(wanted) == 0 {
-			continue
-		}
-		for _, v := range drift.Measure(c.Profile, current.set.Columns[i].Profile, wanted, drift.Options{MinimumRows: minimum}) {
-			out = append(out, modelwatch.Measurement{Value: v, Kind: modelwatch.JobDrift, Subject: c.Subject, Name: c.Name})
+func (r *driftRun) resultColumns() []api.Column {
+	out := make([]api.Column, len(r.columns))
+	for i, c := range r.columns {
+		out[i] = api.Column{Name: c.Name, Type: c.Type}
+		if r.baseline.set != nil {
+			out[i].Bins = apiBins(r.baseline.set.Columns[i].Profile.Grid())
 		}
 	}
 	return out
 }
 
-// applicable drops what a column of that kind has no value for, so that a
-// metric named for the numbers does not fill the categories with reasons.
-func applicable(metrics []string, kind profile.Kind) []string {
-	var out []string
-	for _, m := range metrics {
-		if drift.Applies(m, kind) {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-// summarise adds the model's own values: how many columns are over a threshold.
-// Where nobody named metrics, both are wanted.
-func summarise(ms []modelwatch.Measurement, metrics []string, both bool) []modelwatch.Measurement {
-	drifted, measured := map[string]bool{}, map[string]bool{}
-	var nBaseline, nCurrent int64
-	judged := false
-	for _, m := range ms {
-		if m.Value.Value != nil {
-			measured[m.Name] = true
-		}
-		judged = judged || m.Threshold != nil
-		if m.Breached {
-			drifted[m.Name] = true
-		}
-		nBaseline, nCurrent = max(nBaseline, m.NBaseline), max(nCurrent, m.NCurrent)
-	}
-	if !judged {
-		return nil
-	}
-	if both {
-		metrics = nil
-	}
-	var out []modelwatch.Measurement
-	for _, v := range drift.Summarise(len(drifted), len(measured), nBaseline, nCurrent, metrics) {
-		out = append(out, modelwatch.Measurement{Value: v, Kind: modelwatch.JobDrift, Subject: modelwatch.SubjectModel})
-	}
-	return out
-}
-
-func resultColumns(set *profile.Set) []api.Column {
-	out := make([]api.Column, len(set.Columns))
-	for i, c := range set.Columns {
-		out[i] = api.Column{Name: c.Name, Type: c.Type, Bins: apiBins(c.Profile.Grid())}
-	}
-	return out
+// draw prints the result as a table.
+func (r *driftRun) draw(w io.Writer, c canvas) error {
+	fmt.Fprintf(w, "baseline  %s  %d rows\ncurrent   %s  %d rows\n\n", r.baseline.uri, r.baseline.rows, r.current.uri, r.current.rows)
+	return writeDriftTable(w, c, r.view())
 }

@@ -7,44 +7,132 @@ import (
 	"strings"
 
 	"github.com/modelwatch/modelwatch"
-	"github.com/modelwatch/modelwatch/engine"
+	"github.com/modelwatch/modelwatch/api"
+	"github.com/modelwatch/modelwatch/drift"
 	"github.com/modelwatch/modelwatch/profile"
 	"github.com/modelwatch/modelwatch/table"
 )
 
-// noteColumns says which columns of the current file are not what the baseline
-// has: without it, a column that was renamed or turned into text would show as
-// a row of reasons. current is the profile of the file on the baseline's grids.
-func noteColumns(w io.Writer, r *table.Reader, baseline, current *profile.Set, known modelwatch.Schema) {
-	changed := map[string]bool{}
-	for _, c := range engine.TypeChanges(r, baseline) {
-		changed[c.Column.Name] = true
-		fmt.Fprintln(w, "note: "+typeChange(c))
-	}
-	for _, c := range current.Columns {
-		if p := c.Profile; !changed[c.Name] && p.Invalid() > 0 && p.Count() == 0 {
-			fmt.Fprintf(w, "note: column %s holds no %s in current, as the baseline has it: counted as invalid\n", c.Name, c.Type)
+// schemaChanges lists the columns that are not the same on both sides: without
+// it, a column that was renamed or turned into text would show as a row of reasons.
+func (r *driftRun) schemaChanges() []api.SchemaChange {
+	var out []api.SchemaChange
+	known := map[string]bool{}
+	for i, c := range r.columns {
+		if known[c.Column] {
+			continue // a further view
+		}
+		known[c.Column] = true
+		now, ok := r.current.source.Column(c.Column)
+		switch {
+		case !ok:
+			out = append(out, api.SchemaChange{Column: c.Column, Baseline: c.Type})
+		case r.changedType(c, now):
+			out = append(out, api.SchemaChange{Column: c.Column, Baseline: c.Type, Current: now.Type})
+		case r.current.set != nil && c.View == modelwatch.ViewValue && allInvalid(r.current.set.Columns[i].Profile):
+			out = append(out, api.SchemaChange{Column: c.Column, Baseline: c.Type, Current: modelwatch.TypeCategory})
 		}
 	}
-	var fresh []string
-	for _, c := range r.Columns() {
-		if _, ok := known.Feature(c.Name); !ok && !modelwatch.Reserved(c.Name) {
-			fresh = append(fresh, c.Name)
-		}
-	}
-	if len(fresh) > 0 {
-		fmt.Fprintf(w, "note: not compared, because the baseline does not have them: %s\n", strings.Join(fresh, ", "))
-	}
+	return append(out, r.freshColumns(known)...)
 }
 
-func typeChange(c engine.TypeChange) string {
-	switch {
-	case c.Current == "":
-		return fmt.Sprintf("column %s is not in current: counted as missing", c.Column.Name)
-	case c.Column.Type == modelwatch.TypeCategory && c.Current != modelwatch.TypeVector:
-		return fmt.Sprintf("column %s is %s in current, %s in the baseline: counted under its text", c.Column.Name, c.Current, c.Column.Type)
+func allInvalid(p *profile.Profile) bool { return p.Invalid() > 0 && p.Count() == 0 }
+
+// changedType reports whether the current rows hold another type. A column whose
+// declared type is not that of either file has not changed.
+func (r *driftRun) changedType(c modelwatch.Column, now table.ColumnInfo) bool {
+	if now.Type == c.Type || isText(now.Type) && isText(c.Type) {
+		return false
 	}
-	return fmt.Sprintf("column %s is %s in current, %s in the baseline: counted as invalid", c.Column.Name, c.Current, c.Column.Type)
+	if r.baseline.source == nil {
+		return true
+	}
+	before, ok := r.baseline.source.Column(c.Column)
+	return !ok || before.Type != now.Type
+}
+
+func isText(t modelwatch.FeatureType) bool {
+	return t == modelwatch.TypeCategory || t == modelwatch.TypeText
+}
+
+// freshColumns lists what the baseline does not have, among known or otherwise.
+func (r *driftRun) freshColumns(known map[string]bool) []api.SchemaChange {
+	m := r.known.columns
+	parts := []string{m.ID, m.Time, m.Label, m.Group, m.Weight}
+	var out []api.SchemaChange
+	for _, c := range r.current.source.Columns() {
+		if known[c.Name] || modelwatch.Reserved(c.Name) || slices.Contains(parts, c.Name) {
+			continue
+		}
+		if r.baseline.source == nil {
+			if len(r.opts.Features) > 0 {
+				continue // the profile may have had it
+			}
+		} else if _, had := r.baseline.source.Column(c.Name); had {
+			continue
+		}
+		out = append(out, api.SchemaChange{Column: c.Name, Current: c.Type})
+	}
+	return out
+}
+
+// describeChange says what a schema change means for the numbers.
+func describeChange(c api.SchemaChange) string {
+	switch {
+	case c.Baseline == "":
+		return fmt.Sprintf("column %s is not in the baseline: not compared", c.Column)
+	case c.Current == "":
+		return fmt.Sprintf("column %s is not in current: counted as missing", c.Column)
+	case c.Baseline == modelwatch.TypeCategory && c.Current != modelwatch.TypeVector:
+		return fmt.Sprintf("column %s is %s in current, %s in the baseline: counted under its text", c.Column, c.Current, c.Baseline)
+	}
+	return fmt.Sprintf("column %s is %s in current, %s in the baseline: counted as invalid", c.Column, c.Current, c.Baseline)
+}
+
+// maxNotes is how many columns are named in notes.
+const maxNotes = 20
+
+// note says on standard error what the reader should know beside the numbers.
+func (r *driftRun) note(w io.Writer) {
+	var fresh []string
+	shown := 0
+	for _, c := range r.changes {
+		switch {
+		case c.Baseline == "":
+			fresh = append(fresh, c.Column)
+		case shown < maxNotes:
+			fmt.Fprintln(w, "note: "+describeChange(c))
+			shown++
+		default:
+			shown++
+		}
+	}
+	if shown > maxNotes {
+		fmt.Fprintf(w, "note: %d more columns are not of the baseline's type or not in current\n", shown-maxNotes)
+	}
+	if len(fresh) > 0 {
+		fmt.Fprintf(w, "note: not compared, because the baseline does not have them: %s\n", someNames(fresh))
+	}
+	for _, s := range []*side{&r.baseline, &r.current} {
+		if s.tables == nil {
+			continue
+		}
+		for _, c := range s.tables.skipped() {
+			fmt.Fprintf(w, "note: column %s of %s is not read: %s\n", c.Name, s.uri, c.Reason)
+		}
+	}
+	noteUnjudged(w, r.measured, r.constant())
+}
+
+// constant are the thresholds that somebody wrote metric by metric.
+func (r *driftRun) constant() []modelwatch.Threshold { return r.thresholds[:len(r.opts.Thresholds)] }
+
+// someNames lists names, not all of them where they are many.
+func someNames(names []string) string {
+	if len(names) <= maxNotes {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNotes], ", "), len(names)-maxNotes)
 }
 
 // noteUnjudged says where a threshold had nothing to be applied to, so that a
@@ -64,7 +152,9 @@ func noteUnjudged(w io.Writer, ms []modelwatch.Measurement, thresholds []modelwa
 		if names[k] == nil {
 			order = append(order, k)
 		}
-		names[k] = append(names[k], orText(m.Name, "the model"))
+		if name := orText(m.Name, "the model"); !slices.Contains(names[k], name) {
+			names[k] = append(names[k], name)
+		}
 	}
 	for _, t := range thresholds {
 		if !slices.ContainsFunc(ms, func(m modelwatch.Measurement) bool { return t.Applies(m.Metric, m.Name) }) {
@@ -72,7 +162,7 @@ func noteUnjudged(w io.Writer, ms []modelwatch.Measurement, thresholds []modelwa
 		}
 	}
 	for _, k := range order {
-		fmt.Fprintf(w, "note: the threshold of %s was not applied to %s: %s\n", k.metric, strings.Join(names[k], ", "), k.reason)
+		fmt.Fprintf(w, "note: the threshold of %s was not applied to %s: %s\n", k.metric, someNames(names[k]), k.reason)
 	}
 }
 
@@ -81,8 +171,12 @@ func noteUnjudged(w io.Writer, ms []modelwatch.Measurement, thresholds []modelwa
 func withThresholds(metrics []string, thresholds []modelwatch.Threshold) []string {
 	out := slices.Clone(metrics)
 	for _, t := range thresholds {
-		if !slices.Contains(out, t.Metric) {
-			out = append(out, t.Metric)
+		metric := t.Metric
+		if slices.Contains(drift.GroupMetrics(), metric) {
+			metric = strings.TrimSuffix(metric, "_max")
+		}
+		if !slices.Contains(out, metric) {
+			out = append(out, metric)
 		}
 	}
 	return out

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/archive"
+	"github.com/modelwatch/modelwatch/engine"
 	"github.com/modelwatch/modelwatch/table"
 )
 
@@ -41,12 +43,33 @@ func (t *tables) Close() {
 	}
 }
 
-// reader is the files as one.
-func (t *tables) reader() (*table.Reader, error) {
-	if len(t.files) > 1 {
-		return nil, modelwatch.Errorf(modelwatch.CodeUnimplemented, "%s are %d files: give one", t.uri, len(t.files))
+// source is the files as one table.
+func (t *tables) source(ctx context.Context) (engine.Source, error) {
+	if len(t.files) == 1 {
+		return t.files[0].reader, nil
 	}
-	return t.files[0].reader, nil
+	parts := make([]table.Part, len(t.files))
+	for i, f := range t.files {
+		parts[i] = table.Part{Name: f.name, Reader: f.reader}
+	}
+	return table.NewUnion(ctx, parts...)
+}
+
+// skipped lists the columns of the files that cannot be read.
+func (t *tables) skipped() []table.Skipped {
+	var out []table.Skipped
+	for _, f := range t.files {
+		columns := f.reader.Skipped()
+		if f.spool != nil {
+			columns = f.spool.Skipped
+		}
+		for _, c := range columns {
+			if !slices.Contains(out, c) {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
 }
 
 // openTables opens what an input names. The types of columns of CSV and JSON
@@ -185,4 +208,17 @@ func (t *tables) reread(ctx context.Context, agreed modelwatch.Schema, types map
 		}
 	}
 	return nil
+}
+
+// openTable opens what an input names where it is one file.
+func openTable(ctx context.Context, input string, like *modelwatch.Schema, streams Streams) (*table.Reader, func(), error) {
+	t, err := openTables(ctx, input, like, streams)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(t.files) > 1 {
+		t.Close()
+		return nil, nil, modelwatch.Errorf(modelwatch.CodeUnimplemented, "%s are %d files: give one", input, len(t.files))
+	}
+	return t.files[0].reader, t.Close, nil
 }

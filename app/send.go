@@ -152,3 +152,13 @@ func progress(w io.Writer, size int64, what string) *progressbar.ProgressBar {
 		progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true),
 		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
 }
+
+// progressCount is progress of things that are counted; -1 if their number is not known.
+func progressCount(w io.Writer, count int, what string) *progressbar.ProgressBar {
+	if _, ok := terminalWidth(w); !ok {
+		return progressbar.DefaultSilent(int64(count), what)
+	}
+	return progressbar.NewOptions(count,
+		progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(w),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
+}

@@ -3,6 +3,7 @@ package backtest
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // MaxScores is the number of distinct scores up to which ranking metrics are
@@ -188,19 +189,21 @@ func (c *cells) coarse() bool {
 	return c.drop > 0
 }
 
-// values returns the numbers with the weights of both sides, each cell at the
+// values returns the numbers and the weights of the positives, each cell at the
 // middle of what it spans.
-func (c *cells) values() (x, negative, positive []float64) {
+func (c *cells) values() (x, w []float64) {
 	c.flush()
 	for i := range c.sorted {
 		d := &c.sorted[i]
-		at := number(d.key << c.drop)
-		if c.drop > 0 {
-			high := number(d.key<<c.drop | (1<<c.drop - 1))
-			at = min(max(at, -math.MaxFloat64), math.MaxFloat64)/2 + min(max(high, -math.MaxFloat64), math.MaxFloat64)/2
-		}
-		x = append(x, at)
-		negative, positive = append(negative, d.negative.float()), append(positive, d.positive.float())
+		low := number(d.key << c.drop)
+		high := number(d.key<<c.drop | (1<<c.drop - 1))
+		x = append(x, min(max(low, -math.MaxFloat64), math.MaxFloat64)/2+min(max(high, -math.MaxFloat64), math.MaxFloat64)/2)
+		w = append(w, d.positive.float())
 	}
-	return x, negative, positive
+	if c.drop == 0 {
+		for i := range x {
+			x[i] = number(c.sorted[i].key)
+		}
+	}
+	return slices.Clip(x), slices.Clip(w)
 }

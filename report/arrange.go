@@ -67,6 +67,11 @@ func interval(m *modelwatch.Measurement) (lower, upper float64, ok bool) {
 	return value - normal975*se, value + normal975*se, okValue && okSE
 }
 
+// Severity is how far a value is from being harmless: its ratio to the threshold
+// or, without one, to its 95 % point under no drift; 0 where there is neither.
+// What matters most is shown first by it.
+func Severity(m *modelwatch.Measurement) float64 { return severity(m) }
+
 // severity is how far a value is from being harmless: its ratio to the
 // threshold or, without one, to the null point. Neither: 0.
 func severity(m *modelwatch.Measurement) float64 {

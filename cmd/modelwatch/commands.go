@@ -12,7 +12,7 @@ type commandLine struct {
 	Serve    serveCommand    `cmd:"" help:"Run the service: ingest from Kafka, compute windows, answer the REST API."`
 	Check    checkCommand    `cmd:"" help:"Reach every dependency; a line each: ok, or what is wrong and what to do."`
 	Migrate  migrateCommand  `cmd:"" help:"Apply the database migrations and stop."`
-	Drift    driftCommand    `cmd:"" help:"Compare two files offline: no server, no database."`
+	Drift    driftCommand    `cmd:"" help:"Compare two tables offline: no server, no database."`
 	Backtest backtestCommand `cmd:"" help:"Compare predictions with the truth offline."`
 	Send     sendCommand     `cmd:"" help:"Publish events from a file to Kafka."`
 	Simulate simulateCommand `cmd:"" help:"Publish simulated traffic of two models to Kafka."`
@@ -77,7 +77,7 @@ func (c *migrateCommand) Run(ctx context.Context, s app.Streams) error {
 type outputFlags struct {
 	Format       string   `default:"table" enum:"table,json,ndjson,csv,html" help:"table, json, ndjson (a measurement a line), csv or html (${default})."`
 	Output       string   `short:"o" placeholder:"FILE" help:"Write the result there instead of standard output."`
-	Threshold    []string `sep:"none" placeholder:"METRIC=VALUE" help:"A value over it is a breach; repeatable. METRIC<VALUE for a lower limit."`
+	Threshold    []string `sep:"none" placeholder:"METRIC=VALUE" help:"A value over it is a breach; repeatable. METRIC<VALUE for a lower limit, METRIC[COLUMN]=VALUE for one column, METRIC=null for what chance explains, METRIC=+50%@7d for a change in time; then 'for 2 of 3' chunks."`
 	Metrics      []string `placeholder:"NAME" help:"Metrics, separated by commas; \"all\" for every one."`
 	MinimumRows  int64    `default:"100" placeholder:"N" help:"Fewer rows than this give no value (${default})."`
 	FailOnBreach bool     `help:"Exit with code 3 when a threshold is breached."`
@@ -92,14 +92,29 @@ func (f outputFlags) options(s app.Streams) app.OutputOptions {
 }
 
 type driftCommand struct {
-	Baseline string   `required:"" placeholder:"FILE" help:"The training set: Parquet, CSV or JSON lines, also .gz and .zst."`
-	Current  string   `required:"" placeholder:"FILE" help:"The rows to compare with it."`
+	Baseline string   `required:"" placeholder:"FILE" help:"The training set: a file, a folder, a glob or s3://bucket/prefix; Parquet, CSV or JSON lines, also .gz and .zst. Or a file of --save-profile."`
+	Current  string   `required:"" placeholder:"FILE" help:"The rows to compare with it, likewise."`
 	Features []string `placeholder:"NAME" help:"Columns, separated by commas; a trailing * matches a prefix. Default: all."`
+	Schema   string   `placeholder:"FILE" help:"Declared types, ranges, importance, feature groups, and which column plays which part, as YAML or JSON. Default: inferred, and shown in the result."`
+	Segments []string `placeholder:"COLUMN" help:"Also compare segments with each other, separated by commas; crossed by *: country,country*device."`
+	Weight   string   `placeholder:"COLUMN" help:"Column of weights: the inverse of the sampling probability."`
+	Chunk    string   `placeholder:"ROWS|TIME" help:"A result for every so many rows in file order, for example 5000, or for every period of --time, for example 1d."`
+	Time     string   `placeholder:"COLUMN" help:"Column of times (default: _time)."`
+
+	LearnThresholds string `placeholder:"sd=3" help:"Thresholds from the baseline's own chunks: their mean and so many standard deviations."`
+	Compat          string `enum:"evidently,nannyml,azureml,sagemaker,sagemaker_simple,vertex," default:"" placeholder:"TOOL" help:"Compute as another tool does: evidently, nannyml, azureml, sagemaker, sagemaker_simple or vertex."`
+	Exact           bool   `help:"K-S and Wasserstein by sorting every row, without bounds."`
+	SaveProfile     string `placeholder:"FILE" help:"Write the baseline's profile there, to be given as --baseline later instead of its rows."`
+	DryRun          bool   `help:"Say what would be read and compared, and stop."`
 	outputFlags
 }
 
 func (c *driftCommand) Run(ctx context.Context, s app.Streams) error {
-	return app.Drift(ctx, app.DriftOptions{Baseline: c.Baseline, Current: c.Current, Features: c.Features, OutputOptions: c.options(s)})
+	return app.Drift(ctx, app.DriftOptions{
+		Baseline: c.Baseline, Current: c.Current, Features: c.Features, Schema: c.Schema, Segments: c.Segments, Weight: c.Weight,
+		Chunk: c.Chunk, Time: c.Time, LearnThresholds: c.LearnThresholds, Compat: c.Compat, Exact: c.Exact,
+		SaveProfile: c.SaveProfile, DryRun: c.DryRun, OutputOptions: c.options(s),
+	})
 }
 
 type backtestCommand struct {

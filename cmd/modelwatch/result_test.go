@@ -21,6 +21,11 @@ type contractResult struct {
 		Type string                       `json:"type"`
 		Bins []map[string]json.RawMessage `json:"bins"`
 	} `json:"columns"`
+	SchemaChanges []struct {
+		Column   string `json:"column"`
+		Baseline string `json:"baseline"`
+		Current  string `json:"current"`
+	} `json:"schema_changes"`
 	Measurements []map[string]json.RawMessage `json:"measurements"`
 }
 
@@ -35,8 +40,9 @@ var (
 	}
 	contractSubjects = []string{"feature", "prediction", "label", "attribution", "group", "model"}
 	contractTypes    = []string{"number", "category", "boolean", "timestamp", "text", "vector"}
-	contractNumbers  = []string{"value", "lower", "upper", "p_value", "null_95", "standard_error", "label_coverage", "n_baseline", "n_current", "chunk", "k"}
-	contractFields   = append([]string{
+	contractNumbers  = []string{"value", "lower", "upper", "p_value", "null_95", "standard_error", "label_coverage", "n_baseline", "n_current", "chunk", "k",
+		"effective_n_baseline", "effective_n_current", "adjusted_p_value", "baseline_value", "constant_value"}
+	contractFields = append([]string{
 		"kind", "subject", "name", "metric", "class", "reason", "threshold", "breached", "mature", "window", "segment",
 	}, contractNumbers...)
 )

@@ -1,0 +1,51 @@
+package app
+
+import (
+	"io"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/report"
+)
+
+// page writes the result as one HTML file.
+func (r *driftRun) page(w io.Writer) error {
+	p := report.Report{
+		Kind:      modelwatch.JobDrift,
+		Generated: "modelwatch " + versionText(),
+		Baseline:  report.Side{Name: r.baseline.uri, Rows: r.baseline.rows},
+		Current:   report.Side{Name: r.current.uri, Rows: r.current.rows},
+		Columns:   r.reportColumns(),
+	}
+	for _, c := range r.changes {
+		p.SchemaChanges = append(p.SchemaChanges, report.SchemaChange{Column: c.Column, Change: describeChange(c)})
+	}
+	if len(r.chunks) < 2 {
+		p.Measurements = r.measured
+		return report.Write(w, p)
+	}
+	for i, c := range r.chunks {
+		p.Chunks = append(p.Chunks, report.Chunk{Label: chunkLabel(r.chunks, i), Rows: c.rows})
+	}
+	for _, m := range r.measured {
+		p.Chunks[m.Chunk].Measurements = append(p.Chunks[m.Chunk].Measurements, m)
+	}
+	return report.Write(w, p)
+}
+
+// reportColumns are the distributions of the columns. A preset of another tool
+// leaves none: it has no bins of ours.
+func (r *driftRun) reportColumns() []report.Column {
+	importance := map[string]float64{}
+	known := r.known.importance()
+	for _, c := range r.columns {
+		importance[c.Name] = known[c.Column]
+	}
+	if r.baseline.set != nil {
+		return reportColumns(r.baseline.set, r.current.set, importance)
+	}
+	var out []report.Column
+	for _, c := range r.columns {
+		out = append(out, report.Column{Name: c.Name, Type: c.Type, Subject: c.Subject, Importance: importance[c.Name]})
+	}
+	return out
+}
