@@ -13,6 +13,8 @@ const floor = 1e-4
 type bins struct {
 	p, q []float64 // without the bins that are empty on both sides
 	n, m float64   // effective counts
+	// empty is the number of bins that are empty on both sides.
+	empty int
 	// The same with the floor of psi, over every frozen bin: what is floored is a
 	// bin of the feature, whether or not it holds a value.
 	flooredP, flooredQ []float64
@@ -29,13 +31,16 @@ func (c *comparison) bins() *bins {
 func newBins(baseline, current []float64, n, m float64) *bins {
 	b := &bins{n: n, m: m}
 	p, q := proportions(baseline), proportions(current)
-	b.flooredP, b.flooredQ = floored(p), floored(q)
 	for i := range p {
-		if p[i] != 0 || q[i] != 0 {
-			b.p = append(b.p, p[i])
-			b.q = append(b.q, q[i])
+		if p[i] == 0 && q[i] == 0 {
+			b.empty++
+			continue
 		}
+		b.p = append(b.p, p[i])
+		b.q = append(b.q, q[i])
 	}
+	empty := make([]float64, b.empty)
+	b.flooredP, b.flooredQ = floored(nil, b.p, empty), floored(nil, b.q, empty)
 	return b
 }
 
@@ -51,13 +56,15 @@ func proportions(mass []float64) []float64 {
 	return p
 }
 
-// floored returns max(x, floor), renormalised.
-func floored(p []float64) []float64 {
-	f := make([]float64, len(p))
+// floored appends to f max(x, floor) of p and of the empty bins, renormalised.
+func floored(f, p, empty []float64) []float64 {
 	var total float64
-	for i, x := range p {
-		f[i] = max(x, floor)
-		total += f[i]
+	for _, bins := range [...][]float64{p, empty} {
+		for _, x := range bins {
+			x = max(x, floor)
+			f = append(f, x)
+			total += x
+		}
 	}
 	for i := range f {
 		f[i] /= total
@@ -65,19 +72,38 @@ func floored(p []float64) []float64 {
 	return f
 }
 
-// binned sets the value to f of the bins.
-func (c *comparison) binned(v *modelwatch.Value, f func(*bins) float64, null func(*bins) float64) {
-	if c.compared(v) {
-		v.Value, v.Null95 = ptr(f(c.bins())), ptr(null(c.bins()))
+// distance is a function of the bins.
+type distance func(*bins) float64
+
+// binned sets the value to f of the bins. Its null point is simulated where bins
+// are sparse.
+func (c *comparison) binned(v *modelwatch.Value, f, null distance) {
+	if !c.compared(v) {
+		return
 	}
+	b := c.bins()
+	if b.sparse() {
+		null = func(b *bins) float64 { return b.simulate(f).point95() }
+	}
+	v.Value, v.Null95 = ptr(f(b)), ptr(null(b))
 }
 
-// divergence sets the value to f of the bins, with its null point and p-value.
-func (c *comparison) divergence(v *modelwatch.Value, f func(*bins) float64, s smooth) {
-	if c.compared(v) {
-		c.binned(v, f, s.null95)
-		v.PValue = ptr(s.pValue(c.bins(), *v.Value))
+// divergence sets the value to f of the bins, with its null point and p-value:
+// by chi-square, or simulated where bins are sparse or, for what has one, near the
+// floor.
+func (c *comparison) divergence(v *modelwatch.Value, f distance, s smooth) {
+	if !c.compared(v) {
+		return
 	}
+	b := c.bins()
+	x := f(b)
+	v.Value = &x
+	if b.sparse() || s.floored && b.floorMatters() {
+		null := b.simulate(f)
+		v.Null95, v.PValue = ptr(null.point95()), ptr(null.pValue(x))
+		return
+	}
+	v.Null95, v.PValue = ptr(s.null95(b)), ptr(s.pValue(b, x))
 }
 
 // psi is the population stability index, the sum of (q'-p') ln(q'/p') with p' =
@@ -85,14 +111,16 @@ func (c *comparison) divergence(v *modelwatch.Value, f func(*bins) float64, s sm
 //
 // Range: [0, inf), 0 if p = q. Customary limits are 0.1 and 0.25.
 func psi(c *comparison, v *modelwatch.Value) {
-	c.divergence(v, func(b *bins) float64 {
-		p, q := b.flooredP, b.flooredQ
-		var s float64
-		for i := range p {
-			s += (q[i] - p[i]) * math.Log(q[i]/p[i])
-		}
-		return s
-	}, smooth{scale: 1})
+	c.divergence(v, (*bins).psi, smooth{scale: 1, floored: true})
+}
+
+func (b *bins) psi() float64 {
+	p, q := b.flooredP, b.flooredQ
+	var s float64
+	for i := range p {
+		s += (q[i] - p[i]) * math.Log(q[i]/p[i])
+	}
+	return s
 }
 
 // kl is the Kullback-Leibler divergence of the current from the baseline, the
@@ -100,15 +128,17 @@ func psi(c *comparison, v *modelwatch.Value) {
 //
 // Range: [0, inf).
 func kl(c *comparison, v *modelwatch.Value) {
-	c.divergence(v, func(b *bins) float64 {
-		p, q := b.flooredP, b.flooredQ
-		var s float64
-		for i := range p {
-			// q ln(q/p) - q + p is never negative, and sums to the same.
-			s += max(q[i]*math.Log(q[i]/p[i])-q[i]+p[i], 0)
-		}
-		return s
-	}, smooth{scale: 1. / 2})
+	c.divergence(v, (*bins).kl, smooth{scale: 1. / 2, floored: true})
+}
+
+func (b *bins) kl() float64 {
+	p, q := b.flooredP, b.flooredQ
+	var s float64
+	for i := range p {
+		// q ln(q/p) - q + p is never negative, and sums to the same.
+		s += max(q[i]*math.Log(q[i]/p[i])-q[i]+p[i], 0)
+	}
+	return s
 }
 
 // jsDivergence is the Jensen-Shannon divergence in bits: the mean of the
@@ -187,13 +217,15 @@ func (b *bins) tvd() float64 {
 //
 // Range: [0, 1].
 func lInfinity(c *comparison, v *modelwatch.Value) {
-	c.binned(v, func(b *bins) float64 {
-		var s float64
-		for i, p := range b.p {
-			s = max(s, math.Abs(p-b.q[i]))
-		}
-		return s
-	}, (*bins).lInfinityNull)
+	c.binned(v, (*bins).lInfinity, (*bins).lInfinityNull)
+}
+
+func (b *bins) lInfinity() float64 {
+	var s float64
+	for i, p := range b.p {
+		s = max(s, math.Abs(p-b.q[i]))
+	}
+	return s
 }
 
 // chi2 is Pearson's statistic of homogeneity of the 2 x B table of counts,
@@ -207,7 +239,11 @@ func chi2(c *comparison, v *modelwatch.Value) {
 	}
 	x, p := c.bins().chi2()
 	v.Value, v.PValue = ptr(x), ptr(p)
-	v.Null95 = ptr(chi2Quantile(len(c.bins().p) - 1))
+	if b := c.bins(); b.sparse() {
+		v.Null95 = ptr(b.simulate(func(b *bins) float64 { x, _ := b.chi2(); return x }).point95())
+	} else {
+		v.Null95 = ptr(chi2Quantile(len(b.p) - 1))
+	}
 }
 
 // chi2P is the p-value of chi2: small is drift.
@@ -224,6 +260,9 @@ func chi2P(c *comparison, v *modelwatch.Value) {
 func (b *bins) chi2() (x, p float64) {
 	for i := range b.p {
 		d := b.p[i] - b.q[i]
+		if d == 0 {
+			continue // a simulated bin may be empty on both sides
+		}
 		x += d * d * b.n * b.m / (b.n*b.p[i] + b.m*b.q[i])
 	}
 	return x, chi2Survival(x, len(b.p)-1)

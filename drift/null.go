@@ -14,8 +14,9 @@ import (
 // chi-square with B-1 degrees of freedom, B the number of bins with a value on
 // either side.
 type smooth struct {
-	scale float64
-	root  bool
+	scale   float64
+	root    bool
+	floored bool // computed from proportions with the floor of psi
 }
 
 // null95 returns the 95 % point of the distance under no drift.
@@ -51,7 +52,11 @@ func chi2Survival(x float64, freedom int) float64 {
 	if freedom < 1 {
 		return 1
 	}
-	return min(max(distuv.ChiSquared{K: float64(freedom)}.Survival(x), 0), 1)
+	return chiSurvival(x, float64(freedom))
+}
+
+func chiSurvival(x, freedom float64) float64 {
+	return min(max(distuv.ChiSquared{K: freedom}.Survival(x), 0), 1)
 }
 
 // deviations are the standard deviations of q-p per bin under no drift.

@@ -1,0 +1,182 @@
+package drift
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/profile"
+)
+
+// column draws the profiles of a baseline and of windows without drift.
+type column struct {
+	name     string
+	baseline func(r *rand.Rand, n int) *profile.Profile
+	window   func(r *rand.Rand, baseline *profile.Profile, n int) *profile.Profile
+}
+
+// numberColumn freezes the grid on the baseline's own values, as the service
+// does. Where values are continuous, nothing depends on how they are distributed.
+func numberColumn(name string, draw func(*rand.Rand) float64) column {
+	values := func(r *rand.Rand, n int) []float64 {
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = draw(r)
+		}
+		return x
+	}
+	return column{
+		name: name,
+		baseline: func(r *rand.Rand, n int) *profile.Profile {
+			x := values(r, n)
+			p := profile.New(profile.NewNumberGrid(x))
+			p.AddFloats(x, nil)
+			return p
+		},
+		window: func(r *rand.Rand, baseline *profile.Profile, n int) *profile.Profile {
+			p := baseline.Empty()
+			p.AddFloats(values(r, n), nil)
+			return p
+		},
+	}
+}
+
+// categoryColumn has categories of these weights.
+func categoryColumn(name string, weights []float64) column {
+	dict, upTo, total := make([]string, len(weights)), make([]float64, len(weights)), 0.0
+	for i, w := range weights {
+		total += w
+		dict[i], upTo[i] = fmt.Sprintf("c%04d", i), total
+	}
+	rows := func(r *rand.Rand, n int) []int32 {
+		index := make([]int32, n)
+		for i := range index {
+			u, lo, hi := r.Float64()*total, 0, len(upTo)-1
+			for lo < hi {
+				if mid := (lo + hi) / 2; upTo[mid] < u {
+					lo = mid + 1
+				} else {
+					hi = mid
+				}
+			}
+			index[i] = int32(lo)
+		}
+		return index
+	}
+	return column{
+		name: name,
+		baseline: func(r *rand.Rand, n int) *profile.Profile {
+			index := rows(r, n)
+			b := profile.NewCategoryBuilder()
+			b.AddCategories(dict, index, nil)
+			p := profile.New(b.Grid())
+			p.AddCategories(dict, index, nil)
+			return p
+		},
+		window: func(r *rand.Rand, baseline *profile.Profile, n int) *profile.Profile {
+			p := baseline.Empty()
+			p.AddCategories(dict, rows(r, n), nil)
+			return p
+		},
+	}
+}
+
+func zipf(n int) []float64 {
+	w := make([]float64, n)
+	for i := range w {
+		w[i] = 1 / float64(i+1)
+	}
+	return w
+}
+
+func calibrationColumns() []column {
+	return []column{
+		numberColumn("number", (*rand.Rand).Float64),
+		categoryColumn("5 categories", []float64{5, 4, 3, 2, 1}),
+		categoryColumn("300 categories", zipf(300)),
+	}
+}
+
+// calibration counts windows without drift that are over a limit.
+type calibration struct {
+	over map[string]int // by metric: over the null point
+	flat [3]int         // psi > 0.1, psi > 0.25, js_distance > 0.1
+}
+
+const (
+	calibrationWindows = 2000
+	windowsPerBaseline = 4
+	calibrationRows    = 50_000 // of the baseline
+)
+
+// calibrate measures windows of each of those sizes against baselines that are
+// drawn anew for every few windows.
+func calibrate(col column, metrics []string, sizes []int) map[int]*calibration {
+	r := rand.New(rand.NewPCG(20261126, 1))
+	results := make(map[int]*calibration)
+	for _, rows := range sizes {
+		results[rows] = &calibration{over: make(map[string]int)}
+	}
+	for range calibrationWindows / windowsPerBaseline {
+		b := col.baseline(r, calibrationRows)
+		for range windowsPerBaseline {
+			for _, rows := range sizes {
+				results[rows].add(Measure(b, col.window(r, b, rows), metrics, Options{}))
+			}
+		}
+	}
+	return results
+}
+
+func (c *calibration) add(values []modelwatch.Value) {
+	for _, v := range values {
+		x := *v.Value
+		c.over[v.Metric] += count(x > *v.Null95)
+		switch v.Metric {
+		case PSI:
+			c.flat[0] += count(x > 0.1)
+			c.flat[1] += count(x > 0.25)
+		case JSDistance:
+			c.flat[2] += count(x > 0.1)
+		}
+	}
+}
+
+// The experiment behind the null points: of 2,000 windows without drift, 5 % +-
+// 1 % are over the null point of psi and of js_distance. Beside it stand the
+// customary flat limits. `go test -run Calibration -v ./drift` prints the table.
+func TestCalibration(t *testing.T) {
+	if testing.Short() {
+		t.Skip("draws hundreds of millions of rows")
+	}
+	t.Parallel()
+	metrics, sizes := []string{PSI, JSDistance}, []int{500, 5000, 50_000}
+	var table strings.Builder
+	table.WriteString("\n| column | rows | psi over null_95 | js_distance over null_95 | psi > 0.1 | psi > 0.25 | js_distance > 0.1 |\n|---|---|---|---|---|---|---|\n")
+	for _, col := range calibrationColumns() {
+		results := calibrate(col, metrics, sizes)
+		for _, rows := range sizes {
+			c := results[rows]
+			fmt.Fprintf(&table, "| %s | %d |", col.name, rows)
+			for _, k := range []int{c.over[PSI], c.over[JSDistance], c.flat[0], c.flat[1], c.flat[2]} {
+				fmt.Fprintf(&table, " %.1f %% |", 100*float64(k)/calibrationWindows)
+			}
+			table.WriteByte('\n')
+			for _, m := range metrics {
+				if share := float64(c.over[m]) / calibrationWindows; share < 0.04 || share > 0.06 {
+					t.Errorf("%s, %d rows: %s is over its null point in %.1f %% of the windows", col.name, rows, m, 100*share)
+				}
+			}
+		}
+	}
+	t.Log(table.String())
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
