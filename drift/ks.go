@@ -58,7 +58,8 @@ func gap(f, h, n, m int64) float64 { return math.Abs(difference(f, h, n, m)) }
 // The p-value is two-sided: exact for up to 10,000 values on both sides (as in
 // SciPy; where it is under 1e-6 only if that takes few steps), else that of
 // [KolmogorovSurvival] with n m / (n+m) rounded. Null95 is the asymptotic 95 %
-// point, 1.3581 sqrt(1/n + 1/m).
+// point, 1.3581 sqrt(1/n + 1/m), or simulated where both sides hold few distinct
+// values: ties make large gaps rarer.
 //
 // Range: [0, 1].
 func ks(c *comparison, v *modelwatch.Value) {
@@ -70,7 +71,45 @@ func ks(c *comparison, v *modelwatch.Value) {
 	if g.upper > g.lower {
 		v.Lower, v.Upper = ptr(g.lower), ptr(g.upper)
 	}
-	v.Null95 = ptr(min(kolmogorov95*math.Sqrt(1/c.n+1/c.m), 1))
+	v.Null95 = ptr(c.ksNull())
+}
+
+// fewValues is the number of distinct values up to which ties lower the null
+// point of ks noticeably.
+const fewValues = 40
+
+// ksNull is the 95 % point of ks under no drift.
+func (c *comparison) ksNull() float64 {
+	if b := c.tied(); b != nil {
+		return b.simulate((*bins).supremum).point95()
+	}
+	return min(kolmogorov95*math.Sqrt(1/c.n+1/c.m), 1)
+}
+
+// tied returns the cells as bins if both sides hold few distinct values, each of
+// them a cut; else nil.
+func (c *comparison) tied() *bins {
+	x, y := c.baseline.CellMass(), c.current.CellMass()
+	used := 0
+	for i := range x {
+		if x[i] == 0 && y[i] == 0 {
+			continue
+		}
+		if used++; used > fewValues || i%2 == 0 {
+			return nil
+		}
+	}
+	return newBins(x, y, c.n, c.m)
+}
+
+// supremum is the largest difference of what is in the first bins.
+func (b *bins) supremum() float64 {
+	var d, f, g float64
+	for i := range b.p {
+		f, g = f+b.p[i], g+b.q[i]
+		d = max(d, math.Abs(f-g))
+	}
+	return d
 }
 
 // ksP is the two-sided p-value of ks: small is drift.

@@ -19,7 +19,7 @@ type Sample struct {
 	// infinities are invalid and left out.
 	Floats []float64
 	// Weights belong to Floats; nil is a weight of 1 each. A value whose weight
-	// is not a positive finite number is left out.
+	// is not valid (see [profile.ValidWeight]) is left out.
 	Weights []float64
 	// Categories are the values of a category column and their counts, in any
 	// order; of a boolean column those of "false" and "true".
@@ -80,7 +80,7 @@ func (r *rows) compute() {
 // its weight.
 func (s *Sample) uniform() bool {
 	for _, w := range s.Weights {
-		if w != s.Weights[0] || !(w > 0) || math.IsInf(w, 0) {
+		if w != s.Weights[0] || !profile.ValidWeight(w) {
 			return false
 		}
 	}
@@ -101,7 +101,7 @@ func (s *Sample) points() []point {
 		if s.Weights != nil {
 			w = s.Weights[i]
 		}
-		if v-v == 0 && w > 0 && !math.IsInf(w, 0) {
+		if v-v == 0 && profile.ValidWeight(w) {
 			points = append(points, point{v + 0, w})
 		}
 	}
