@@ -12,7 +12,7 @@ import (
 func TestNumberBuilderAgreesUpToItsLimit(t *testing.T) {
 	t.Parallel()
 	for _, shape := range shapes {
-		values := append(drawFrom(shape.draw, 30_000), math.NaN(), math.Inf(1), math.Copysign(0, -1))
+		values := append(drawFrom(shape.draw, 60_000), math.NaN(), math.Inf(1), math.Copysign(0, -1))
 		b := NewNumberBuilder()
 		for rest := values; len(rest) > 0; {
 			n := min(len(rest), 997)
@@ -44,7 +44,7 @@ func TestNumberBuilderSamplesBeyond(t *testing.T) {
 	values[12345], values[54321] = -7, 7
 	b := NewNumberBuilder()
 	b.AddFloats(values, nil)
-	if len(b.sample) > sampleSize || len(b.sample) < sampleSize/2-10_000 {
+	if len(b.sample) > spareSize || len(b.sample) < spareSize/2-10_000 {
 		t.Fatalf("sample of %d", len(b.sample))
 	}
 	g := b.Grid()
@@ -167,11 +167,14 @@ func TestNumberBuilderProfile(t *testing.T) {
 			t.Errorf("%s: grid %s at first, then %s", c.name, g.ID(), id)
 		}
 		if len(c.values) <= sampleSize {
+			if want := gridOf(c.values, valid).ID(); g.ID() != want {
+				t.Errorf("%s: grid %s, want %s", c.name, g.ID(), want)
+			}
 			continue
 		}
 		tolerance := 0.0005
 		if !c.counted {
-			tolerance = 0.002
+			tolerance = 0.005
 		}
 		if cuts := g.Cuts(); c.name == "provisional cuts" && (cuts[0] != -50 || cuts[len(cuts)-1] != 1e300) {
 			t.Errorf("cuts from %v to %v", cuts[0], cuts[len(cuts)-1])
@@ -182,6 +185,16 @@ func TestNumberBuilderProfile(t *testing.T) {
 			}
 		}
 	}
+}
+
+func gridOf(values []float64, valid []bool) *Grid {
+	var present []float64
+	for i, v := range values {
+		if valid[i] {
+			present = append(present, v)
+		}
+	}
+	return NewNumberGrid(present)
 }
 
 func encoded(t *testing.T, p *Profile) []byte {

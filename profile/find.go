@@ -152,13 +152,28 @@ func (f *finder) count(cells []int64, values []float64) {
 	var first [blockSize]uint16
 	for len(values) > 0 {
 		n := min(len(values), blockSize)
-		if f.log {
-			f.startLog(&first, values[:n])
-		} else {
-			f.startAffine(&first, values[:n])
-		}
+		f.start(&first, values[:n])
 		f.search(cells, &first, values[:n])
 		values = values[n:]
+	}
+}
+
+// place returns the cell of each value.
+func (f *finder) place(cells []uint16, values []float64) {
+	var first [blockSize]uint16
+	for len(values) > 0 {
+		n := min(len(values), blockSize)
+		f.start(&first, values[:n])
+		f.searchPlaces(cells, &first, values[:n])
+		cells, values = cells[n:], values[n:]
+	}
+}
+
+func (f *finder) start(first *[blockSize]uint16, values []float64) {
+	if f.log {
+		f.startLog(first, values)
+	} else {
+		f.startAffine(first, values)
 	}
 }
 
@@ -233,5 +248,20 @@ func (f *finder) searchN(cells []int64, first *[blockSize]uint16, values []float
 		}
 		_, open := bits.Sub64(k, keys[i], 0)
 		cells[2*i+1-int(open)]++
+	}
+}
+
+func (f *finder) searchPlaces(cells []uint16, first *[blockSize]uint16, values []float64) {
+	keys, half := f.keys, f.half
+	cells = cells[:len(values)]
+	for j, v := range values {
+		k := orderedKey(v)
+		i := int(first[j&(blockSize-1)])
+		for h := half; h > 0; h >>= 1 {
+			_, below := bits.Sub64(keys[i+h-1], k, 0)
+			i += h & -int(below)
+		}
+		_, open := bits.Sub64(k, keys[i], 0)
+		cells[j] = uint16(2*i + 1 - int(open))
 	}
 }

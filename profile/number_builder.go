@@ -10,25 +10,29 @@ import (
 const (
 	// sampleSize is how many values a number builder holds: 8 MiB.
 	sampleSize = 1 << 20
-	// fineCuts is how many groups of the first values make the provisional cuts.
+	// fineCuts is how many groups make provisional cuts, of one in fineStep values.
 	fineCuts = 8192
+	fineStep = 8
+	// spareSize is the most values of the sample that is kept in case the
+	// provisional cuts turn out not to divide all values, spareShift how many are passed over at first.
+	spareSize  = 1 << 18
+	spareShift = 3
 )
 
 // NumberBuilder freezes the grid of a number column from values that arrive in
-// chunks, and profiles them on it, in one pass and in bounded memory: 16 MiB
-// while it is added to, as much again in Build.
+// chunks, and profiles them on it, in one pass and in bounded memory: at most 20 MiB.
 //
 // Up to 2^20 values, and for any number of values with at most MaxCuts distinct
-// ones, the grid is that of [NewNumberGrid]. Beyond, the first 2^20 values give
-// 8192 provisional cuts, on which all values are counted, and the cuts are those of
-// them that divide all values best, and the extremes of all: a quantile group then
-// holds its share of the values to within 0.05 percentage points, 0.01 where the
-// first values are like the rest. The counts are exact.
+// ones, the grid is that of [NewNumberGrid]. Beyond, an eighth of the first 2^20
+// values gives 8192 provisional cuts, on which all values are counted, and the
+// cuts are those of them that divide all values best, and the extremes of all: a
+// quantile group then holds its share of the values to within 0.05 percentage
+// points, 0.01 where the first values are like the rest. The counts are exact.
 //
 // If more than a 2000th of the values lies between two provisional cuts, as in a
-// sorted column, the cuts come from between 2^19 and 2^20 values at
+// sorted column, the cuts come from between 2^17 and 2^18 values at
 // pseudo-random positions instead, and the extremes from all: a group then
-// holds its share to within 0.2 points, and the values have to be counted in
+// holds its share to within 0.5 points, and the values have to be counted in
 // another pass.
 //
 // The same values in the same order give the same grid.
@@ -72,7 +76,7 @@ func (b *NumberBuilder) add(block []float64) {
 		b.fine.add(block, lo, hi)
 	case b.distinct != nil && !b.distinct.add(block):
 		if b.full {
-			b.fine = newFineCounts(b.distinct.runs())
+			b.fine = b.distinct.fine()
 		}
 		b.distinct = nil
 	}
@@ -86,16 +90,18 @@ func (b *NumberBuilder) add(block []float64) {
 
 // overflow goes over from holding all values to counting them.
 func (b *NumberBuilder) overflow() {
-	b.full, b.shift = true, 1
-	for i, v := range b.held {
-		if mix(uint64(i))>>63 == 0 {
-			b.sample = append(b.sample, v)
+	b.full, b.shift = true, spareShift
+	for i := b.gap(); ; i = b.next {
+		b.next = i
+		if i >= int64(len(b.held)) {
+			break
 		}
+		b.sample = append(b.sample, b.held[i])
+		b.next += b.gap()
 	}
-	b.next = b.counts.count + b.gap()
 	if b.distinct == nil {
-		SortFloats(b.held, make([]float64, len(b.held)))
 		b.fine = newFineCounts(provisional(b.held))
+		b.fine.add(b.held, b.counts.moments.min, b.counts.moments.max)
 	}
 	b.held = nil
 }
@@ -109,7 +115,7 @@ func (b *NumberBuilder) pick(block []float64) {
 		}
 		b.next += b.gap()
 	}
-	if len(b.sample) <= sampleSize {
+	if len(b.sample) <= spareSize {
 		return
 	}
 	b.shift++
@@ -149,8 +155,7 @@ func (b *NumberBuilder) Build() (*Grid, *Profile) {
 	case b.distinct != nil:
 		return b.profile(&listedRuns{list: b.distinct.runs(), all: true})
 	case !b.full:
-		SortFloats(b.held, make([]float64, len(b.held)))
-		return b.profile(sortedRuns(b.held))
+		return b.profile(newBuckets(b.held))
 	}
 	if list, ok := b.fine.runs(); ok {
 		return b.profile(&listedRuns{list: list})
@@ -174,17 +179,22 @@ func (b *NumberBuilder) profile(r runs) (*Grid, *Profile) {
 	return grid, &p
 }
 
-// provisional returns the runs of sorted values that end a group of them, and
-// the first and the last run.
-func provisional(sorted []float64) []run {
-	s := sortedRuns(sorted)
-	list := []run{s.first()}
-	for _, r := range append(boundaries(s, fineCuts), s.last()) {
-		if r.value > list[len(list)-1].value {
-			list = append(list, r)
+// provisional returns cuts that divide values, which are more than fineStep, into
+// groups of about the same size.
+func provisional(values []float64) []float64 {
+	sample := make([]float64, len(values)/fineStep)
+	for i := range sample {
+		sample[i] = values[i*fineStep+int(mix(uint64(i))%fineStep)]
+	}
+	SortFloats(sample, make([]float64, len(sample)))
+	cuts := sample[:0]
+	for i := range min(fineCuts, len(sample)) {
+		v := sample[i*len(sample)/min(fineCuts, len(sample))] // at or after where cuts ends
+		if len(cuts) == 0 || v > cuts[len(cuts)-1] {
+			cuts = append(cuts, v)
 		}
 	}
-	return list
+	return cuts
 }
 
 // fineCounts counts values on provisional cuts.
@@ -201,15 +211,11 @@ type tail struct {
 	n     int64
 }
 
-// newFineCounts starts with runs that have been counted.
-func newFineCounts(list []run) *fineCounts {
-	f := &fineCounts{cuts: make([]float64, len(list)), min: tail{value: math.Inf(1)}, max: tail{value: math.Inf(-1)}}
-	for i, r := range list {
-		f.cuts[i] = r.value
+func newFineCounts(cuts []float64) *fineCounts {
+	return &fineCounts{
+		cuts: cuts, finder: newFinder(cuts), cells: make([]int64, 2*len(cuts)+1),
+		min: tail{value: math.Inf(1)}, max: tail{value: math.Inf(-1)},
 	}
-	f.finder = newFinder(f.cuts)
-	f.cells = numberCells(list, list[len(list)-1].upTo)
-	return f
 }
 
 // add counts values between lo and hi.
@@ -304,4 +310,16 @@ func (d *distinctFloats) runs() []run {
 		list[i].upTo = total
 	}
 	return list
+}
+
+// fine goes on with the values as cuts.
+func (d *distinctFloats) fine() *fineCounts {
+	list := d.runs()
+	cuts := make([]float64, len(list))
+	for i, r := range list {
+		cuts[i] = r.value
+	}
+	f := newFineCounts(cuts)
+	f.cells = numberCells(list, list[len(list)-1].upTo)
+	return f
 }
