@@ -89,11 +89,7 @@ func buildColumn(ctx context.Context, r Source, c modelwatch.Column) (*profile.P
 	case modelwatch.TypeNumber:
 		return buildNumber(ctx, r, c)
 	case modelwatch.TypeCategory:
-		grid, err := categoryGrid(ctx, r, c)
-		if err != nil {
-			return nil, err
-		}
-		return countColumn(ctx, r, c, grid)
+		return buildCategory(ctx, r, c)
 	case modelwatch.TypeBoolean:
 		return countColumn(ctx, r, c, profile.NewBooleanGrid())
 	}
@@ -114,6 +110,7 @@ func countColumn(ctx context.Context, r Source, c modelwatch.Column, grid *profi
 // come of the same pass (profile.NumberBuilder), else a second time.
 func buildNumber(ctx context.Context, r Source, c modelwatch.Column) (*profile.Profile, error) {
 	b := profile.NewNumberBuilder()
+	b.Grow(r.Rows())
 	var limits ranged
 	var missing, invalid, outside int64
 	err := scanSpread(ctx, r, c.Column, func(rows int, col *table.Column) error {
@@ -154,18 +151,31 @@ func scanSpread(ctx context.Context, r Source, name string, f func(rows int, c *
 	return r.ScanColumn(ctx, name, f)
 }
 
-func categoryGrid(ctx context.Context, r Source, c modelwatch.Column) (*profile.Grid, error) {
+// buildCategory reads a category column once, and again where it has more values
+// than profile.CategoryBuilder counts.
+func buildCategory(ctx context.Context, r Source, c modelwatch.Column) (*profile.Profile, error) {
 	b := profile.NewCategoryBuilder()
 	var t texts
+	var missing, invalid int64
 	err := r.ScanColumn(ctx, c.Column, func(rows int, col *table.Column) error {
-		if col.Type != "" && fits(c.Type, col) {
-			dict, index := t.of(rows, col)
-			b.AddCategories(dict, index, col.Valid)
+		if col.Type == "" || !fits(c.Type, col) {
+			missing += int64(rows)
+			invalid += presentRows(rows, col)
+			return nil
 		}
+		dict, index := t.of(rows, col)
+		b.AddCategories(dict, index, col.Valid)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return b.Grid(), nil
+	grid, p := b.Build()
+	if p == nil {
+		return countColumn(ctx, r, c, grid)
+	}
+	count := counter{column: c, profile: p}
+	count.missing(int(missing))
+	p.AddInvalid(invalid)
+	return p, nil
 }

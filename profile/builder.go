@@ -14,6 +14,7 @@ const (
 // whenever the limit is reached the rarer half is forgotten, so that the most
 // frequent values keep their cells, and the grid does not know all categories.
 type CategoryBuilder struct {
+	rows   Profile // what does not depend on the grid; it has none yet
 	counts map[string]int64
 	bytes  int
 	lossy  bool
@@ -28,11 +29,7 @@ func NewCategoryBuilder() *CategoryBuilder {
 // AddCategories adds the valid values, as [Profile.AddCategories] counts them.
 func (b *CategoryBuilder) AddCategories(dict []string, index []int32, valid []bool) {
 	b.perKey = append(b.perKey[:0], make([]int64, len(dict))...)
-	for i, d := range index {
-		if present(valid, i) {
-			b.perKey[d]++
-		}
-	}
+	b.rows.addIndexes(b.perKey, index, valid)
 	for i, n := range b.perKey {
 		if n > 0 {
 			b.add(dict[i], n)
@@ -72,3 +69,20 @@ func (b *CategoryBuilder) ordered() []CategoryCount {
 
 // Grid freezes the grid of the values so far.
 func (b *CategoryBuilder) Grid() *Grid { return categoryGrid(b.ordered(), b.lossy) }
+
+// Build freezes the grid of the values so far and returns their profile on it:
+// what adding them to an empty one gives. The profile is nil where values were
+// forgotten and have to be counted in another pass.
+func (b *CategoryBuilder) Build() (*Grid, *Profile) {
+	counts := b.ordered()
+	grid := categoryGrid(counts, b.lossy)
+	if b.lossy {
+		return grid, nil
+	}
+	p := b.rows
+	p.grid, p.cells = grid, make([]int64, grid.cells)
+	for i, c := range counts {
+		p.cells[min(i, len(grid.categories))] += c.Count
+	}
+	return grid, &p
+}

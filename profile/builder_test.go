@@ -84,6 +84,32 @@ func TestCategoryBuilder(t *testing.T) {
 	}
 }
 
+func TestCategoryBuilderProfile(t *testing.T) {
+	t.Parallel()
+	for _, distinct := range []int{0, 1, MaxCategories, MaxCategories + 10, maxCounted, 2 * maxCounted} {
+		dict, index, valid := []string{"unused"}, []int32{0}, []bool{false}
+		for i := range distinct {
+			dict = append(dict, strconv.Itoa(i))
+			for range 1 + i%3 {
+				index, valid = append(index, int32(i+1)), append(valid, i%7 < 6)
+			}
+		}
+		b := NewCategoryBuilder()
+		half := len(index) / 2
+		b.AddCategories(dict, index[:half], valid[:half])
+		b.AddCategories(dict, index[half:], valid[half:])
+		g, got := b.Build()
+		if counted := distinct*6/7 < maxCounted; (got != nil) != counted {
+			t.Errorf("%d values: counted %v", distinct, got != nil)
+		}
+		want := New(g)
+		want.AddCategories(dict, index, valid)
+		if got != nil && !bytes.Equal(encoded(t, got), encoded(t, want)) {
+			t.Errorf("%d values: the profile differs from what is counted on its grid", distinct)
+		}
+	}
+}
+
 func TestCategoryBuilderForgetsTheRarest(t *testing.T) {
 	t.Parallel()
 	b := NewCategoryBuilder()

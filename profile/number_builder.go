@@ -55,13 +55,17 @@ func NewNumberBuilder() *NumberBuilder {
 	return &NumberBuilder{counts: Profile{moments: newMoments()}, distinct: newDistinctFloats()}
 }
 
+// Grow makes room for so many more values, which saves copying when they come.
+func (b *NumberBuilder) Grow(values int64) {
+	if !b.full {
+		b.held = slices.Grow(b.held, int(min(values, sampleSize+blockSize-int64(len(b.held)))))
+	}
+}
+
 // AddFloats adds rows, as [Profile.AddFloats] counts them.
 func (b *NumberBuilder) AddFloats(values []float64, valid []bool) {
 	if len(valid) > 0 && len(valid) != len(values) {
 		panic(fmt.Sprintf("profile: AddFloats of %d values, %d valid flags", len(values), len(valid)))
-	}
-	if b.held == nil && !b.full {
-		b.held = make([]float64, 0, min(len(values), sampleSize))
 	}
 	b.counts.addBlocks(values, valid, b.add)
 }

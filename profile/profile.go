@@ -23,6 +23,7 @@ type Profile struct {
 	moments  *moments  // number only
 	weighted *weighted // once a row of another weight than 1 was added
 	scratch  []int32   // the cells of a dictionary
+	perKey   []int64   // the counts of a dictionary's values
 }
 
 // moments are what a number profile knows beside its cells.
@@ -129,7 +130,7 @@ func (m *moments) addInner(values []float64) (lo, hi float64) {
 			hi = v
 		}
 	}
-	addBlock(&m.sum, &m.squares, values)
+	addBlock(&m.sum, &m.squares, values, lo, hi)
 	m.min, m.max = min(m.min, lo), max(m.max, hi)
 	return lo, hi
 }
@@ -159,19 +160,36 @@ func (p *Profile) AddCategories(dict []string, index []int32, valid []bool) {
 		p.AddCategoriesWeighted(dict, index, valid, ones(len(index)))
 		return
 	}
-	p.rows += int64(len(index))
-	p.scratch = slices.Grow(p.scratch[:0], len(dict))
-	for _, value := range dict {
-		p.scratch = append(p.scratch, p.grid.category(value))
-	}
-	for i, d := range index {
-		if !present(valid, i) {
-			p.absent++
-			continue
+	p.perKey = slices.Grow(p.perKey[:0], len(dict))[:len(dict)]
+	clear(p.perKey)
+	p.addIndexes(p.perKey, index, valid)
+	for i, n := range p.perKey {
+		if n > 0 {
+			p.cells[p.grid.category(dict[i])] += n
 		}
-		p.cells[p.scratch[d]]++
-		p.count++
 	}
+}
+
+// addIndexes counts the rows, and the values by their place in a dictionary.
+func (p *Profile) addIndexes(perKey []int64, index []int32, valid []bool) {
+	p.rows += int64(len(index))
+	p.count += int64(len(index))
+	if len(valid) == 0 {
+		for _, d := range index {
+			perKey[d]++
+		}
+		return
+	}
+	absent := int64(0)
+	for i, d := range index {
+		if valid[i] {
+			perKey[d]++
+		} else {
+			absent++
+		}
+	}
+	p.count -= absent
+	p.absent += absent
 }
 
 // AddBools counts the rows of a boolean column. With no valid flags every row has
@@ -291,7 +309,7 @@ func (m *moments) merge(o *moments) {
 func (p *Profile) Clone() *Profile {
 	q := *p
 	q.cells = slices.Clone(p.cells)
-	q.scratch = nil
+	q.scratch, q.perKey = nil, nil
 	if p.moments != nil {
 		m := *p.moments
 		q.moments = &m

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -60,7 +61,7 @@ func TestSumsAreExact(t *testing.T) {
 		}
 		for rest := values; len(rest) > 0; {
 			n := min(len(rest), blockSize)
-			addBlock(&block, &blockSq, rest[:n])
+			addBlock(&block, &blockSq, rest[:n], slices.Min(rest[:n]), slices.Max(rest[:n]))
 			rest = rest[n:]
 		}
 		checkSums(t, &one, &oneSq, values)
@@ -90,8 +91,8 @@ func TestBlockSumsAtTheirLimits(t *testing.T) {
 				}
 				var s Sum
 				var q SquareSum
-				addBlock(&s, &q, values)
-				addBlock(&s, &q, values)
+				addBlock(&s, &q, values, slices.Min(values), slices.Max(values))
+				addBlock(&s, &q, values, slices.Min(values), slices.Max(values))
 				checkSums(t, &s, &q, append(values, values...))
 			}
 		}

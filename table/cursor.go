@@ -112,11 +112,7 @@ func (c *cursor) nextFlat(dst *Column, n int) error {
 			continue
 		}
 		k := min(n-at, c.page.values-c.level)
-		skipped, err := c.copy(dst, at, k)
-		if err != nil {
-			return err
-		}
-		missing += skipped
+		missing += c.copy(dst, at, k, missing > 0)
 		at += k
 	}
 	dst.Valid = nil
@@ -130,15 +126,21 @@ func (c *cursor) nextFlat(dst *Column, n int) error {
 	return nil
 }
 
-// copy moves the next k rows of the page to rows at.. of the column and
-// returns how many of them are missing.
-func (c *cursor) copy(dst *Column, at, k int) (missing int, err error) {
-	present := c.setValid(at, k)
-	from, to := c.value, c.value+present
-	valid := c.valid[at : at+k]
-	if present == k {
-		valid = nil
+// copy moves the next k rows of the page to rows at.. of the column and returns
+// how many of them are missing; flagged says that a row before is. Flags are set
+// from the first page on that lacks a value.
+func (c *cursor) copy(dst *Column, at, k int, flagged bool) (missing int) {
+	present, valid := k, []bool(nil)
+	if c.page.defs != nil {
+		if !flagged {
+			repeat(c.valid[:at], true)
+		}
+		valid = c.valid[at : at+k]
+		present = c.setValid(valid)
+	} else if flagged {
+		repeat(c.valid[at:at+k], true)
 	}
+	from, to := c.value, c.value+present
 	switch c.f.store {
 	case storeFloats:
 		scatter(dst.Floats[at:at+k], c.floats[from:to], valid)
@@ -151,19 +153,12 @@ func (c *cursor) copy(dst *Column, at, k int) (missing int, err error) {
 	}
 	c.level += k
 	c.value = to
-	return k - present, nil
+	return k - present
 }
 
-// setValid fills the validity of k rows and returns how many have a value.
-func (c *cursor) setValid(at, k int) (present int) {
-	valid := c.valid[at : at+k]
-	if c.page.defs == nil {
-		for i := range valid {
-			valid[i] = true
-		}
-		return k
-	}
-	for i, d := range c.page.defs[c.level : c.level+k] {
+// setValid fills the validity of the next rows and returns how many have a value.
+func (c *cursor) setValid(valid []bool) (present int) {
+	for i, d := range c.page.defs[c.level : c.level+len(valid)] {
 		valid[i] = d == c.f.maxDef
 		if valid[i] {
 			present++

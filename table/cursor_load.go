@@ -1,6 +1,7 @@
 package table
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -35,11 +36,8 @@ func (c *cursor) loadDictionary(p page) (err error) {
 func (c *cursor) load() error {
 	n := c.page.values
 	if c.page.defs != nil {
-		n = 0
-		for _, d := range c.page.defs {
-			if d == c.f.maxDef {
-				n++
-			}
+		if n = bytes.Count(c.page.defs, []byte{c.f.maxDef}); n == c.page.values {
+			c.page.defs = nil // every row has a value
 		}
 	}
 	//nolint:staticcheck // deprecated for writers; files of old writers name it

@@ -39,10 +39,7 @@ func decodeHybrid[T uint8 | int32](data []byte, width int, out []T) error {
 			copy(word[:], data[:size])
 			data = data[size:]
 			run := out[:min(uint64(len(out)), head>>1)]
-			value := T(binary.LittleEndian.Uint32(word[:]))
-			for i := range run {
-				run[i] = value
-			}
+			repeat(run, T(binary.LittleEndian.Uint32(word[:])))
 			out = out[len(run):]
 			continue
 		}
@@ -57,6 +54,17 @@ func decodeHybrid[T uint8 | int32](data []byte, width int, out []T) error {
 		out = out[len(run):]
 	}
 	return nil
+}
+
+// repeat fills a slice, doubling what is filled: copying is faster than storing one by one.
+func repeat[T any](dst []T, value T) {
+	if len(dst) == 0 {
+		return
+	}
+	dst[0] = value
+	for n := 1; n < len(dst); n *= 2 {
+		copy(dst[n:], dst[:n])
+	}
 }
 
 // unpack reads values of width bits, least significant bit first; data has enough of them.

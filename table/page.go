@@ -162,16 +162,14 @@ func (p *pageReader) dataV1(h *format.PageHeader, packed []byte, limit int64) (p
 	p.keep(data)
 	out := page{values: int(d.NumValues), encoding: d.Encoding}
 	if p.f.repeated {
-		if data, err = p.levels(&p.reps, out.values, 1, d.RepetitionLevelEncoding, data); err != nil {
+		if out.reps, data, err = p.levels(&p.reps, out.values, 1, d.RepetitionLevelEncoding, data); err != nil {
 			return page{}, fmt.Errorf("repetition levels: %w", err)
 		}
-		out.reps = p.reps
 	}
 	if p.f.maxDef > 0 {
-		if data, err = p.levels(&p.defs, out.values, p.f.maxDef, d.DefinitionLevelEncoding, data); err != nil {
+		if out.defs, data, err = p.levels(&p.defs, out.values, p.f.maxDef, d.DefinitionLevelEncoding, data); err != nil {
 			return page{}, fmt.Errorf("definition levels: %w", err)
 		}
-		out.defs = p.defs
 	}
 	out.data = data
 	return out, nil
@@ -185,23 +183,29 @@ func (p *pageReader) keep(data []byte) {
 }
 
 // levels reads the levels of a version 1 page, which their length precedes.
-func (p *pageReader) levels(dst *[]byte, n int, most byte, enc format.Encoding, data []byte) (rest []byte, err error) {
+func (p *pageReader) levels(dst *[]byte, n int, most byte, enc format.Encoding, data []byte) (levels, rest []byte, err error) {
 	if enc != format.RLE {
-		return nil, fmt.Errorf("levels encoded as %s", enc)
+		return nil, nil, fmt.Errorf("levels encoded as %s", enc)
 	}
 	if len(data) < 4 {
-		return nil, errShort("levels", 4, len(data))
+		return nil, nil, errShort("levels", 4, len(data))
 	}
 	size := binary.LittleEndian.Uint32(data)
 	data = data[4:]
 	if uint64(size) > uint64(len(data)) {
-		return nil, errShort("levels", int(size), len(data))
+		return nil, nil, errShort("levels", int(size), len(data))
 	}
-	*dst = grown(*dst, n)
-	return data[size:], decodeHybrid(data[:size], levelWidth(most), *dst)
+	levels, err = readLevels(dst, n, most, data[:size])
+	return levels, data[size:], err
 }
 
-func (p *pageReader) dataV2(h *format.PageHeader, packed []byte, limit int64) (page, error) {
+// readLevels decodes n levels up to most.
+func readLevels(dst *[]byte, n int, most byte, data []byte) ([]byte, error) {
+	*dst = grown(*dst, n)
+	return *dst, decodeHybrid(data, levelWidth(most), *dst)
+}
+
+func (p *pageReader) dataV2(h *format.PageHeader, packed []byte, limit int64) (_ page, err error) {
 	d := &h.DataPageHeaderV2.V
 	if err := checkValues(d.NumValues, limit); err != nil || !h.DataPageHeaderV2.Valid {
 		return page{}, errors.Join(errors.New("a data page"), err)
@@ -212,18 +216,14 @@ func (p *pageReader) dataV2(h *format.PageHeader, packed []byte, limit int64) (p
 	}
 	out := page{values: int(d.NumValues), encoding: d.Encoding}
 	if p.f.repeated {
-		p.reps = grown(p.reps, out.values)
-		if err := decodeHybrid(packed[:repSize], 1, p.reps); err != nil {
+		if out.reps, err = readLevels(&p.reps, out.values, 1, packed[:repSize]); err != nil {
 			return page{}, fmt.Errorf("repetition levels: %w", err)
 		}
-		out.reps = p.reps
 	}
 	if p.f.maxDef > 0 && defSize > 0 {
-		p.defs = grown(p.defs, out.values)
-		if err := decodeHybrid(packed[repSize:repSize+defSize], levelWidth(p.f.maxDef), p.defs); err != nil {
+		if out.defs, err = readLevels(&p.defs, out.values, p.f.maxDef, packed[repSize:repSize+defSize]); err != nil {
 			return page{}, fmt.Errorf("definition levels: %w", err)
 		}
-		out.defs = p.defs
 	}
 	out.data = packed[repSize+defSize:]
 	if !d.IsCompressed.Valid || d.IsCompressed.V {
