@@ -3,7 +3,6 @@ package backtest
 import (
 	"math"
 	"math/bits"
-	"slices"
 )
 
 // MaxScores is the number of distinct scores up to which ranking metrics are
@@ -189,21 +188,19 @@ func (c *cells) coarse() bool {
 	return c.drop > 0
 }
 
-// values returns the numbers and the weights of the positives, each cell at the
+// values returns the numbers with the weights of both sides, each cell at the
 // middle of what it spans.
-func (c *cells) values() (x, w []float64) {
+func (c *cells) values() (x, negative, positive []float64) {
 	c.flush()
 	for i := range c.sorted {
 		d := &c.sorted[i]
-		low := number(d.key << c.drop)
-		high := number(d.key<<c.drop | (1<<c.drop - 1))
-		x = append(x, min(max(low, -math.MaxFloat64), math.MaxFloat64)/2+min(max(high, -math.MaxFloat64), math.MaxFloat64)/2)
-		w = append(w, d.positive.float())
-	}
-	if c.drop == 0 {
-		for i := range x {
-			x[i] = number(c.sorted[i].key)
+		at := number(d.key << c.drop)
+		if c.drop > 0 {
+			high := number(d.key<<c.drop | (1<<c.drop - 1))
+			at = min(max(at, -math.MaxFloat64), math.MaxFloat64)/2 + min(max(high, -math.MaxFloat64), math.MaxFloat64)/2
 		}
+		x = append(x, at)
+		negative, positive = append(negative, d.negative.float()), append(positive, d.positive.float())
 	}
-	return slices.Clip(x), slices.Clip(w)
+	return x, negative, positive
 }

@@ -229,7 +229,7 @@ func (r *errors) constant(v *modelwatch.Value) {
 // least returns the mean pinball loss of the labels' own q quantile; relative
 // losses are divided by |label|.
 func (r *errors) least(q float64, relative bool) float64 {
-	x, w := r.seen.values()
+	x, _, w := r.seen.values()
 	all := 0.0
 	for i := range x {
 		if relative {

@@ -120,7 +120,8 @@ func limits(b *modelwatch.Bounds) string {
 	return ""
 }
 
-// bullet draws a value on a line that holds whatever it is compared with, and 0.
+// bullet draws a value on a line that holds whatever it is compared with, and 0;
+// nothing where there is nothing to compare it with.
 func bullet(m *modelwatch.Measurement) []mark {
 	value, ok := usable(m.Value.Value)
 	if !ok {
@@ -154,7 +155,7 @@ func bullet(m *modelwatch.Measurement) []mark {
 	if spread {
 		lo, hi = math.Min(lo, lower), math.Max(hi, upper)
 	}
-	if !(hi > lo) || math.IsInf(hi-lo, 0) || len(pins) == 0 && !spread {
+	if !(hi > lo) || math.IsInf(hi-lo, 0) || len(pins) == 0 {
 		return nil
 	}
 	at := func(v float64) float64 { return 2 + 96*(v-lo)/(hi-lo) }

@@ -436,6 +436,8 @@ const draw = section => {
 const cards = [...document.querySelectorAll('.card')];
 const watch = new IntersectionObserver(list => list.forEach(e => { if (e.isIntersecting) { watch.unobserve(e.target); draw(e.target); } }), {rootMargin: '800px 0px'});
 cards.forEach((c, i) => { if (i < 2) draw(c); else watch.observe(c); });
+// Of a small report everything is drawn soon, of a large one what comes near the view.
+if (cards.length <= 40) cards.forEach((c, i) => setTimeout(() => draw(c), 20 * i));
 addEventListener('beforeprint', () => cards.forEach(c => { if (!c.hidden) draw(c); }));
 let width = document.body.clientWidth, timer;
 addEventListener('resize', () => {
