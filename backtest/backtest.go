@@ -134,7 +134,7 @@ func newAccumulator(c *Config) *Accumulator {
 	rank := c.wants(AUCROC, AUCROCWeighted, AUCPR)
 	switch c.Task {
 	case modelwatch.TaskBinary:
-		a.scores.lossy = c.wants(LogLoss)
+		a.scores.lossy, a.scores.graded = c.wants(LogLoss), c.wants(Brier, ECE)
 		if rank {
 			r := newScoredRows(c.Exact, MaxScores, c.MaxRows)
 			a.scores.ranked = &r

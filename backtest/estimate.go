@@ -228,6 +228,9 @@ func (e *Estimator) Values(metrics []string, opts Options) []modelwatch.Value {
 
 // part is a number of rows by weight, as if each weighed what rows do on average.
 func (e *Estimator) part(w float64) count {
+	if m := massOf(w); m == (mass{}) {
+		return count{}
+	}
 	return count{n: int64(math.Ceil(w / e.all.mass() * float64(e.all.n))), w: massOf(w), square: massOf(w * e.all.square.float() / e.all.mass())}
 }
 

@@ -23,6 +23,9 @@ func newClassEstimate(n int) *classEstimate {
 	return c
 }
 
+// minShare is the probability under which a row is not counted for a class.
+const minShare = 1e-15
+
 // addClass counts a row with a finite score of each class. The calibrated scores
 // of a row are divided by their sum.
 func (e *Estimator) addClass(j *modelwatch.Joined, w *weight) error {
@@ -59,7 +62,7 @@ func (e *Estimator) addClass(j *modelwatch.Joined, w *weight) error {
 			positive bool
 			p        float64
 		}{{true, p}, {false, 1 - p}} {
-			if side.p > 0 {
+			if side.p > minShare {
 				part := weightOf(side.p * w.value)
 				if err := c.ranked[k].add(s, side.positive, &part); err != nil {
 					return err

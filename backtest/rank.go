@@ -14,7 +14,9 @@ type ranking struct {
 	limit, rows int64
 	groups      map[string]*group
 	all         count
-	negative    int64 // rows of a negative relevance, which are left out
+
+	sums     map[rankKey]*rankSums // nil: rows have come since
+	measured count                 // groups with something relevant
 }
 
 // group are the items of one ranking: one query, one user's page.
@@ -31,6 +33,7 @@ func (r *ranking) add(name string, score, relevance float64, w *weight) error {
 	if r.rows++; r.rows > r.limit {
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "a ranking of more than %d rows is too large to be kept in memory: raise the limit, or score shorter windows", r.limit)
 	}
+	r.sums = nil
 	if r.groups == nil {
 		r.groups = map[string]*group{}
 	}
@@ -46,7 +49,6 @@ func (r *ranking) add(name string, score, relevance float64, w *weight) error {
 }
 
 func (r *ranking) merge(o *ranking) error {
-	r.negative += o.negative
 	for name, g := range o.groups {
 		for _, i := range g.items {
 			w := weightOf(i.weight)
@@ -58,46 +60,63 @@ func (r *ranking) merge(o *ranking) error {
 	return nil
 }
 
-// score returns a metric at each cut-off: the mean over groups, with its standard
-// error over groups. A group's weight is the mean weight of its rows. Groups in
-// which nothing is relevant have no value and are left out. The constant's value
-// is that of equal scores for all items.
-func (r *ranking) score(v modelwatch.Value, ks []int) []modelwatch.Value {
-	if v.Metric == MRR {
-		ks = []int{0}
+// rankSums are a metric's values over groups, and those of equal scores.
+type rankSums struct{ values, flat moments }
+
+type rankKey struct {
+	metric string
+	k      int
+}
+
+// measure computes every metric of every group once. A group's weight is the mean
+// weight of its rows. Groups in which nothing is relevant have no value and are
+// left out.
+func (r *ranking) measure(ks []int) {
+	if r.sums != nil {
+		return
 	}
-	names := make([]string, 0, len(r.groups))
-	for name := range r.groups {
-		names = append(names, name)
+	r.sums, r.measured = map[rankKey]*rankSums{}, count{}
+	keys := []rankKey{{MRR, 0}}
+	for _, k := range ks {
+		keys = append(keys, rankKey{NDCG, k}, rankKey{MAP, k}, rankKey{RecallAtK, k})
 	}
-	slices.Sort(names)
-	means, flat := make([]moments, len(ks)), make([]moments, len(ks))
-	var groups count
-	for _, name := range names {
-		g := r.groups[name]
+	for _, k := range keys {
+		r.sums[k] = &rankSums{}
+	}
+	for _, g := range r.groups { // in any order: the sums are exact
 		blocks := g.blocks()
 		if blocks == nil {
 			continue
 		}
 		w := weightOf(min(max(g.all.mass()/float64(g.all.n), minWeight), maxWeight))
-		groups.add(&w)
+		r.measured.add(&w)
 		one := []block{flatten(blocks)}
-		for i, k := range ks {
-			means[i].add(rankMetric(v.Metric, blocks, k), &w)
-			flat[i].add(rankMetric(v.Metric, one, k), &w)
+		for _, k := range keys {
+			r.sums[k].values.add(rankMetric(k.metric, blocks, one[0].gains, k.k), &w)
+			r.sums[k].flat.add(rankMetric(k.metric, one, one[0].gains, k.k), &w)
 		}
+	}
+}
+
+// score returns a metric at each cut-off: the mean over groups, with its standard
+// error over groups. The constant's value is that of equal scores for all items.
+func (r *ranking) score(v modelwatch.Value, ks []int) []modelwatch.Value {
+	r.measure(ks)
+	if v.Metric == MRR {
+		ks = []int{0}
 	}
 	values := make([]modelwatch.Value, len(ks))
 	for i, k := range ks {
 		values[i] = v
 		values[i].K = k
-		rows(&values[i], &groups, v.EffectiveCurrent != nil)
-		if groups.n == 0 {
+		rows(&values[i], &r.measured, v.EffectiveCurrent != nil)
+		if r.measured.n == 0 {
 			values[i].Reason = modelwatch.ReasonNoPositive
 			continue
 		}
-		means[i].set(&values[i], &groups, 0, 1)
-		constant(&values[i], flat[i].mean(&groups))
+		s := r.sums[rankKey{v.Metric, k}]
+		s.values.set(&values[i], &r.measured, 0, 1)
+		constant(&values[i], s.flat.mean(&r.measured))
 	}
 	return values
 }
@@ -156,10 +175,12 @@ func flatten(blocks []block) block {
 //	mrr          one over the rank of the first relevant item
 //
 // An item is relevant if its label is over 0.
-func rankMetric(metric string, blocks []block, k int) float64 {
+//
+// best are the relevances in their best order.
+func rankMetric(metric string, blocks []block, best []float64, k int) float64 {
 	switch metric {
 	case NDCG:
-		return ndcg(blocks, k)
+		return ndcg(blocks, best, k)
 	case RecallAtK:
 		return recallAt(blocks, k)
 	case MAP:
@@ -168,28 +189,23 @@ func rankMetric(metric string, blocks []block, k int) float64 {
 	return reciprocalRank(blocks)
 }
 
-func ndcg(blocks []block, k int) float64 {
-	scale := 0.0
-	for _, b := range blocks {
-		scale = max(scale, b.gains[0])
-	}
-	var all []float64
+func ndcg(blocks []block, ideal []float64, k int) float64 {
+	scale := ideal[0] // keeps sums of the largest doubles in range
 	gain, rank := 0.0, 0
 	for _, b := range blocks {
 		mean := 0.0
 		for _, g := range b.gains {
 			mean += g / scale / float64(b.n)
 		}
-		for range b.n {
-			if rank++; rank <= k {
-				gain += mean / math.Log2(float64(rank)+1)
-			}
+		for i := rank; i < min(rank+b.n, k); i++ {
+			gain += mean / math.Log2(float64(i)+2)
 		}
-		all = append(all, b.gains...)
+		if rank += b.n; rank >= k {
+			break
+		}
 	}
-	slices.SortFunc(all, func(a, b float64) int { return cmp.Compare(b, a) })
 	best := 0.0
-	for i, g := range all[:min(k, len(all))] {
+	for i, g := range ideal[:min(k, len(ideal))] {
 		best += g / scale / math.Log2(float64(i)+2)
 	}
 	return min(gain/best, 1)

@@ -13,6 +13,7 @@ type scores struct {
 	all     count
 	outside int64 // rows whose score is not in [0, 1]: no probability
 	lossy   bool  // log_loss is wanted
+	graded  bool  // brier or ece is
 	loss    moments
 	brier   moments
 	bins    calibration
@@ -30,11 +31,13 @@ func (s *scores) add(score float64, positive bool, w *weight) error {
 	if !(score >= 0 && score <= 1) {
 		s.outside++
 	} else {
-		s.brier.add((score-y)*(score-y), w)
+		if s.graded {
+			s.brier.add((score-y)*(score-y), w)
+			s.bins.add(score, positive, w)
+		}
 		if s.lossy {
 			s.loss.add(logLoss(score, positive), w)
 		}
-		s.bins.add(score, positive, w)
 	}
 	if s.ranked != nil {
 		return s.ranked.add(score, positive, w)

@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/modelwatch/modelwatch"
@@ -54,4 +55,11 @@ func addUnlabelled(s *Scorer, n int) {
 	for range n {
 		must(s.Add(modelwatch.Joined{Predicted: "no", PredictedValue: 1, HasPredicted: true, Score: 0.5, HasScore: true, HasGroup: true, Weight: 1}))
 	}
+}
+
+func text(x *float64) string {
+	if x == nil {
+		return "none"
+	}
+	return strconv.FormatFloat(*x, 'g', -1, 64)
 }
