@@ -35,6 +35,27 @@ func ExampleMeasure() {
 	// new_category_ratio not_applicable
 }
 
+// The same two columns have another number in each tool.
+func ExampleMeasureCompat() {
+	training := drift.Sample{Kind: profile.KindCategory, Categories: []profile.CategoryCount{{Value: "DE", Count: 500}, {Value: "FR", Count: 500}}}
+	window := drift.Sample{Kind: profile.KindCategory, Categories: []profile.CategoryCount{{Value: "DE", Count: 80}, {Value: "FR", Count: 120}}}
+	for _, preset := range drift.Presets() {
+		values, err := drift.MeasureCompat(preset, training, window, nil, drift.Options{})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%s: %s %.4f\n", preset, values[0].Metric, *values[0].Value)
+	}
+	// Output:
+	// evidently: chi2_p 0.0098
+	// nannyml: js_distance 0.0854
+	// azureml: js_distance 0.0854
+	// sagemaker: l_infinity 0.0000
+	// sagemaker_simple: l_infinity 0.1000
+	// vertex: l_infinity 0.1000
+}
+
 func ExampleAdjustP() {
 	for _, p := range drift.AdjustP([]float64{0.01, 0.04, 0.03, 0.5}) {
 		fmt.Printf("%.4f\n", p)
