@@ -31,9 +31,7 @@ type tallies struct {
 func newTallies(columns []modelwatch.Column) *tallies {
 	t := &tallies{columns: columns, place: make(map[string]int, len(columns))}
 	for i, c := range columns {
-		if c.View == modelwatch.ViewValue {
-			t.place[c.Column] = i
-		}
+		t.place[c.Column] = i
 	}
 	return t
 }

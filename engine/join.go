@@ -35,7 +35,8 @@ type JoinColumns struct {
 const DefaultJoinBytes = 256 << 20
 
 // FileJoin joins the predictions of a file with their truth: from the labels by
-// id or, if Labels is nil, from a column of the same rows.
+// id or, if Labels is nil, from a column of the same rows; without one no row has
+// a label.
 //
 // An id that was predicted more than once counts once, with its first row, and of
 // several labels of an id the last counts, in the order of the files; a label
@@ -141,7 +142,7 @@ func (j *FileJoin) check() error {
 		err = errors.Join(err, required(p, "predictions", "segments", name))
 	}
 	if j.Labels == nil {
-		return errors.Join(err, required(p, "predictions", "label", c.Label))
+		return errors.Join(err, optional(p, "predictions", "label", c.Label))
 	}
 	return errors.Join(err, required(p, "predictions", "id", c.ID), required(j.Labels, "labels", "id", c.ID), required(j.Labels, "labels", "label", c.Label))
 }

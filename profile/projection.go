@@ -3,14 +3,12 @@ package profile
 import (
 	"math"
 	"math/rand/v2"
-
-	"github.com/modelwatch/modelwatch"
 )
 
 // Projections is the number of directions on which a vector is projected;
 // MaxDimension is how long a vector may be.
 const (
-	Projections  = modelwatch.Projections
+	Projections  = 8
 	MaxDimension = 1 << 16
 )
 

@@ -118,21 +118,32 @@ func (c *driftCommand) Run(ctx context.Context, s app.Streams) error {
 }
 
 type backtestCommand struct {
-	Predictions string `required:"" placeholder:"FILE" help:"Rows with the prediction, and with the truth unless --labels is given."`
-	Labels      string `placeholder:"FILE" help:"Rows with the truth, joined by --id."`
-	Task        string `default:"binary" enum:"binary,multiclass,regression" help:"binary, multiclass or regression (${default})."`
-	ID          string `name:"id" placeholder:"COLUMN" help:"Column that joins predictions with labels (default: _id)."`
-	Score       string `placeholder:"COLUMN" help:"Column with the probability of the positive class."`
-	Predicted   string `placeholder:"COLUMN" help:"Column with the predicted class or value."`
-	Label       string `placeholder:"COLUMN" help:"Column with the truth."`
-	Positive    string `placeholder:"VALUE" help:"The class counted as positive; 1 or true if that is one of the two."`
+	Predictions string   `required:"" placeholder:"FILE" help:"Rows with the prediction, and with the truth unless --labels is given: a file, a folder, a glob or s3://bucket/prefix; Parquet, CSV or JSON lines, also .gz and .zst."`
+	Labels      string   `placeholder:"FILE" help:"Rows with the truth, joined by --id, likewise."`
+	Baseline    string   `placeholder:"FILE" help:"Reference rows with the truth, likewise: their own values beside, --learn-thresholds and --estimate."`
+	Task        string   `default:"binary" enum:"binary,multiclass,regression,ranking" help:"binary, multiclass, regression or ranking (${default})."`
+	ID          string   `name:"id" placeholder:"COLUMN" help:"Column that joins predictions with labels (default: _id). The first prediction and the last label of an id count."`
+	Score       string   `placeholder:"COLUMN" help:"Column with the probability of the positive class; for multiclass the beginning of the names of one column for each class: score for score_<class>."`
+	Predicted   string   `placeholder:"COLUMN" help:"Column with the predicted class or value."`
+	Label       string   `placeholder:"COLUMN" help:"Column with the truth."`
+	Positive    string   `placeholder:"VALUE" help:"The class counted as positive; 1 or true if that is one of the two."`
+	Group       string   `placeholder:"COLUMN" help:"Column that the rows of one ranking share (default: _group)."`
+	K           []int    `placeholder:"N" help:"Cut-offs of a ranking, separated by commas (default: 5,10)."`
+	Segments    []string `placeholder:"COLUMN" help:"Also score segments, separated by commas; crossed by *: country,country*device."`
+	Weight      string   `placeholder:"COLUMN" help:"Column of weights: the inverse of the sampling probability."`
+	Chunk       string   `placeholder:"ROWS|TIME" help:"A result for every so many rows in file order, for example 5000, or for every period of --time, for example 1d."`
+	Time        string   `placeholder:"COLUMN" help:"Column of times (default: _time)."`
+
+	LearnThresholds string `placeholder:"sd=3" help:"Thresholds from the baseline's own chunks: their mean and so many standard deviations."`
+	Estimate        bool   `help:"Also estimate the metrics without labels, from scores that the baseline calibrates."`
 	outputFlags
 }
 
 func (c *backtestCommand) Run(ctx context.Context, s app.Streams) error {
 	return app.Backtest(ctx, app.BacktestOptions{
-		Predictions: c.Predictions, Labels: c.Labels, Task: c.Task, ID: c.ID, Score: c.Score,
-		Predicted: c.Predicted, Label: c.Label, Positive: c.Positive, OutputOptions: c.options(s),
+		Predictions: c.Predictions, Labels: c.Labels, Baseline: c.Baseline, Task: c.Task, ID: c.ID, Score: c.Score,
+		Predicted: c.Predicted, Label: c.Label, Positive: c.Positive, Group: c.Group, K: c.K, Segments: c.Segments, Weight: c.Weight,
+		Chunk: c.Chunk, Time: c.Time, LearnThresholds: c.LearnThresholds, Estimate: c.Estimate, OutputOptions: c.options(s),
 	})
 }
 
