@@ -3,6 +3,8 @@ package drift
 import (
 	"math"
 	"slices"
+
+	"github.com/modelwatch/modelwatch/profile"
 )
 
 // ExactKS returns the Kolmogorov-Smirnov statistic sup |F - G| of two samples by
@@ -15,16 +17,8 @@ func ExactKS(baseline, current []float64) (float64, bool) {
 	if len(x) == 0 || len(y) == 0 {
 		return 0, false
 	}
-	return supremum(x, y), true
-}
-
-// supremum returns sup |F - G| of two sorted samples.
-func supremum(x, y []float64) float64 {
-	var d float64
-	walk(x, y, func(_ float64, f, g int64) {
-		d = max(d, gap(f, g, int64(len(x)), int64(len(y))))
-	})
-	return d
+	ks, _ := distances(x, y)
+	return ks, true
 }
 
 // ExactWasserstein returns the integral of |F - G| of two samples by sorting
@@ -35,26 +29,76 @@ func ExactWasserstein(baseline, current []float64) (float64, bool) {
 	if len(x) == 0 || len(y) == 0 {
 		return 0, false
 	}
-	w := area(x, y)
+	_, w := distances(x, y)
 	return w, !math.IsInf(w, 0)
+}
+
+// distances returns sup |F - G| and the integral of |F - G| of two sorted
+// samples that are not empty, in one walk over both.
+func distances(x, y []float64) (supremum, area float64) {
+	n, m := int64(len(x)), int64(len(y))
+	if n*m > 1<<53 { // beyond, products need not be doubles
+		return largeDistances(x, y)
+	}
+	var last, d float64
+	var most int64
+	product := float64(n * m)
+	walk(x, y, func(v float64, f, g int64) {
+		if d > 0 {
+			area += d * (v - last)
+		}
+		difference := f*m - g*n
+		difference = max(difference, -difference)
+		last, d = v, float64(difference)/product
+		most = max(most, difference)
+	})
+	return float64(most) / product, area
+}
+
+// largeDistances is distances where n m is not a double.
+func largeDistances(x, y []float64) (supremum, area float64) {
+	var last, d float64
+	walk(x, y, func(v float64, f, g int64) {
+		if d > 0 {
+			area += d * (v - last)
+		}
+		last, d = v, gap(f, g, int64(len(x)), int64(len(y)))
+		supremum = max(supremum, d)
+	})
+	return supremum, area
+}
+
+// supremum returns sup |F - G| of two sorted samples.
+func supremum(x, y []float64) float64 {
+	if len(x) == 0 || len(y) == 0 {
+		return 0
+	}
+	d, _ := distances(x, y)
+	return d
 }
 
 // area returns the integral of |F - G| of two sorted samples.
 func area(x, y []float64) float64 {
-	var w, last, d float64
-	walk(x, y, func(v float64, f, g int64) {
-		if d > 0 {
-			w += d * (v - last)
-		}
-		last, d = v, gap(f, g, int64(len(x)), int64(len(y)))
-	})
-	return w
+	_, a := distances(x, y)
+	return a
 }
 
+// manyValues is the number from which on sorting by radix is faster than by comparing.
+const manyValues = 2048
+
+// sorted returns the finite values in order. It takes the memory of two copies of them.
 func sorted(values []float64) []float64 {
-	s := slices.Clone(values)
-	s = slices.DeleteFunc(s, func(v float64) bool { return v-v != 0 })
-	slices.Sort(s)
+	s := make([]float64, 0, len(values))
+	for _, v := range values {
+		if v-v == 0 {
+			s = append(s, v)
+		}
+	}
+	if len(s) < manyValues {
+		slices.Sort(s)
+	} else {
+		profile.SortFloats(s, make([]float64, len(s)))
+	}
 	return s
 }
 

@@ -66,7 +66,7 @@ func (r *rows) compute() {
 	if x.uniform() && y.uniform() {
 		a, b := sorted(x.Floats), sorted(y.Floats)
 		if len(a) > 0 && len(b) > 0 {
-			r.ks, r.area = supremum(a, b), area(a, b)
+			r.ks, r.area = distances(a, b)
 		}
 		return
 	}

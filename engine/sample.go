@@ -32,6 +32,7 @@ func ReadSamples(ctx context.Context, src Source, column modelwatch.Column, weig
 	if r.rows <= 0 {
 		r.rows = max(src.Rows(), 1)
 	}
+	r.room = min(r.rows, src.Rows())
 	names := []string{column.Column}
 	if weight != "" {
 		names = append(names, weight)
@@ -85,6 +86,8 @@ type sampler struct {
 	counts map[string]int64
 	order  []string // of counts: the order of first appearance
 	texts  texts
+	limits ranged
+	room   int64 // for numbers: what a piece may hold at most
 }
 
 func (r *sampler) start() {
@@ -128,19 +131,18 @@ func (r *sampler) add(c *table.Chunk) {
 
 func (r *sampler) numbers(c *table.Chunk) {
 	col := &c.Columns[0]
-	for i := range c.Rows {
-		v := 0.0
-		if !col.Missing(i) {
-			v = col.Floats[i]
-		}
+	valid, outside := r.limits.valid(&r.column, c.Rows, col)
+	r.now.OutOfRange += outside
+	r.now.Missing += int64(c.Rows) - presentRows(c.Rows, col)
+	r.now.Invalid += outside
+	if r.now.Floats == nil {
+		r.now.Floats = make([]float64, 0, r.room)
+	}
+	for i, v := range col.Floats[:c.Rows] {
 		switch {
-		case col.Missing(i):
-			r.now.Missing++
+		case valid != nil && !valid[i]:
 		case v-v != 0:
 			r.now.Invalid++
-		case beyond(&r.column, v):
-			r.now.Invalid++
-			r.now.OutOfRange++
 		default:
 			r.now.Floats = append(r.now.Floats, v)
 			if r.weight != "" {

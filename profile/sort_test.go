@@ -20,3 +20,18 @@ func TestSortFloats(t *testing.T) {
 		}
 	})
 }
+
+// Numbers that differ in the lower digits only cannot be put in order by insertion.
+func TestSortFloatsOfEqualUpperDigits(t *testing.T) {
+	t.Parallel()
+	values := make([]float64, 50_000)
+	for i := range values {
+		values[i] = math.Float64frombits(math.Float64bits(1) + uint64(i*31337%(1<<22)))
+	}
+	want := slices.Clone(values)
+	slices.Sort(want)
+	SortFloats(values, make([]float64, len(values)))
+	if !slices.Equal(values, want) {
+		t.Error("not in order")
+	}
+}
