@@ -93,6 +93,8 @@ func (p peer) run(b *testing.B, work string, files []string) {
 	b.Run(title(work)+"/"+title(p.name), func(b *testing.B) {
 		python := filepath.Join(environments(b), p.environment, "bin", "python")
 		script := filepath.Join("peers", p.script)
+		b.Setenv("DO_NOT_TRACK", "1") // their telemetry has no place in a measurement
+		b.Setenv("NML_DISABLE_USAGE_LOGGING", "1")
 		for b.Loop() {
 			var imports time.Duration
 			if p.imports {
