@@ -138,3 +138,60 @@ func TestQuality(t *testing.T) {
 	current.AddOutOfRange(1)
 	check(t, "quality", drift.Measure(baseline, current, drift.Metrics(), everyRow))
 }
+
+// score runs rows through a scorer and returns the values of every metric.
+func score(t *testing.T, config backtest.Config, rows []modelwatch.Joined) []modelwatch.Value {
+	t.Helper()
+	s, err := config.NewScorer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		row.Weight, row.HasLabel = 1, true
+		if err := s.Add(row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s.Values(backtest.Metrics(config.Task), backtest.Options{MinimumRows: 1})
+}
+
+func TestBinary(t *testing.T) {
+	t.Parallel()
+	var rows []modelwatch.Joined
+	positive := []int{0, 1, 3, 4, 7}
+	for i, s := range []float64{0.9, 0.8, 0.7, 0.6, 0.55, 0.5, 0.4, 0.3, 0.2, 0.1} {
+		label := "0"
+		if slices.Contains(positive, i) {
+			label = "1"
+		}
+		rows = append(rows, modelwatch.Joined{Score: s, HasScore: true, Label: label})
+	}
+	check(t, "binary", score(t, backtest.Config{Task: modelwatch.TaskBinary, Positive: "1"}, rows))
+}
+
+func TestMulticlass(t *testing.T) {
+	t.Parallel()
+	var rows []modelwatch.Joined
+	for i, label := range "aaabbc" {
+		rows = append(rows, modelwatch.Joined{Label: string(label), Predicted: "aabbcc"[i : i+1], HasPredicted: true})
+	}
+	check(t, "multiclass", score(t, backtest.Config{Task: modelwatch.TaskMulticlass}, rows))
+}
+
+func TestRegression(t *testing.T) {
+	t.Parallel()
+	var rows []modelwatch.Joined
+	for i, label := range []float64{1, 2, 4, 8} {
+		rows = append(rows, modelwatch.Joined{LabelValue: label, PredictedValue: []float64{2, 2, 3, 10}[i], HasPredicted: true})
+	}
+	check(t, "regression", score(t, backtest.Config{Task: modelwatch.TaskRegression}, rows))
+}
+
+func TestRanking(t *testing.T) {
+	t.Parallel()
+	var rows []modelwatch.Joined
+	for i, relevance := range []float64{1, 0, 2, 0} {
+		rows = append(rows, modelwatch.Joined{Group: "q", HasGroup: true, Score: float64(4 - i), HasScore: true, LabelValue: relevance})
+	}
+	check(t, "ranking", score(t, backtest.Config{Task: modelwatch.TaskRanking, Ks: []int{2, 3}}, rows))
+}
