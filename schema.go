@@ -2,6 +2,7 @@ package modelwatch
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -111,8 +112,53 @@ const (
 	ViewProjection View = "projection" // of a vector, on a direction that the baseline has fixed
 )
 
+// Projections is the number of projections of a vector.
+const Projections = 8
+
+// Projection returns the number of a projection, false for any other view.
+func (v View) Projection() (int, bool) {
+	digits, ok := strings.CutPrefix(string(v), string(ViewProjection)+"_")
+	if !ok {
+		return 0, false
+	}
+	k, err := strconv.Atoi(digits)
+	return k, err == nil && k >= 0
+}
+
+// Views lists the views by which the distribution of a column of that type is
+// measured; nil where its values are profiled as they are.
+func (t FeatureType) Views() []View {
+	switch t {
+	case TypeTimestamp:
+		return []View{ViewHour, ViewWeekday}
+	case TypeText:
+		return []View{ViewLength}
+	case TypeVector:
+		views := []View{ViewNorm}
+		for k := range Projections {
+			views = append(views, ViewProjection+View("_"+strconv.Itoa(k)))
+		}
+		return views
+	}
+	return nil
+}
+
+// WithViews returns the columns, each followed by its views.
+func WithViews(columns []Column) []Column {
+	all := make([]Column, 0, len(columns))
+	for _, c := range columns {
+		all = append(all, c)
+		for _, v := range c.Type.Views() {
+			view := c
+			view.Name, view.View, view.Minimum, view.Maximum = c.Name+"."+string(v), v, nil, nil
+			all = append(all, view)
+		}
+	}
+	return all
+}
+
 // Profiled lists the columns of a schema that drift is measured on: features by
-// name, then score and predicted.
+// name, then score and predicted, each followed by its views.
 func (s *Schema) Profiled() []Column {
 	cols := make([]Column, 0, len(s.Features)+2)
 	for _, f := range s.Features {
@@ -124,7 +170,7 @@ func (s *Schema) Profiled() []Column {
 	if s.Predicted != "" {
 		cols = append(cols, Column{Column: ColumnPredicted, Name: orDefault(s.Columns.Predicted, "predicted"), Subject: SubjectPrediction, Type: s.Predicted})
 	}
-	return cols
+	return WithViews(cols)
 }
 
 func orDefault(s, fallback string) string {

@@ -250,7 +250,7 @@ func baselineDetail(set *profile.Set) *api.BaselineDetail {
 		col := api.BaselineColumn{
 			Name: c.Name, Type: c.Type, Subject: c.Subject, Bins: apiBins(p.Grid()), Counts: p.BinCounts(), Missing: p.Missing(), Invalid: p.Invalid(),
 		}
-		if c.Type == modelwatch.TypeNumber {
+		if p.Grid().Kind() == profile.KindNumber {
 			for _, q := range shownQuantiles {
 				if v, ok := p.Quantile(q); ok {
 					col.Quantiles = append(col.Quantiles, api.Quantile{Q: q, Value: v})
@@ -259,6 +259,9 @@ func baselineDetail(set *profile.Set) *api.BaselineDetail {
 			col.Mean, col.Minimum, col.Maximum = optional(p.Mean()), optional(p.Min()), optional(p.Max())
 		}
 		detail.Columns = append(detail.Columns, col)
+		if c.View != modelwatch.ViewValue {
+			continue // the column itself has them
+		}
 		ratios := drift.Measure(p, p, []string{drift.MissingRatio, drift.InvalidRatio}, drift.Options{MinimumRows: 1})
 		for _, v := range ratios {
 			detail.Measurements = append(detail.Measurements, api.NewMeasurement(modelwatch.Measurement{Value: v, Subject: c.Subject, Name: c.Name}))

@@ -121,7 +121,25 @@ func (r *driftRun) note(w io.Writer) {
 			fmt.Fprintf(w, "note: column %s of %s is not read: %s\n", c.Name, s.uri, c.Reason)
 		}
 	}
+	r.noteIdentifiers(w)
 	noteUnjudged(w, r.measured, r.constant())
+}
+
+// noteIdentifiers names the categories that have too many values to be known one
+// by one: what is not among the most frequent ones is one bin.
+func (r *driftRun) noteIdentifiers(w io.Writer) {
+	if r.baseline.set == nil {
+		return
+	}
+	var names []string
+	for _, c := range r.baseline.set.Columns {
+		if g := c.Profile.Grid(); g.Kind() == profile.KindCategory && c.View == modelwatch.ViewValue && !g.KnowsCategories() {
+			names = append(names, c.Name)
+		}
+	}
+	if len(names) > 0 {
+		fmt.Fprintf(w, "note: too many categories to know a new one from an old, as ids have them: %s\n", someNames(names))
+	}
 }
 
 // constant are the thresholds that somebody wrote metric by metric.

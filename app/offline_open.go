@@ -93,21 +93,26 @@ func openTables(ctx context.Context, input string, like *modelwatch.Schema, stre
 		}
 		f := &openFile{name: file.name, object: object}
 		t.files = append(t.files, f)
-		if err := f.read(ctx, like, streams); err != nil {
+		if err := f.open(ctx, like, streams); err != nil {
 			return nil, err
 		}
 	}
 	return t, t.agree(ctx, like, streams)
 }
 
-// read makes the file's reader.
-func (f *openFile) read(ctx context.Context, like *modelwatch.Schema, streams Streams) (err error) {
-	if isParquet(f.object) {
-		if f.reader, err = table.OpenParquet(f.object, f.object.Size()); err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
-		}
-		return nil
+// open makes the file's reader.
+func (f *openFile) open(ctx context.Context, like *modelwatch.Schema, streams Streams) (err error) {
+	if !isParquet(f.object) {
+		return f.convert(ctx, like, streams)
 	}
+	if f.reader, err = table.OpenParquet(f.object, f.object.Size()); err != nil {
+		return fmt.Errorf("%s: %w", f.name, err)
+	}
+	return nil
+}
+
+// convert turns the file into Parquet with the types that like declares.
+func (f *openFile) convert(ctx context.Context, like *modelwatch.Schema, streams Streams) (err error) {
 	if f.spool != nil {
 		_ = f.spool.Close() // as in close
 		f.spool = nil
@@ -131,44 +136,47 @@ func isParquet(r io.ReaderAt) bool {
 	return n == 4 && string(magic) == "PAR1"
 }
 
-// agree gives a column one type in all the files whose types were inferred: one
-// file's numbers may be another's words, and then they are categories in both.
+// agree gives a column one type in all the files: one file's numbers may be another's
+// words, and then, unless its type is declared, they are categories in both.
 func (t *tables) agree(ctx context.Context, like *modelwatch.Schema, streams Streams) error {
-	types := map[string]modelwatch.FeatureType{}
-	var order []string
+	types, disputed := map[string]modelwatch.FeatureType{}, map[string]bool{}
 	for _, f := range t.files {
 		for _, c := range f.reader.Columns() {
 			known, ok := types[c.Name]
-			if ok && known == c.Type {
+			if ok && (known == c.Type || isText(known) && isText(c.Type)) {
 				continue
 			}
-			if empty, err := hasNoValue(ctx, f, c); empty || err != nil {
-				if err != nil {
-					return err
-				}
-				continue
-			}
-			if !ok {
-				order = append(order, c.Name)
+			empty, err := hasNoValue(ctx, f, c)
+			switch {
+			case err != nil:
+				return err
+			case empty:
+				disputed[c.Name] = true
+			case !ok:
 				types[c.Name] = c.Type
-				continue
+			default:
+				types[c.Name], disputed[c.Name] = modelwatch.TypeCategory, true
 			}
-			types[c.Name] = modelwatch.TypeCategory
 		}
+	}
+	if len(t.files) < 2 || len(disputed) == 0 {
+		return nil
 	}
 	agreed := modelwatch.Schema{}
 	if like != nil {
 		agreed = *like
 	}
-	var features []modelwatch.Feature
-	for _, name := range order {
-		if _, declared := agreed.Feature(name); !declared {
-			features = append(features, modelwatch.Feature{Name: name, Type: types[name]})
+	features := slices.Clone(agreed.Features)
+	for name, kind := range types {
+		if f, declared := agreed.Feature(name); declared {
+			types[name] = f.Type
+		} else {
+			features = append(features, modelwatch.Feature{Name: name, Type: kind})
 		}
 	}
-	agreed.Features = append(features, agreed.Features...)
+	agreed.Features = features
 	agreed.SortFeatures()
-	return t.reread(ctx, agreed, types, streams)
+	return t.reread(ctx, agreed, types, disputed, streams)
 }
 
 // hasNoValue reports whether a column of inferred type is a category for want of
@@ -192,19 +200,17 @@ func hasNoValue(ctx context.Context, f *openFile, c table.ColumnInfo) (bool, err
 	return err == nil, err
 }
 
-// reread reads the files again that were read with other types than the agreed ones.
-func (t *tables) reread(ctx context.Context, agreed modelwatch.Schema, types map[string]modelwatch.FeatureType, streams Streams) error {
+// reread reads the files again where a column is not of the agreed type.
+func (t *tables) reread(ctx context.Context, agreed modelwatch.Schema, types map[string]modelwatch.FeatureType, disputed map[string]bool, streams Streams) error {
 	for _, f := range t.files {
-		if f.spool == nil {
+		if !slices.ContainsFunc(f.reader.Columns(), func(c table.ColumnInfo) bool {
+			want, ok := types[c.Name]
+			return ok && disputed[c.Name] && want != c.Type
+		}) {
 			continue
 		}
-		for _, c := range f.reader.Columns() {
-			if want, ok := types[c.Name]; ok && want != c.Type {
-				if err := f.read(ctx, &agreed, streams); err != nil {
-					return err
-				}
-				break
-			}
+		if err := f.convert(ctx, &agreed, streams); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -18,6 +18,8 @@ type bins struct {
 	// The same with the floor of psi, over every frozen bin: what is floored is a
 	// bin of the feature, whether or not it holds a value.
 	flooredP, flooredQ []float64
+	// drawn are the samples behind simulated null points.
+	drawn [2][]float64
 }
 
 func (c *comparison) bins() *bins {

@@ -53,25 +53,40 @@ func (b *bins) pooled() []float64 {
 // simulated are values of a distance under no drift, in ascending order.
 type simulated []float64
 
-// simulate draws pairs of samples of n and m values from the pooled proportions
-// and returns their distances. The draws depend on the bins alone: the same
-// profiles give the same values.
-func (b *bins) simulate(distance func(*bins) float64) simulated {
-	r := rand.New(rand.NewPCG(b.seed(), 0x6d6f64656c))
-	pooled := b.pooled()
-	x, y := newSampler(pooled, b.n), newSampler(pooled, b.m)
+// simulate returns the distances of pairs of samples of n and m values from the
+// pooled proportions.
+func (b *bins) simulate(f distance) simulated {
+	p, q := b.samples()
 	empty := make([]float64, b.empty)
-	draw := &bins{n: b.n, m: b.m, p: make([]float64, len(pooled)), q: make([]float64, len(pooled)), empty: b.empty}
-	values := make(simulated, replicas)
+	pair := &bins{n: b.n, m: b.m, empty: b.empty}
+	values, k := make(simulated, replicas), len(b.p)
 	for i := range values {
-		x.draw(r, draw.p)
-		y.draw(r, draw.q)
-		draw.flooredP = floored(draw.flooredP[:0], draw.p, empty)
-		draw.flooredQ = floored(draw.flooredQ[:0], draw.q, empty)
-		values[i] = distance(draw)
+		pair.p, pair.q = p[i*k:][:k], q[i*k:][:k]
+		pair.flooredP = floored(pair.flooredP[:0], pair.p, empty)
+		pair.flooredQ = floored(pair.flooredQ[:0], pair.q, empty)
+		values[i] = f(pair)
 	}
 	slices.Sort(values)
 	return values
+}
+
+// samples returns the proportions of the replicas, one after the other; they are
+// drawn once for all distances. They depend on the bins alone: the same profiles
+// give the same samples.
+func (b *bins) samples() (p, q []float64) {
+	if b.drawn[0] != nil {
+		return b.drawn[0], b.drawn[1]
+	}
+	r := rand.New(rand.NewPCG(b.seed(), 0x6d6f64656c))
+	pooled := b.pooled()
+	x, y, k := newSampler(pooled, b.n), newSampler(pooled, b.m), len(pooled)
+	p, q = make([]float64, replicas*k), make([]float64, replicas*k)
+	for i := range replicas {
+		x.draw(r, p[i*k:][:k])
+		y.draw(r, q[i*k:][:k])
+	}
+	b.drawn = [2][]float64{p, q}
+	return p, q
 }
 
 func (b *bins) seed() uint64 {

@@ -17,6 +17,10 @@ import (
 type BuildOptions struct {
 	// Workers is how many columns are worked on at the same time; default GOMAXPROCS.
 	Workers int
+	// Weight is the column of the rows' weights, "" if they have none: a number that
+	// says for how many rows each stands. Grids are then made of weights; a row
+	// without a valid weight is counted nowhere but in InvalidWeights of the set.
+	Weight string
 	// Progress, if set, is called after each column, from any goroutine but
 	// never from two at once.
 	Progress func(done, columns int)
@@ -39,24 +43,48 @@ func (o BuildOptions) workers() int {
 // A column that is not of the given type in the table, or outside of the given
 // range, is invalid where it has a value; one that the table lacks is missing.
 func BuildBaseline(ctx context.Context, r Source, columns []modelwatch.Column, opts BuildOptions) (*profile.Set, error) {
-	invalid, err := newTallies(columns).scan(ctx, r)
-	if err != nil {
-		return nil, fmt.Errorf("build baseline: %w", err)
-	}
-	set := &profile.Set{Columns: make([]profile.SetColumn, len(columns))}
-	err = eachColumn(ctx, len(columns), opts, func(ctx context.Context, i int) error {
-		p, err := buildColumn(ctx, r, columns[i])
-		if err != nil {
-			return fmt.Errorf("column %s: %w", columns[i].Name, err)
-		}
-		addInvalid(p, invalid[i])
-		set.Columns[i] = profile.SetColumn{Column: columns[i], Profile: p}
-		return nil
-	})
+	set, err := buildSet(ctx, r, columns, opts)
 	if err != nil {
 		return nil, fmt.Errorf("build baseline: %w", err)
 	}
 	return set, nil
+}
+
+func buildSet(ctx context.Context, r Source, columns []modelwatch.Column, opts BuildOptions) (*profile.Set, error) {
+	set := &profile.Set{Columns: make([]profile.SetColumn, len(columns))}
+	dims, err := dimensions(ctx, r, columns)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range columns {
+		set.Columns[i] = profile.SetColumn{Column: c, Dimension: dims[c.Column]}
+		if dims[c.Column] > 0 {
+			set.Columns[i].Seed = profile.ProjectionSeed(c.Column)
+		}
+	}
+	weighted, err := hasWeights(ctx, r, opts.Weight)
+	if err != nil {
+		return nil, err
+	}
+	if weighted {
+		return buildWeighted(ctx, r, set, opts)
+	}
+	invalid, err := newTallies(columns).scan(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return set, eachColumn(ctx, len(columns), opts, func(ctx context.Context, i int) error {
+		c := &set.Columns[i]
+		p, err := buildColumn(ctx, through(r, c), c)
+		if err != nil {
+			return fmt.Errorf("column %s: %w", c.Name, err)
+		}
+		if c.View == modelwatch.ViewValue {
+			addInvalid(p, invalid[i])
+		}
+		c.Profile = p
+		return nil
+	})
 }
 
 // eachColumn calls f for every column, some at a time.
@@ -84,7 +112,8 @@ func eachColumn(ctx context.Context, n int, opts BuildOptions, f func(ctx contex
 	return g.Wait()
 }
 
-func buildColumn(ctx context.Context, r Source, c modelwatch.Column) (*profile.Profile, error) {
+func buildColumn(ctx context.Context, r Source, column *profile.SetColumn) (*profile.Profile, error) {
+	c := viewColumn(column.Column)
 	switch c.Type {
 	case modelwatch.TypeNumber:
 		return buildNumber(ctx, r, c)
@@ -93,17 +122,23 @@ func buildColumn(ctx context.Context, r Source, c modelwatch.Column) (*profile.P
 	case modelwatch.TypeBoolean:
 		return countColumn(ctx, r, c, profile.NewBooleanGrid())
 	}
-	return countColumn(ctx, r, c, profile.NewPresenceGrid())
+	whole := *column
+	whole.Profile = profile.New(profile.NewPresenceGrid())
+	count := newCounter(&whole)
+	return whole.Profile, count.scan(ctx, r)
 }
 
 // countColumn profiles a whole column on a grid.
 func countColumn(ctx context.Context, r Source, c modelwatch.Column, grid *profile.Grid) (*profile.Profile, error) {
 	count := counter{column: c, profile: profile.New(grid)}
-	err := r.ScanColumn(ctx, c.Column, func(rows int, col *table.Column) error {
-		count.add(rows, col)
+	return count.profile, count.scan(ctx, r)
+}
+
+func (c *counter) scan(ctx context.Context, r Source) error {
+	return r.ScanColumn(ctx, c.column.Column, func(rows int, col *table.Column) error {
+		c.add(rows, col)
 		return nil
 	})
-	return count.profile, err
 }
 
 // buildNumber reads a number column once where its grid and the counts on it

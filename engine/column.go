@@ -28,8 +28,10 @@ func isText(t modelwatch.FeatureType) bool {
 
 // counter counts chunks of one column on one profile. Its slices are reused.
 type counter struct {
-	column  modelwatch.Column
-	profile *profile.Profile
+	column    modelwatch.Column
+	profile   *profile.Profile
+	dimension int       // of the vectors of a vector column; 0: any
+	weights   []float64 // of the rows to be added; nil: 1 each
 
 	limits  ranged
 	floats  []float64
@@ -37,7 +39,14 @@ type counter struct {
 	bools   []bool
 	gone    []bool // all false
 	texts   texts
+	picked  []float64
+	right   []bool
 	changed bool // a chunk was not of the column's type
+}
+
+// newCounter counts a column of a set, or its view, on the column's profile.
+func newCounter(c *profile.SetColumn) counter {
+	return counter{column: viewColumn(c.Column), profile: c.Profile, dimension: c.Dimension}
 }
 
 // add counts the rows of a chunk. Values of another type than the column's are
@@ -56,19 +65,91 @@ func (c *counter) add(rows int, col *table.Column) {
 		c.numbers(rows, col)
 	case profile.KindCategory:
 		dict, index := c.texts.of(rows, col)
-		c.profile.AddCategories(dict, index, col.Valid)
+		c.categories(dict, index, col.Valid)
 	case profile.KindBoolean:
-		c.profile.AddBools(col.Bools[:rows], col.Valid)
+		c.booleans(col.Bools[:rows], col.Valid)
 	default:
-		c.profile.AddPresence(rows, col.Valid)
+		if c.dimension > 0 && c.column.Type == modelwatch.TypeVector {
+			c.vectors(rows, col)
+		} else {
+			c.presence(rows, col.Valid)
+		}
+	}
+}
+
+// vectors counts those of another dimension than the baseline's as invalid.
+func (c *counter) vectors(rows int, col *table.Column) {
+	c.right = resize(c.right, rows)
+	for i, x := range col.Vectors[:rows] {
+		c.right[i] = !col.Missing(i) && len(x) == c.dimension
+	}
+	c.presence(rows, c.right)
+	c.invalid(rows, func(i int) bool { return !c.right[i] && !col.Missing(i) }, false)
+}
+
+// invalid moves the rows that are so from missing to invalid.
+func (c *counter) invalid(rows int, is func(i int) bool, outside bool) {
+	n := int64(0)
+	c.picked = c.picked[:0]
+	for i := range rows {
+		if is(i) {
+			if n++; c.weights != nil {
+				c.picked = append(c.picked, c.weights[i])
+			}
+		}
+	}
+	if c.weights == nil {
+		c.profile.AddInvalid(n)
+	} else {
+		c.profile.AddInvalidWeighted(c.picked)
+	}
+	switch {
+	case !outside:
+	case c.weights == nil:
+		c.profile.AddOutOfRange(n)
+	default:
+		c.profile.AddOutOfRangeWeighted(c.picked)
+	}
+}
+
+func (c *counter) numbersOf(values []float64, valid []bool) {
+	if c.weights == nil {
+		c.profile.AddFloats(values, valid)
+	} else {
+		c.profile.AddFloatsWeighted(values, valid, c.weights[:len(values)])
+	}
+}
+
+func (c *counter) categories(dict []string, index []int32, valid []bool) {
+	if c.weights == nil {
+		c.profile.AddCategories(dict, index, valid)
+	} else {
+		c.profile.AddCategoriesWeighted(dict, index, valid, c.weights[:len(index)])
+	}
+}
+
+func (c *counter) booleans(values, valid []bool) {
+	if c.weights == nil {
+		c.profile.AddBools(values, valid)
+	} else {
+		c.profile.AddBoolsWeighted(values, valid, c.weights[:len(values)])
+	}
+}
+
+func (c *counter) presence(rows int, valid []bool) {
+	if c.weights == nil {
+		c.profile.AddPresence(rows, valid)
+	} else {
+		c.profile.AddPresenceWeighted(valid, c.weights[:rows])
 	}
 }
 
 func (c *counter) numbers(rows int, col *table.Column) {
 	valid, outside := c.limits.valid(&c.column, rows, col)
-	c.profile.AddFloats(col.Floats[:rows], valid)
-	c.profile.AddInvalid(outside)
-	c.profile.AddOutOfRange(outside)
+	c.numbersOf(col.Floats[:rows], valid)
+	if outside > 0 {
+		c.invalid(rows, func(i int) bool { return !valid[i] && !col.Missing(i) }, true)
+	}
 }
 
 // ranged finds the values within a column's declared range. Its slice is reused.
@@ -100,7 +181,7 @@ func beyond(c *modelwatch.Column, v float64) bool {
 func (c *counter) refuse(rows int, col *table.Column) {
 	c.changed = true
 	c.missing(rows)
-	c.profile.AddInvalid(presentRows(rows, col))
+	c.invalid(rows, func(i int) bool { return !col.Missing(i) }, false)
 }
 
 // presentRows counts the rows that have a value.
@@ -119,22 +200,26 @@ func presentRows(rows int, col *table.Column) int64 {
 
 // missing counts rows without a value.
 func (c *counter) missing(rows int) {
+	all := c.weights
+	defer func() { c.weights = all }()
 	for n := min(rows, 1<<16); rows > 0; n = min(rows, 1<<16) {
 		c.gone = resize(c.gone, n)
 		switch c.profile.Grid().Kind() {
 		case profile.KindNumber:
 			c.floats = resize(c.floats, n)
-			c.profile.AddFloats(c.floats, c.gone)
+			c.numbersOf(c.floats, c.gone)
 		case profile.KindCategory:
 			c.index = resize(c.index, n)
-			c.profile.AddCategories(nil, c.index, c.gone)
+			c.categories(nil, c.index, c.gone)
 		case profile.KindBoolean:
 			c.bools = resize(c.bools, n)
-			c.profile.AddBools(c.bools, c.gone)
+			c.booleans(c.bools, c.gone)
 		default:
-			c.profile.AddPresence(n, c.gone)
+			c.presence(n, c.gone)
 		}
-		rows -= n
+		if rows -= n; c.weights != nil {
+			c.weights = c.weights[n:]
+		}
 	}
 }
 

@@ -195,15 +195,15 @@ func (p *bucketPass) column(ctx context.Context, file modelwatch.DataFile, j int
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c := p.like.Columns[j].Column
+	c := &p.like.Columns[j]
 	counts := make([]counter, p.n)
 	for i := range counts {
-		counts[i] = counter{column: c, profile: sets[i].Columns[j].Profile}
+		counts[i] = newCounter(&sets[i].Columns[j])
 	}
 	var sort sorter
 	var gathered gatherer
 	row := 0
-	err := p.r.ScanColumn(ctx, c.Column, func(rows int, col *table.Column) error {
+	err := through(p.r, c).ScanColumn(ctx, c.Column.Column, func(rows int, col *table.Column) error {
 		sort.sort(p.rows[row:row+rows], p.from, p.n)
 		for at := range p.n {
 			switch picked := sort.of(at); len(picked) {
@@ -225,7 +225,7 @@ func (p *bucketPass) column(ctx context.Context, file modelwatch.DataFile, j int
 		}
 	}
 	if changed {
-		p.e.log.WarnContext(ctx, "column is not of the baseline's type", "file", file.Key, "column", c.Column, "type", c.Type)
+		p.e.log.WarnContext(ctx, "column is not of the baseline's type", "file", file.Key, "column", c.Column.Column, "type", c.Type)
 	}
 	return err
 }

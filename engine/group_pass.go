@@ -23,6 +23,7 @@ type groupPass struct {
 	at       []int    // of the set's columns: their place among names
 	time     int      // places of further columns among names; -1: not read
 	invalid  int
+	weight   int
 	segments [][]int // per crossing
 
 	sets       []*profile.Set // per slot; nil: no rows yet
@@ -31,6 +32,9 @@ type groupPass struct {
 	periods    []int32 // of the rows of a piece
 	tallies    *tallies
 	named      [][]namedRow // per column of the set: what "_invalid" says of a piece
+	counters   []counter    // per column of the set
+	viewers    []*viewer
+	weights    []float64 // of the rows of a piece
 	workers    []groupWorker
 	chunk      int   // of chunks by rows
 	left, done int64 // rows to the end of the chunk; rows read
@@ -50,12 +54,12 @@ type namedRow struct {
 }
 
 type groupWorker struct {
-	counter  counter
 	gatherer gatherer
+	weights  []float64
 }
 
 func newGroupPass(g *grouper, from, n, passes int) *groupPass {
-	p := &groupPass{g: g, from: from, n: n, passes: passes, time: -1, invalid: -1, left: g.opts.ChunkRows}
+	p := &groupPass{g: g, from: from, n: n, passes: passes, time: -1, invalid: -1, weight: -1, left: g.opts.ChunkRows}
 	p.done = g.stats.Rows * int64(g.stats.Passes)
 	places := map[string]int{}
 	need := func(name string) int {
@@ -67,8 +71,17 @@ func newGroupPass(g *grouper, from, n, passes int) *groupPass {
 		}
 		return at
 	}
-	for _, c := range g.like.Columns {
+	p.counters, p.viewers = make([]counter, len(g.like.Columns)), make([]*viewer, len(g.like.Columns))
+	for j := range g.like.Columns {
+		c := &g.like.Columns[j]
 		p.at = append(p.at, need(c.Column.Column))
+		p.counters[j] = newCounter(c)
+		if c.View != modelwatch.ViewValue {
+			p.viewers[j] = newViewer(c)
+		}
+	}
+	if g.opts.Weight != "" {
+		p.weight = need(g.opts.Weight)
 	}
 	if len(g.periods) > 0 {
 		p.time = need(g.time())
@@ -154,6 +167,9 @@ func cut[T any](s []T, from, n int) []T {
 // piece counts rows that are in one chunk, if chunks are by rows.
 func (p *groupPass) piece(c *table.Chunk) {
 	p.placePeriods(c)
+	if p.weight >= 0 {
+		p.weights = weightsOf(p.weights, c.Rows, &c.Columns[p.weight])
+	}
 	for i := range p.divisions {
 		p.divide(&p.divisions[i], p.segments[i], c)
 	}
@@ -256,8 +272,10 @@ func (p *groupPass) nameInvalid(c *table.Chunk) {
 
 // count counts column j of a piece into the sets of the rows' slots.
 func (p *groupPass) count(w *groupWorker, j int, c *table.Chunk) {
-	col := &c.Columns[p.at[j]]
-	w.counter.column = p.g.like.Columns[j].Column
+	col, counter := &c.Columns[p.at[j]], &p.counters[j]
+	if p.viewers[j] != nil {
+		col = p.viewers[j].of(c.Rows, col)
+	}
 	for i := range p.divisions {
 		d := &p.divisions[i]
 		for at := range p.n {
@@ -265,20 +283,24 @@ func (p *groupPass) count(w *groupWorker, j int, c *table.Chunk) {
 			if len(rows) == 0 {
 				continue
 			}
-			w.counter.profile = p.sets[at].Columns[j].Profile
-			if len(rows) == c.Rows {
-				w.counter.add(c.Rows, col)
-			} else {
-				w.counter.add(len(rows), w.gatherer.pick(col, rows))
+			counter.profile = p.sets[at].Columns[j].Profile
+			if counter.weights = p.weights; len(rows) == c.Rows {
+				counter.add(c.Rows, col)
+				continue
 			}
+			if p.weight >= 0 {
+				w.weights = pick(w.weights, p.weights, rows)
+				counter.weights = w.weights
+			}
+			counter.add(len(rows), w.gatherer.pick(col, rows))
 		}
 		for _, n := range p.named[j] {
 			if at := d.places[n.row]; at != nowhere {
-				invalid := p.sets[at].Columns[j].Profile
-				invalid.AddInvalid(1)
-				if n.outside {
-					invalid.AddOutOfRange(1)
+				counter.profile, counter.weights = p.sets[at].Columns[j].Profile, nil
+				if p.weight >= 0 {
+					counter.weights = p.weights[n.row : n.row+1]
 				}
+				counter.invalid(1, func(int) bool { return true }, n.outside)
 			}
 		}
 	}

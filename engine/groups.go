@@ -24,6 +24,8 @@ const (
 // GroupOptions say how rows are divided: into chunks, by rows or by time, and
 // within each by segments. The zero value makes one group of all rows.
 type GroupOptions struct {
+	// Weight is the column of the rows' weights, as in BuildOptions.
+	Weight string
 	// Crossings are the divisions into segments, as [Crossings] found them in the
 	// baseline, so that both sides have the same. The whole population is always a
 	// group too.
@@ -48,7 +50,7 @@ type Group struct {
 	Chunk   int                // number of the chunk, from 0
 	Window  *modelwatch.Window // of a chunk by time
 	Segment map[string]string  // column -> value; nil: the whole population
-	Rows    int64
+	Rows    int64              // also those without a valid weight, which Set.InvalidWeights counts
 	// Set is counted on the grids of the baseline. It is the receiver's, except
 	// that all groups without rows share one.
 	Set *profile.Set
@@ -116,7 +118,7 @@ func (g *grouper) run(ctx context.Context) (GroupStats, error) {
 	if g.opts.MemoryBytes <= 0 {
 		g.opts.MemoryBytes = defaultGroupBytes
 	}
-	per := int(max(1, g.opts.MemoryBytes/setBytes(g.like)))
+	per := int(max(1, g.opts.MemoryBytes/setBytes(g.like, g.opts.Weight != "")))
 	passes := (slots + per - 1) / per
 	if passes > maxGroupPasses {
 		return g.stats, modelwatch.Errorf(modelwatch.CodeInvalid, "%d groups of %d columns are more than can be counted: at most %d; take longer chunks, fewer segments or fewer columns", slots, len(g.like.Columns), per*maxGroupPasses)
@@ -140,6 +142,11 @@ func (g *grouper) check() error {
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "chunks are either of %d rows or of %v", o.ChunkRows, o.ChunkPeriod)
 	case o.ChunkPeriod%time.Microsecond != 0:
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "chunks of %v: a period is whole microseconds", o.ChunkPeriod)
+	}
+	if o.Weight != "" {
+		if err := checkWeight(g.src, o.Weight); err != nil {
+			return err
+		}
 	}
 	for _, c := range o.Crossings {
 		if err := checkCrossing(g.src, c.Columns); err != nil {
@@ -211,10 +218,14 @@ func periodStart(micros int64, period time.Duration) int64 {
 }
 
 // setBytes is about how much the counts of a set take.
-func setBytes(s *profile.Set) int64 {
+func setBytes(s *profile.Set, weighted bool) int64 {
+	cell := int64(8)
+	if weighted {
+		cell = 32
+	}
 	bytes := int64(0)
 	for _, c := range s.Columns {
-		bytes += 8*int64(len(c.Profile.Cells())) + 3<<10
+		bytes += cell*int64(len(c.Profile.Cells())) + 3<<10
 	}
 	return max(bytes, 1)
 }

@@ -31,7 +31,9 @@ type tallies struct {
 func newTallies(columns []modelwatch.Column) *tallies {
 	t := &tallies{columns: columns, place: make(map[string]int, len(columns))}
 	for i, c := range columns {
-		t.place[c.Column] = i
+		if c.View == modelwatch.ViewValue {
+			t.place[c.Column] = i
+		}
 	}
 	return t
 }

@@ -20,8 +20,8 @@ func ProfileTable(ctx context.Context, r Source, like *profile.Set) (*profile.Se
 	set := like.Empty()
 	err = eachColumn(ctx, len(set.Columns), BuildOptions{}, func(ctx context.Context, i int) error {
 		c := &set.Columns[i]
-		count := counter{column: c.Column, profile: c.Profile}
-		err := r.ScanColumn(ctx, c.Column.Column, func(rows int, col *table.Column) error {
+		count := newCounter(c)
+		err := through(r, c).ScanColumn(ctx, c.Column.Column, func(rows int, col *table.Column) error {
 			count.add(rows, col)
 			return nil
 		})
@@ -48,6 +48,9 @@ type TypeChange struct {
 func TypeChanges(r Source, like *profile.Set) []TypeChange {
 	var changes []TypeChange
 	for _, c := range like.Columns {
+		if c.View != modelwatch.ViewValue {
+			continue
+		}
 		info, ok := r.Column(c.Column.Column)
 		if !ok || info.Type != c.Type && !(isText(info.Type) && isText(c.Type)) {
 			changes = append(changes, TypeChange{Column: c.Column, Current: info.Type})

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -23,7 +24,8 @@ type Stats struct {
 // Each file's profiles, one of all its rows and one per time bucket, are made
 // once and stored beside its object; only the buckets that the window cuts are
 // counted anew from the rows, by _time. Profiles are merged in the order of file
-// ids and buckets. A row counts as often as it stands in the archive, once per
+// ids and buckets. Rows of files that were sampled at different rates weigh one
+// over their file's rate. A row counts as often as it stands in the archive, once per
 // record of Kafka: a request id that was sent twice is two rows here, while
 // JoinWindow takes it once. At most Options.Files files are held at a time.
 func (e *Engine) WindowProfile(ctx context.Context, files []modelwatch.DataFile, w modelwatch.Window, like *profile.Set) (*profile.Set, Stats, error) {
@@ -39,7 +41,7 @@ func (e *Engine) WindowProfile(ctx context.Context, files []modelwatch.DataFile,
 		case p.err != nil:
 			failed = p.err
 		default:
-			failed = set.Merge(p.set)
+			failed = set.MergeWeighted(p.set, p.weight)
 		}
 		if failed != nil {
 			cancel()
@@ -59,15 +61,16 @@ func (e *Engine) WindowProfile(ctx context.Context, files []modelwatch.DataFile,
 
 // part is what one file gives to a window.
 type part struct {
-	set *profile.Set
-	hit bool
-	err error
+	set    *profile.Set
+	weight float64
+	hit    bool
+	err    error
 }
 
 // fileParts profiles the files, some at a time, and yields them in their order.
 // The channel is closed when every goroutine has ended.
 func (e *Engine) fileParts(ctx context.Context, files []modelwatch.DataFile, w modelwatch.Window, like *profile.Set) <-chan part {
-	grid := like.GridID()
+	grid, weight := like.GridID(), fileWeights(files, w)
 	out := make(chan part)
 	waiting := make(chan chan part, e.files-1)
 	go func() {
@@ -76,7 +79,7 @@ func (e *Engine) fileParts(ctx context.Context, files []modelwatch.DataFile, w m
 			one := make(chan part, 1)
 			waiting <- one
 			go func() {
-				var p part
+				p := part{weight: weight(f)}
 				if p.err = ctx.Err(); p.err == nil {
 					p.set, p.hit, p.err = e.fileProfile(ctx, f, w, like, grid)
 				}
@@ -96,13 +99,44 @@ func (e *Engine) fileParts(ctx context.Context, files []modelwatch.DataFile, w m
 	return out
 }
 
+// fileWeights weighs the rows of files that were sampled at different rates by one
+// over their file's rate. Where all have one rate nothing is weighted: proportions
+// are the same, and volumes are never estimated from the sample.
+func fileWeights(files []modelwatch.DataFile, w modelwatch.Window) func(modelwatch.DataFile) float64 {
+	one := func(modelwatch.DataFile) float64 { return 1 }
+	first := math.NaN()
+	for _, f := range files {
+		if outside(f, w) {
+			continue
+		}
+		weight := rateWeight(f)
+		if !math.IsNaN(first) && weight != first {
+			return rateWeight
+		}
+		first = weight
+	}
+	return one
+}
+
+func rateWeight(f modelwatch.DataFile) float64 {
+	if f.SamplingRate > 0 && f.SamplingRate < 1 {
+		return 1 / f.SamplingRate
+	}
+	return 1
+}
+
+// outside reports whether a file is known to have no rows in the window.
+func outside(f modelwatch.DataFile, w modelwatch.Window) bool {
+	return !f.MinTime.IsZero() && !f.MaxTime.IsZero() && (f.MaxTime.Before(w.Start) || !f.MinTime.Before(w.End))
+}
+
 // fileProfile is the profile of the rows of one file that fall into the window.
 func (e *Engine) fileProfile(ctx context.Context, f modelwatch.DataFile, w modelwatch.Window, like *profile.Set, grid string) (*profile.Set, bool, error) {
 	c := &counted{e: e, file: f, like: like, grid: grid}
 	switch {
-	case f.MinTime.IsZero() || f.MaxTime.IsZero():
-	case f.MaxTime.Before(w.Start) || !f.MinTime.Before(w.End):
+	case outside(f, w):
 		return like.Empty(), false, nil
+	case f.MinTime.IsZero() || f.MaxTime.IsZero():
 	case !f.MinTime.Before(w.Start) && f.MaxTime.Before(w.End):
 		return c.whole(ctx)
 	}

@@ -3,12 +3,14 @@ package profile
 import (
 	"math"
 	"math/rand/v2"
+
+	"github.com/modelwatch/modelwatch"
 )
 
 // Projections is the number of directions on which a vector is projected;
 // MaxDimension is how long a vector may be.
 const (
-	Projections  = 8
+	Projections  = modelwatch.Projections
 	MaxDimension = 1 << 16
 )
 
