@@ -15,6 +15,9 @@ func (r *driftRun) compareRows(ctx context.Context, c comparing) error {
 	bar := progressCount(r.opts.Streams.Err, len(r.columns), "comparing "+c.uri)
 	defer func() { _ = bar.Finish() }() // drawing only
 	for i, column := range r.columns {
+		if column.View != modelwatch.ViewValue && r.opts.Compat != "" {
+			continue // no other tool has it
+		}
 		if err := r.compareColumn(ctx, c, i, column); err != nil {
 			return err
 		}
@@ -24,25 +27,28 @@ func (r *driftRun) compareRows(ctx context.Context, c comparing) error {
 }
 
 func (r *driftRun) compareColumn(ctx context.Context, c comparing, at int, column modelwatch.Column) error {
-	baseline, err := r.samples(ctx, r.baseline.source, r.baseline.uri, column, 0)
-	if err != nil {
-		return err
-	}
-	current, err := r.samples(ctx, c.source, c.uri, column, c.chunk.rows)
-	if err != nil {
-		return err
-	}
-	measure := func(chunk int, _ *profile.Profile) ([]modelwatch.Value, error) {
-		return r.compat(column, baseline[0], current[chunk])
-	}
-	if r.opts.Exact {
-		exact := r.exactly(column, baseline[0], current)
-		measure = func(chunk int, p *profile.Profile) ([]modelwatch.Value, error) {
-			return exact(r.baseline.set.Columns[at].Profile, p, chunk), nil
+	var baseline, current []drift.Sample
+	var err error
+	if r.opts.Compat != "" || column.Type == modelwatch.TypeNumber { // what is no number has exact profiles
+		if baseline, err = r.samples(ctx, r.baseline.source, r.baseline.uri, column, 0); err != nil {
+			return err
+		}
+		if current, err = r.samples(ctx, c.source, c.uri, column, c.chunk.rows); err != nil {
+			return err
 		}
 	}
-	return r.eachChunk(ctx, c, at, current, func(chunk int, p *profile.Profile) error {
-		values, err := measure(chunk, p)
+	return r.eachChunk(ctx, c, at, len(current), func(chunk int, p *profile.Profile) error {
+		var values []modelwatch.Value
+		metrics := r.applicable(column)
+		switch {
+		case r.opts.Compat != "":
+			values, err = r.compat(column, baseline[0], current[chunk])
+		case len(metrics) == 0:
+		case column.Type == modelwatch.TypeNumber:
+			values = drift.MeasureExact(r.baseline.set.Columns[at].Profile, p, baseline[0], current[chunk], metrics, r.measureOptions(column))
+		default:
+			values = drift.Measure(r.baseline.set.Columns[at].Profile, p, metrics, r.measureOptions(column))
+		}
 		for _, v := range values {
 			c.emit(about(modelwatch.Measurement{Chunk: chunk}, column, v))
 		}
@@ -52,9 +58,9 @@ func (r *driftRun) compareColumn(ctx context.Context, c comparing, at int, colum
 
 // eachChunk calls f for each chunk of a column, with its profile where there is a
 // baseline's to compare it with.
-func (r *driftRun) eachChunk(ctx context.Context, c comparing, at int, samples []drift.Sample, f func(chunk int, p *profile.Profile) error) error {
+func (r *driftRun) eachChunk(ctx context.Context, c comparing, at, chunks int, f func(chunk int, p *profile.Profile) error) error {
 	if r.baseline.set == nil {
-		for i := range samples {
+		for i := range chunks {
 			rows := c.source.Rows()
 			if c.chunk.rows > 0 {
 				rows = min(c.chunk.rows, rows-int64(i)*c.chunk.rows)
@@ -75,20 +81,6 @@ func (r *driftRun) eachChunk(ctx context.Context, c comparing, at int, samples [
 		return fmt.Errorf("%s: %w", c.uri, err)
 	}
 	return nil
-}
-
-// exactly measures a column by its sorted rows.
-func (r *driftRun) exactly(column modelwatch.Column, baseline drift.Sample, current []drift.Sample) func(p, q *profile.Profile, chunk int) []modelwatch.Value {
-	metrics, opts := r.applicable(column), r.measureOptions(column)
-	return func(p, q *profile.Profile, chunk int) []modelwatch.Value {
-		switch {
-		case len(metrics) == 0:
-			return nil
-		case column.View != modelwatch.ViewValue:
-			return drift.Measure(p, q, metrics, opts) // the grid of a view holds every value, or is asked no more of
-		}
-		return drift.MeasureExact(p, q, baseline, current[chunk], metrics, opts)
-	}
 }
 
 // compat measures a column as another tool does: where no metric is named, by that
