@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -172,7 +173,7 @@ func (v *driftView) sort() {
 	known := drift.Metrics()
 	slices.SortStableFunc(v.metrics, func(a, b string) int { return slices.Index(known, a) - slices.Index(known, b) })
 	slices.SortStableFunc(v.lines, func(a, b *driftLine) int {
-		return cmp.Or(order(a.breached, b.breached), cmp.Compare(b.severity, a.severity), strings.Compare(a.name, b.name))
+		return cmp.Or(order(a.breached, b.breached), cmp.Compare(b.severity, a.severity), cmp.Compare(b.badness(v.metrics), a.badness(v.metrics)), strings.Compare(a.name, b.name))
 	})
 	slices.SortStableFunc(v.segments, func(a, b *segmentLine) int {
 		return cmp.Or(cmp.Compare(len(b.over), len(a.over)), cmp.Compare(b.severity, a.severity))
@@ -188,6 +189,27 @@ func order(a, b bool) int {
 		return -1
 	}
 	return 1
+}
+
+// badness is the first metric's worst value, the larger the worse. It orders what
+// has neither a threshold nor a null point, such as the values of other tools.
+func (l *driftLine) badness(metrics []string) float64 {
+	for _, metric := range metrics {
+		if series := l.series[metric]; len(series) > 0 && !isQuality(metric) {
+			worst := math.Inf(-1)
+			for _, m := range series {
+				switch {
+				case m.Value.Value == nil:
+				case modelwatch.ScaleOf(metric).Worse == modelwatch.WorseDown:
+					worst = max(worst, -*m.Value.Value)
+				default:
+					worst = max(worst, *m.Value.Value)
+				}
+			}
+			return worst
+		}
+	}
+	return math.Inf(-1)
 }
 
 // main is the metric that a column is shown by over the chunks: the one that is
