@@ -61,7 +61,7 @@ func (r *driftRun) compareBlock(ctx context.Context, c comparing, crossings []en
 	whole := subset(r.baseline.set, block)
 	segments := map[string]*profile.Set{}
 	if len(crossings) > 0 {
-		_, err := engine.ProfileGroups(ctx, r.baseline.source, whole, engine.GroupOptions{Crossings: crossings}, func(g engine.Group) error {
+		_, err := engine.ProfileGroups(ctx, r.baseline.source, whole, engine.GroupOptions{Crossings: crossings, Weight: r.known.columns.Weight}, func(g engine.Group) error {
 			segments[modelwatch.SegmentKey(g.Segment)] = g.Set
 			return nil
 		})
@@ -70,10 +70,10 @@ func (r *driftRun) compareBlock(ctx context.Context, c comparing, crossings []en
 		}
 	}
 	segments[""] = whole
-	empty := whole.Empty()
+	empty, unweighed := whole.Empty(), int64(0)
 	bar := progressCount(r.opts.Streams.Err, -1, "comparing "+c.uri)
 	stats, err := engine.ProfileGroups(ctx, c.source, whole, engine.GroupOptions{
-		Crossings: crossings, ChunkRows: c.chunk.rows, ChunkPeriod: c.chunk.period, Time: r.known.columns.Time,
+		Weight: r.known.columns.Weight, Crossings: crossings, ChunkRows: c.chunk.rows, ChunkPeriod: c.chunk.period, Time: r.known.columns.Time,
 		Progress: func(done, total int64) { bar.ChangeMax64(total); _ = bar.Set64(done) }, // drawing only
 	}, func(g engine.Group) error {
 		baseline := segments[modelwatch.SegmentKey(g.Segment)]
@@ -86,6 +86,7 @@ func (r *driftRun) compareBlock(ctx context.Context, c comparing, crossings []en
 		}
 		if g.Segment == nil {
 			c.count(g.Chunk, g.Window, g.Set, block, g.Rows)
+			unweighed += g.Set.InvalidWeights()
 		}
 		r.measureSets(baseline, g.Set, like, c.emit)
 		return nil
@@ -93,6 +94,9 @@ func (r *driftRun) compareBlock(ctx context.Context, c comparing, crossings []en
 	_ = bar.Finish() // drawing only
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.uri, err)
+	}
+	if block[0] == 0 { // all blocks have the same rows
+		noteRows(r.opts.Streams.Err, c.uri, r.known.columns.Weight, unweighed)
 	}
 	if stats.NoTime > 0 {
 		fmt.Fprintf(r.opts.Streams.Err, "note: %d rows of %s have no %s and are in no chunk\n", stats.NoTime, c.uri, orText(r.known.columns.Time, modelwatch.ColumnTime))

@@ -87,10 +87,11 @@ func (r *driftRun) compare(ctx context.Context, c comparing) error {
 	case c.chunk.any() || len(r.segments) > 0:
 		return r.compareGroups(ctx, c)
 	}
-	set, err := engine.ProfileTable(ctx, c.source, r.baseline.set)
+	set, err := r.profileTable(ctx, c.source)
 	if err != nil {
 		return fmt.Errorf("profile %s: %w", c.uri, err)
 	}
+	noteWeights(r.opts.Streams.Err, c.uri, r.known.columns.Weight, set)
 	all := make([]int, len(set.Columns))
 	for i := range all {
 		all[i] = i
@@ -98,6 +99,18 @@ func (r *driftRun) compare(ctx context.Context, c comparing) error {
 	c.count(0, nil, set, all, c.source.Rows())
 	r.measureSets(r.baseline.set, set, modelwatch.Measurement{}, c.emit)
 	return nil
+}
+
+// profileTable counts all rows of a side on the baseline's grids.
+func (r *driftRun) profileTable(ctx context.Context, source engine.Source) (set *profile.Set, err error) {
+	if r.known.columns.Weight == "" {
+		return engine.ProfileTable(ctx, source, r.baseline.set)
+	}
+	_, err = engine.ProfileGroups(ctx, source, r.baseline.set, engine.GroupOptions{Weight: r.known.columns.Weight}, func(g engine.Group) error {
+		set = g.Set
+		return nil
+	})
+	return set, err
 }
 
 // measureSets measures every column of two sets on the same grids. like carries

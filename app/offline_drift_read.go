@@ -175,6 +175,7 @@ func (r *driftRun) freeze(ctx context.Context) (err error) {
 	if r.baseline.set == nil && r.opts.Compat == "" {
 		bar := progressCount(r.opts.Streams.Err, len(r.columns), "profiling "+r.baseline.uri)
 		r.baseline.set, err = engine.BuildBaseline(ctx, r.baseline.source, r.columns, engine.BuildOptions{
+			Weight:   r.known.columns.Weight,
 			Progress: func(done, _ int) { _ = bar.Set(done) }, // drawing only
 		})
 		_ = bar.Finish() // drawing only
@@ -182,6 +183,7 @@ func (r *driftRun) freeze(ctx context.Context) (err error) {
 			return fmt.Errorf("profile %s: %w", r.baseline.uri, err)
 		}
 		r.columns = setColumns(r.baseline.set)
+		noteWeights(r.opts.Streams.Err, r.baseline.uri, r.known.columns.Weight, r.baseline.set)
 	}
 	if r.opts.SaveProfile != "" {
 		return saveProfile(r.opts.SaveProfile, r.baseline.set, r.baseline.rows)

@@ -73,7 +73,7 @@ func (r *driftRun) eachChunk(ctx context.Context, c comparing, at, chunks int, f
 		return nil
 	}
 	like := subset(r.baseline.set, []int{at})
-	_, err := engine.ProfileGroups(ctx, c.source, like, engine.GroupOptions{ChunkRows: c.chunk.rows}, func(g engine.Group) error {
+	_, err := engine.ProfileGroups(ctx, c.source, like, engine.GroupOptions{ChunkRows: c.chunk.rows, Weight: r.known.columns.Weight}, func(g engine.Group) error {
 		c.count(g.Chunk, nil, g.Set, []int{at}, g.Rows)
 		return f(g.Chunk, g.Set.Columns[0].Profile)
 	})

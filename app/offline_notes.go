@@ -199,3 +199,14 @@ func withThresholds(metrics []string, thresholds []modelwatch.Threshold) []strin
 	}
 	return out
 }
+
+// noteWeights says how many rows of a file have no weight and are counted nowhere.
+func noteWeights(w io.Writer, uri, column string, set *profile.Set) {
+	noteRows(w, uri, column, set.InvalidWeights())
+}
+
+func noteRows(w io.Writer, uri, column string, rows int64) {
+	if rows > 0 {
+		fmt.Fprintf(w, "note: %d rows of %s have no number from %g to %g as %s and are not counted\n", rows, uri, profile.MinWeight, profile.MaxWeight, column)
+	}
+}
