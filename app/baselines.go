@@ -226,17 +226,12 @@ func (b *baselines) Profile(ctx context.Context, baseline modelwatch.Baseline) (
 
 // Chunks implements schedule.BaselineProfiles.
 func (b *baselines) Chunks(ctx context.Context, baseline modelwatch.Baseline, grids *profile.Set, n int, f func(*profile.Set) error) error {
-	object, err := b.bucket.Open(ctx, baseline.DataKey)
+	reader, closer, err := b.open(ctx, baseline)
 	if err != nil {
-		return fmt.Errorf("open rows of baseline %s: %w", baseline.ID, err)
+		return err
 	}
-	defer object.Close()
-	reader, err := table.OpenParquet(object, object.Size())
-	if err != nil {
-		return fmt.Errorf("open rows of baseline %s: %w", baseline.ID, err)
-	}
-	rows := max(1, (reader.Rows()+int64(n)-1)/int64(n))
-	_, err = engine.ProfileGroups(ctx, reader, grids, engine.GroupOptions{ChunkRows: rows}, func(g engine.Group) error { return f(g.Set) })
+	defer closer.Close()
+	_, err = engine.ProfileGroups(ctx, reader, grids, engine.GroupOptions{ChunkRows: chunkRows(reader.Rows(), n)}, func(g engine.Group) error { return f(g.Set) })
 	return err
 }
 
