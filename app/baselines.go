@@ -145,7 +145,7 @@ func (b *baselines) freeze(ctx context.Context, spooled *table.Spooled) (*profil
 	if err != nil {
 		return nil, err
 	}
-	set, err := engine.BuildBaseline(ctx, reader, spooled.Schema.Profiled(), engine.BuildOptions{Workers: baselineWorkers})
+	set, err := engine.BuildBaseline(ctx, reader, spooled.Schema.Profiled(), engine.BuildOptions{Workers: baselineWorkers, Weight: engine.WeightColumn(reader)})
 	if err != nil {
 		return nil, fmt.Errorf("profile baseline: %w", err)
 	}
@@ -231,7 +231,7 @@ func (b *baselines) Chunks(ctx context.Context, baseline modelwatch.Baseline, gr
 		return err
 	}
 	defer closer.Close()
-	_, err = engine.ProfileGroups(ctx, reader, grids, engine.GroupOptions{ChunkRows: chunkRows(reader.Rows(), n)}, func(g engine.Group) error { return f(g.Set) })
+	_, err = engine.ProfileGroups(ctx, reader, grids, engine.GroupOptions{ChunkRows: chunkRows(reader.Rows(), n), Weight: engine.WeightColumn(reader)}, func(g engine.Group) error { return f(g.Set) })
 	return err
 }
 

@@ -103,11 +103,7 @@ func readSamples(ctx context.Context, side string, src engine.Source, column mod
 	if src.Rows() > limit {
 		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "the %s has %d rows: compat and exact hold a column of at most %d in memory; take a shorter window, or measure from profiles", side, src.Rows(), limit)
 	}
-	weight := ""
-	if _, ok := src.Column(modelwatch.ColumnWeight); ok {
-		weight = modelwatch.ColumnWeight
-	}
-	read, err := engine.ReadSamples(ctx, src, column, weight, chunk)
+	read, err := engine.ReadSamples(ctx, src, column, engine.WeightColumn(src), chunk)
 	if err != nil {
 		return nil, err
 	}

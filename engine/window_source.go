@@ -13,22 +13,32 @@ import (
 // WindowSource gives the rows of data files that fall into a window, in the order
 // of file ids, as one table. Files are opened for each scan, one after the other.
 // A feature that a file lacks is missing in all its rows, and its type may be
-// another in each file.
+// another in each file. Where files were sampled at different rates there is a
+// column _weight, one over the rate, as for WindowProfile.
 type WindowSource struct {
 	e       *Engine
 	files   []modelwatch.DataFile
 	window  modelwatch.Window
 	columns []table.ColumnInfo
 	rows    int64
+	weight  func(modelwatch.DataFile) float64 // nil: all rows weigh the same
 }
 
 // WindowSource opens the files that may have rows in the window and counts those.
 func (e *Engine) WindowSource(ctx context.Context, files []modelwatch.DataFile, w modelwatch.Window) (*WindowSource, error) {
 	s := &WindowSource{e: e, window: w}
+	weight := fileWeights(files, w)
 	for _, f := range files {
-		if f.MinTime.IsZero() || f.MaxTime.IsZero() || !f.MaxTime.Before(w.Start) && f.MinTime.Before(w.End) {
-			s.files = append(s.files, f)
+		if outside(f, w) {
+			continue
 		}
+		s.files = append(s.files, f)
+		if weight(f) != 1 {
+			s.weight = weight
+		}
+	}
+	if s.weight != nil {
+		s.columns = append(s.columns, table.ColumnInfo{Name: modelwatch.ColumnWeight, Type: modelwatch.TypeNumber})
 	}
 	slices.SortFunc(s.files, func(a, b modelwatch.DataFile) int { return int(a.ID - b.ID) })
 	for _, f := range s.files {
@@ -51,7 +61,7 @@ func (s *WindowSource) look(ctx context.Context, f modelwatch.DataFile) error {
 	}
 	defer closer.Close()
 	for _, c := range r.Columns() {
-		if _, known := s.find(c.Name); !known {
+		if _, known := s.find(c.Name); !known && c.Name != modelwatch.ColumnWeight {
 			s.columns = append(s.columns, c)
 		}
 	}
@@ -104,39 +114,82 @@ func (s *WindowSource) Column(name string) (table.ColumnInfo, bool) {
 
 // Scan implements Source.
 func (s *WindowSource) Scan(ctx context.Context, columns []string, f func(*table.Chunk) error) error {
-	names := columns
-	at := slices.Index(columns, modelwatch.ColumnTime)
-	if at < 0 {
-		at = len(columns)
-		names = append(slices.Clone(columns), modelwatch.ColumnTime)
-	}
-	picked := table.Chunk{Columns: make([]table.Column, len(columns))}
-	gatherers := make([]gatherer, len(columns))
-	var places []int32
+	p := newWindowPick(columns, s.weight != nil)
 	for _, file := range s.files {
-		wanted := names
-		if s.inside(file) {
-			wanted = columns
+		p.all, p.weight = s.inside(file), 1
+		if s.weight != nil {
+			p.weight = s.weight(file)
 		}
-		err := s.scanFile(ctx, file, wanted, func(c *table.Chunk) error {
-			if s.inside(file) {
-				return f(c)
+		err := s.scanFile(ctx, file, p.names, func(c *table.Chunk) error {
+			if !p.all {
+				p.places = s.within(c.Rows, &c.Columns[p.time], p.places)
 			}
-			places = s.within(c.Rows, &c.Columns[at], places)
-			if len(places) == 0 {
-				return nil
+			if picked := p.pick(c); picked.Rows > 0 {
+				return f(picked)
 			}
-			picked.Rows = len(places)
-			for i := range columns {
-				picked.Columns[i] = *gatherers[i].pick(&c.Columns[i], places)
-			}
-			return f(&picked)
+			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("file %s: %w", file.Key, err)
 		}
 	}
 	return nil
+}
+
+// windowPick takes the rows of the window, and the columns that were asked for,
+// out of chunks of files.
+type windowPick struct {
+	names     []string // to be read of files
+	at        []int    // of the wanted columns: their place among names; -1 is the weight
+	time      int      // place of the time among names
+	all       bool     // every row is in the window
+	weight    float64  // of the rows of the file
+	places    []int32  // rows in the window
+	weights   []float64
+	picked    table.Chunk
+	gatherers []gatherer
+}
+
+func newWindowPick(columns []string, weighted bool) *windowPick {
+	p := &windowPick{time: -1, picked: table.Chunk{Columns: make([]table.Column, len(columns))}, gatherers: make([]gatherer, len(columns))}
+	for _, name := range columns {
+		if weighted && name == modelwatch.ColumnWeight {
+			p.at = append(p.at, -1)
+			continue
+		}
+		if name == modelwatch.ColumnTime {
+			p.time = len(p.names)
+		}
+		p.at = append(p.at, len(p.names))
+		p.names = append(p.names, name)
+	}
+	if p.time < 0 {
+		p.time = len(p.names)
+		p.names = append(p.names, modelwatch.ColumnTime)
+	}
+	return p
+}
+
+func (p *windowPick) pick(c *table.Chunk) *table.Chunk {
+	p.picked.Rows = c.Rows
+	if !p.all {
+		p.picked.Rows = len(p.places)
+	}
+	for i, at := range p.at {
+		switch {
+		case at < 0:
+			p.weights = resize(p.weights, p.picked.Rows)
+			for k := range p.weights {
+				p.weights[k] = p.weight
+			}
+			p.picked.Columns[i] = table.Column{Name: modelwatch.ColumnWeight, Type: modelwatch.TypeNumber, Floats: p.weights}
+		case p.all:
+			p.picked.Columns[i] = c.Columns[at]
+		default:
+			p.picked.Columns[i] = *p.gatherers[i].pick(&c.Columns[at], p.places)
+		}
+	}
+	return &p.picked
 }
 
 func (s *WindowSource) scanFile(ctx context.Context, file modelwatch.DataFile, columns []string, f func(*table.Chunk) error) error {
@@ -151,6 +204,14 @@ func (s *WindowSource) scanFile(ctx context.Context, file modelwatch.DataFile, c
 // ScanColumn implements Source.
 func (s *WindowSource) ScanColumn(ctx context.Context, name string, f func(rows int, c *table.Column) error) error {
 	return s.Scan(ctx, []string{name}, func(c *table.Chunk) error { return f(c.Rows, &c.Columns[0]) })
+}
+
+// WeightColumn is the column of weights under its own name, if a source has one.
+func WeightColumn(src Source) string {
+	if c, ok := src.Column(modelwatch.ColumnWeight); ok && c.Type == modelwatch.TypeNumber {
+		return c.Name
+	}
+	return ""
 }
 
 // maxSegmentBytes bounds the profiles of one side's segments.
@@ -170,13 +231,15 @@ func CompareSegments(ctx context.Context, training, baseline, current Source, li
 	for _, c := range crossings {
 		width += int64(c.places())
 	}
-	if bytes := width * setBytes(like); bytes > maxSegmentBytes {
+	if bytes := width * setBytes(like, true); bytes > maxSegmentBytes {
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "the profiles of %d segments of %d columns would take %d MiB, more than %d: name fewer segments or columns", width, len(like.Columns), bytes>>20, maxSegmentBytes>>20)
 	}
-	opts := GroupOptions{Crossings: crossings, MemoryBytes: maxSegmentBytes}
+	options := func(src Source) GroupOptions {
+		return GroupOptions{Crossings: crossings, MemoryBytes: maxSegmentBytes, Weight: WeightColumn(src)}
+	}
 	found, order := map[string]Group{}, []string(nil)
 	if current.Rows() > 0 {
-		_, err = ProfileGroups(ctx, current, like, opts, func(g Group) error {
+		_, err = ProfileGroups(ctx, current, like, options(current), func(g Group) error {
 			if key := modelwatch.SegmentKey(g.Segment); key != "" && g.Rows > 0 {
 				found[key], order = g, append(order, key)
 			}
@@ -199,7 +262,7 @@ func CompareSegments(ctx context.Context, training, baseline, current Source, li
 		return f(g.Segment, g.Set, now.Set)
 	}
 	if baseline.Rows() > 0 {
-		if _, err = ProfileGroups(ctx, baseline, like, opts, compare); err != nil {
+		if _, err = ProfileGroups(ctx, baseline, like, options(baseline), compare); err != nil {
 			return err
 		}
 	}

@@ -44,6 +44,41 @@ func TestWindowSource(t *testing.T) {
 	}
 }
 
+// Files of different rates have weights, in the profiles of segments too.
+func TestWindowSourceOfDifferentRates(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.files[0].SamplingRate = 0.25
+	e := engine.New(b.archive, engine.Options{})
+	w := windowOf(10*time.Minute, 100*time.Minute)
+	src, err := e.WindowSource(t.Context(), b.files, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _, err := e.WindowProfile(t.Context(), b.files, w, b.baseline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got *profile.Set
+	_, err = engine.ProfileGroups(t.Context(), src, b.baseline, engine.GroupOptions{Weight: engine.WeightColumn(src)}, func(g engine.Group) error {
+		got = g.Set
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want.Columns {
+		p, q := got.Columns[i].Profile, want.Columns[i].Profile
+		if p.Rows() != q.Rows() || p.RowMass() != q.RowMass() || p.EffectiveCount() != q.EffectiveCount() || !p.Weighted() {
+			t.Errorf("%s: %d rows weigh %v, want %d and %v", want.Columns[i].Name, p.Rows(), p.RowMass(), q.Rows(), q.RowMass())
+		}
+	}
+	samples, err := engine.ReadSamples(t.Context(), src, b.columns[0], engine.WeightColumn(src), 0)
+	if err != nil || len(samples) != 1 || len(samples[0].Weights) != len(samples[0].Floats) || !slices.Contains(samples[0].Weights, 4) {
+		t.Errorf("samples without weights, %v", err)
+	}
+}
+
 func TestCompareSegments(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
