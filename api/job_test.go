@@ -125,6 +125,8 @@ func TestPutJobRefuses(t *testing.T) {
 		{"learn", "fraud", head + `"thresholds":[{"metric":"ks","learn":{"sd":0}}]}`, []string{"body.thresholds[0].learn.sd"}, "> 0"},
 		{"over", "fraud", head + `"thresholds":[{"metric":"ks","over":"zero"}]}`, []string{"body.thresholds[0].over"}, "null"},
 		{"group of what is not measured", "fraud", head + `"metrics":["psi"],"thresholds":[{"metric":"ks_max","upper":1}]}`, []string{"body.thresholds[0].metric"}, "is not a drift metric"},
+		{"learn of a backtest", "fraud", `{"kind":"backtest","cron":"0 6 * * *","window":"1d","thresholds":[{"metric":"precision","learn":{"sd":3}},{"metric":"recall","over":"null"}]}`,
+			[]string{"body.thresholds[0].learn", "body.thresholds[1].over"}, "not offered by this version yet"},
 		{"two sorts", "fraud", head + `"thresholds":[{"metric":"ks","over":"null","lower":0.1}]}`, []string{"body.thresholds[0].over"}, "does not go with lower"},
 		{"segments of a backtest", "fraud", `{"kind":"backtest","cron":"0 6 * * *","window":"1d","segments":[["country"]]}`, []string{"body.segments"}, "not offered by this version yet"},
 		{"segments", "fraud", head + `"segments":[["country"],["cuontry"],[],["a*","country","country"],["country"]]}`,
