@@ -30,13 +30,6 @@ type Job struct {
 	MinimumRows int64
 	Thresholds  []Threshold
 	Sinks       []string
-	// Segments are lists of features: results are also computed for each
-	// combination of their values. Drift and quality jobs only.
-	Segments [][]string
-	// Compat is the preset of another tool whose numbers are reproduced, and Exact
-	// measures distances by sorting the rows. Drift jobs only, not by segments.
-	Compat string
-	Exact  bool
 
 	// LabelDelay is how long after its prediction a label usually arrives: a
 	// backtest window is due that long after its end (plus Delay).

@@ -145,7 +145,7 @@ func (b *baselines) freeze(ctx context.Context, spooled *table.Spooled) (*profil
 	if err != nil {
 		return nil, err
 	}
-	set, err := engine.BuildBaseline(ctx, reader, spooled.Schema.Profiled(), engine.BuildOptions{Workers: baselineWorkers, Weight: engine.WeightColumn(reader)})
+	set, err := engine.BuildBaseline(ctx, reader, spooled.Schema.Profiled(), engine.BuildOptions{Workers: baselineWorkers})
 	if err != nil {
 		return nil, fmt.Errorf("profile baseline: %w", err)
 	}
@@ -226,12 +226,17 @@ func (b *baselines) Profile(ctx context.Context, baseline modelwatch.Baseline) (
 
 // Chunks implements schedule.BaselineProfiles.
 func (b *baselines) Chunks(ctx context.Context, baseline modelwatch.Baseline, grids *profile.Set, n int, f func(*profile.Set) error) error {
-	reader, closer, err := b.open(ctx, baseline)
+	object, err := b.bucket.Open(ctx, baseline.DataKey)
 	if err != nil {
-		return err
+		return fmt.Errorf("open rows of baseline %s: %w", baseline.ID, err)
 	}
-	defer closer.Close()
-	_, err = engine.ProfileGroups(ctx, reader, grids, engine.GroupOptions{ChunkRows: chunkRows(reader.Rows(), n), Weight: engine.WeightColumn(reader)}, func(g engine.Group) error { return f(g.Set) })
+	defer object.Close()
+	reader, err := table.OpenParquet(object, object.Size())
+	if err != nil {
+		return fmt.Errorf("open rows of baseline %s: %w", baseline.ID, err)
+	}
+	rows := max(1, (reader.Rows()+int64(n)-1)/int64(n))
+	_, err = engine.ProfileGroups(ctx, reader, grids, engine.GroupOptions{ChunkRows: rows}, func(g engine.Group) error { return f(g.Set) })
 	return err
 }
 

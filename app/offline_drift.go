@@ -52,6 +52,7 @@ type driftRun struct {
 type driftChunk struct {
 	window *modelwatch.Window
 	rows   int64
+	before int64 // rows of the chunks before it
 }
 
 // Drift compares two tables, column by column, and prints the result.

@@ -67,6 +67,9 @@ func (r *driftRun) countCurrent(chunk int, window *modelwatch.Window, set *profi
 		r.chunks = append(r.chunks, driftChunk{})
 	}
 	r.chunks[chunk] = driftChunk{window: window, rows: rows}
+	if chunk > 0 {
+		r.chunks[chunk].before = r.chunks[chunk-1].before + r.chunks[chunk-1].rows
+	}
 	if set == nil {
 		return
 	}

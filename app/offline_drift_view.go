@@ -281,11 +281,8 @@ func chunkLabel(chunks []driftChunk, i int) string {
 		}
 		return w.Start.UTC().Format(layout)
 	}
-	first := int64(1)
-	for _, c := range chunks[:i] {
-		first += c.rows
-	}
-	return fmt.Sprintf("rows %d-%d", first, first+max(chunks[i].rows, 1)-1)
+	first := chunks[i].before + 1
+	return fmt.Sprintf("rows %d-%d", first, chunks[i].before+max(chunks[i].rows, 1))
 }
 
 func segmentText(segment map[string]string) string {

@@ -21,9 +21,6 @@ type jobBody struct {
 	MinimumRows           int64           `json:"minimum_rows,omitempty"`
 	Thresholds            []thresholdBody `json:"thresholds,omitempty"`
 	Sinks                 []string        `json:"sinks,omitempty"`
-	Segments              [][]string      `json:"segments,omitempty"`
-	Compat                string          `json:"compat,omitempty"`
-	Exact                 bool            `json:"exact,omitempty"`
 	LabelDelayNanoseconds time.Duration   `json:"label_delay_nanoseconds,omitempty"`
 	MaturityNanoseconds   time.Duration   `json:"maturity_nanoseconds,omitempty"`
 }
@@ -97,10 +94,9 @@ func newJobBody(j modelwatch.Job) jobBody {
 			Kind: j.Baseline.Kind, Window: newWindowBody(j.Baseline.Window),
 			OffsetNanoseconds: j.Baseline.Offset, LengthNanoseconds: j.Baseline.Length,
 		},
-		MinimumRows: j.MinimumRows,
-		Thresholds:  convert(j.Thresholds, newThresholdBody),
-		Sinks:       j.Sinks,
-		Segments:    j.Segments, Compat: j.Compat, Exact: j.Exact,
+		MinimumRows:           j.MinimumRows,
+		Thresholds:            convert(j.Thresholds, newThresholdBody),
+		Sinks:                 j.Sinks,
 		LabelDelayNanoseconds: j.LabelDelay, MaturityNanoseconds: j.Maturity,
 	}
 }
@@ -117,6 +113,5 @@ func (b jobBody) fill(j *modelwatch.Job) {
 	j.MinimumRows = b.MinimumRows
 	j.Thresholds = convert(b.Thresholds, thresholdBody.threshold)
 	j.Sinks = b.Sinks
-	j.Segments, j.Compat, j.Exact = b.Segments, b.Compat, b.Exact
 	j.LabelDelay, j.Maturity = b.LabelDelayNanoseconds, b.MaturityNanoseconds
 }

@@ -48,7 +48,7 @@ func (w *Worker) measureBacktest(ctx context.Context, a *attempt) error {
 		if n := s.Unscored(); n > 0 {
 			a.warn("version %s: %d predictions carry nothing that a %s model can be scored by", version, n, model.Task)
 		}
-		all = append(all, results{measurements: w.score(a, version, s.Accumulator())})
+		all = append(all, results{version: version, measurements: w.score(a, version, s.Accumulator())})
 	}
 	return w.judge(ctx, a, all)
 }

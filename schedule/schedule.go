@@ -124,7 +124,6 @@ type Options struct {
 	Baselines BaselineProfiles
 	Windows   WindowProfiles
 	Labels    LabelJoiner
-	Rows      Rows
 
 	// Worker names this process among all that share the catalog; no two alike.
 	Worker string
@@ -192,8 +191,8 @@ type Worker struct {
 
 // New makes a worker; Run starts it. It panics if Options lacks a part.
 func New(opts Options) *Worker {
-	if opts.Store == nil || opts.Baselines == nil || opts.Windows == nil || opts.Labels == nil || opts.Rows == nil || opts.Worker == "" {
-		panic("schedule: New without Store, Baselines, Windows, Labels, Rows or Worker")
+	if opts.Store == nil || opts.Baselines == nil || opts.Windows == nil || opts.Labels == nil || opts.Worker == "" {
+		panic("schedule: New without Store, Baselines, Windows, Labels or Worker")
 	}
 	opts = opts.withDefaults()
 	return &Worker{opts: opts, metrics: newMetrics(opts.Registerer), wake: make(chan struct{}, opts.Executors)}

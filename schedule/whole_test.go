@@ -171,7 +171,7 @@ func TestWholeWay(t *testing.T) {
 		_, _, err := w.catalog.PutJob(t.Context(), j)
 		must(t, err)
 	}
-	worker := schedule.New(schedule.Options{Store: told{w.catalog, w.finished}, Baselines: w, Windows: w, Labels: w.archive, Rows: &shelf{}, Worker: "a"})
+	worker := schedule.New(schedule.Options{Store: told{w.catalog, w.finished}, Baselines: w, Windows: w, Labels: w.archive, Worker: "a"})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- worker.Run(ctx) }()
