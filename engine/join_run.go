@@ -28,14 +28,20 @@ type joinRun struct {
 	predictions joinReader
 }
 
-// joinBlock is a chunk on its way from the reader to the look-up.
+// joinBlock is a chunk on its way from the reader to the look-up and on.
 type joinBlock struct {
 	batch modelwatch.JoinedBatch
 	keys  []int64
 	ok    []bool // which rows have an id
+
+	// What the look-up found: the rows that count, their labels, and these rows alone.
+	keep   []int32
+	codes  []int32
+	values []float64
+	kept   modelwatch.JoinedBatch
 }
 
-const joinBlocks = 3
+const joinBlocks = 4
 
 func newJoinRun(j FileJoin) *joinRun {
 	r := &joinRun{FileJoin: j, classes: newJoinClasses(MaxJoinClasses), groups: newJoinClasses(MaxJoinGroups)}
@@ -50,7 +56,10 @@ func newJoinRun(j FileJoin) *joinRun {
 
 func (r *joinRun) run(ctx context.Context, f func(*modelwatch.JoinedBatch) error) error {
 	if r.Labels == nil {
-		return r.stream(ctx, func(b *joinBlock) error { return f(&b.batch) })
+		return r.stream(ctx, func(b *joinBlock) error {
+			r.progress(b.batch.Rows)
+			return f(&b.batch)
+		})
 	}
 	r.Predictions, r.Labels = withKeys(r.Predictions, r.Columns.ID), withKeys(r.Labels, r.Columns.ID)
 	for r.pass = range r.report.Passes {
@@ -60,7 +69,7 @@ func (r *joinRun) run(ctx context.Context, f func(*modelwatch.JoinedBatch) error
 			return err
 		}
 		l := lookup{joinRun: r, f: f}
-		if err := r.stream(ctx, l.block); err != nil {
+		if err := r.stream(ctx, l.look, l.hand); err != nil {
 			return err
 		}
 		r.report.LabelsWithoutPrediction += r.truth.len() - l.matched
@@ -90,16 +99,16 @@ func (r *joinRun) progress(rows int) {
 	r.Progress(r.done, total*int64(r.report.Passes))
 }
 
-// pipe reads a file's columns into blocks and hands them to use, in order and one
-// at a time, while the next is read.
-func (r *joinRun) pipe(ctx context.Context, s JoinSource, columns []string, read func(*table.Chunk, *joinBlock) error, use func(*joinBlock) error) error {
-	free, full := make(chan *joinBlock, joinBlocks), make(chan *joinBlock, joinBlocks)
+// pipe reads a file's columns into blocks and hands them from stage to stage. Each
+// stage has a goroutine of its own and sees the blocks in order, one at a time.
+func (r *joinRun) pipe(ctx context.Context, s JoinSource, columns []string, read func(*table.Chunk, *joinBlock) error, stages ...func(*joinBlock) error) error {
+	free, first := make(chan *joinBlock, joinBlocks), make(chan *joinBlock, joinBlocks)
 	for range joinBlocks {
 		free <- &joinBlock{}
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		defer close(full)
+		defer close(first)
 		return s.Scan(ctx, columns, func(c *table.Chunk) error {
 			select {
 			case <-ctx.Done():
@@ -108,20 +117,31 @@ func (r *joinRun) pipe(ctx context.Context, s JoinSource, columns []string, read
 				if err := read(c, b); err != nil {
 					return err
 				}
-				full <- b // has room for every block
+				first <- b // every channel has room for all blocks
 				return nil
 			}
 		})
 	})
-	g.Go(func() error {
-		for b := range full {
-			if err := use(b); err != nil {
-				return err
-			}
-			free <- b
+	in := first
+	for i, stage := range stages {
+		from, to := in, free
+		if i < len(stages)-1 {
+			to = make(chan *joinBlock, joinBlocks)
 		}
-		return nil
-	})
+		g.Go(func() error {
+			if i < len(stages)-1 {
+				defer close(to)
+			}
+			for b := range from {
+				if err := stage(b); err != nil {
+					return err
+				}
+				to <- b
+			}
+			return nil
+		})
+		in = to
+	}
 	return g.Wait()
 }
 
@@ -193,12 +213,9 @@ func (r *joinRun) enter(b *joinBlock, from, to int, first int64) {
 }
 
 // stream reads the predictions.
-func (r *joinRun) stream(ctx context.Context, use func(*joinBlock) error) error {
+func (r *joinRun) stream(ctx context.Context, stages ...func(*joinBlock) error) error {
 	r.predictions.place = 0
-	err := r.pipe(ctx, r.Predictions, r.predictions.columns, r.predictions.read, func(b *joinBlock) error {
-		r.progress(b.batch.Rows)
-		return use(b)
-	})
+	err := r.pipe(ctx, r.Predictions, r.predictions.columns, r.predictions.read, stages...)
 	r.report.Predictions = r.predictions.place
 	return err
 }
@@ -208,27 +225,30 @@ type lookup struct {
 	*joinRun
 	f       func(*modelwatch.JoinedBatch) error
 	matched int64 // ids
-	keep    []int32
-	codes   []int32
-	values  []float64
-	kept    modelwatch.JoinedBatch
 }
 
-func (l *lookup) block(b *joinBlock) error {
-	l.keep, l.codes, l.values = l.keep[:0], l.codes[:0], l.values[:0]
+// look finds the labels of a block's rows.
+func (l *lookup) look(b *joinBlock) error {
+	b.keep, b.codes, b.values = b.keep[:0], b.codes[:0], b.values[:0]
 	l.ahead(b.keys, func(from, to int) { l.find(b, from, to) })
-	if len(l.keep) == 0 {
+	return nil
+}
+
+// hand gives the rows that count to who asked for the join.
+func (l *lookup) hand(b *joinBlock) error {
+	l.progress(b.batch.Rows)
+	if len(b.keep) == 0 {
 		return nil
 	}
 	out := &b.batch
-	if len(l.keep) < out.Rows {
-		l.kept.Take(out, l.keep)
-		out = &l.kept
+	if len(b.keep) < out.Rows {
+		b.kept.Take(out, b.keep)
+		out = &b.kept
 	}
 	if l.Numbers {
-		out.Label = modelwatch.JoinedColumn{Values: l.values}
+		out.Label = modelwatch.JoinedColumn{Values: b.values}
 	} else {
-		out.Label = modelwatch.JoinedColumn{Codes: l.codes, Classes: b.batch.Predicted.Classes}
+		out.Label = modelwatch.JoinedColumn{Codes: b.codes, Classes: b.batch.Predicted.Classes}
 	}
 	return l.f(out)
 }
@@ -259,22 +279,22 @@ func (l *lookup) find(b *joinBlock, from, to int) {
 			l.report.RepeatedPredictions.add(b.batch.Places[i])
 			continue
 		}
-		l.keep = append(l.keep, int32(i))
-		l.append(p, slot, found)
+		b.keep = append(b.keep, int32(i))
+		l.append(b, p, slot, found)
 	}
 }
 
 // append adds the label of a row, or that it has none.
-func (l *lookup) append(p *joinPart, slot int, found bool) {
+func (l *lookup) append(b *joinBlock, p *joinPart, slot int, found bool) {
 	switch {
 	case l.Numbers && found:
-		l.values = append(l.values, p.number(slot))
+		b.values = append(b.values, p.number(slot))
 	case l.Numbers:
-		l.values = append(l.values, math.NaN())
+		b.values = append(b.values, math.NaN())
 	case found:
-		l.codes = append(l.codes, p.class(slot))
+		b.codes = append(b.codes, p.class(slot))
 	default:
-		l.codes = append(l.codes, -1)
+		b.codes = append(b.codes, -1)
 	}
 }
 
