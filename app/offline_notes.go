@@ -76,17 +76,17 @@ func (r *driftRun) freshColumns(known map[string]bool) []api.SchemaChange {
 	return out
 }
 
-// describeChange says what a schema change means for the numbers.
+// describeChange says what a schema change means for the numbers, after "column x is".
 func describeChange(c api.SchemaChange) string {
 	switch {
 	case c.Baseline == "":
-		return fmt.Sprintf("column %s is not in the baseline: not compared", c.Column)
+		return "not in the baseline: not compared"
 	case c.Current == "":
-		return fmt.Sprintf("column %s is not in current: counted as missing", c.Column)
+		return "not in current: counted as missing"
 	case c.Baseline == modelwatch.TypeCategory && c.Current != modelwatch.TypeVector:
-		return fmt.Sprintf("column %s is %s in current, %s in the baseline: counted under its text", c.Column, c.Current, c.Baseline)
+		return fmt.Sprintf("%s in current, %s in the baseline: counted under its text", c.Current, c.Baseline)
 	}
-	return fmt.Sprintf("column %s is %s in current, %s in the baseline: counted as invalid", c.Column, c.Current, c.Baseline)
+	return fmt.Sprintf("%s in current, %s in the baseline: counted as invalid", c.Current, c.Baseline)
 }
 
 // maxNotes is how many columns are named in notes.
@@ -101,7 +101,7 @@ func (r *driftRun) note(w io.Writer) {
 		case c.Baseline == "":
 			fresh = append(fresh, c.Column)
 		case shown < maxNotes:
-			fmt.Fprintln(w, "note: "+describeChange(c))
+			fmt.Fprintf(w, "note: column %s is %s\n", c.Column, describeChange(c))
 			shown++
 		default:
 			shown++

@@ -39,14 +39,19 @@ func loadSchema(path string) (*declared, error) {
 	if err != nil {
 		return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "read schema")
 	}
+	return d, d.parse(text)
+}
+
+// parse takes in the text of a schema file.
+func (d *declared) parse(text []byte) error {
 	var f SchemaFile
 	if err := yaml.UnmarshalWithOptions(text, &f, yaml.Strict()); err != nil {
-		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "schema %s:\n%s", path, yaml.FormatError(err, false, true))
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "schema %s:\n%s", d.file, yaml.FormatError(err, false, true))
 	}
 	if err := d.take(f); err != nil {
-		return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "schema %s", path)
+		return modelwatch.Wrap(modelwatch.CodeInvalid, err, "schema %s", d.file)
 	}
-	return d, nil
+	return nil
 }
 
 func (d *declared) take(f SchemaFile) error {
@@ -83,6 +88,8 @@ func checkFeature(f api.Feature) error {
 		return fmt.Errorf("it has no name")
 	case !slices.Contains(modelwatch.FeatureTypes, f.Type):
 		return fmt.Errorf("%s: there is no type %q; there are %s", f.Name, f.Type, typeNames())
+	case !finiteOrNone(f.Minimum) || !finiteOrNone(f.Maximum):
+		return fmt.Errorf("%s: a minimum or maximum is a finite number", f.Name)
 	case f.Minimum != nil && f.Maximum != nil && *f.Minimum > *f.Maximum:
 		return fmt.Errorf("%s: the minimum %v is above the maximum %v", f.Name, *f.Minimum, *f.Maximum)
 	case (f.Minimum != nil || f.Maximum != nil) && f.Type != modelwatch.TypeNumber:
@@ -92,6 +99,8 @@ func checkFeature(f api.Feature) error {
 	}
 	return nil
 }
+
+func finiteOrNone(v *float64) bool { return v == nil || *v-*v == 0 }
 
 func typeNames() string {
 	names := make([]string, len(modelwatch.FeatureTypes))
