@@ -23,7 +23,7 @@ type joinTable struct {
 type joinPart struct {
 	stride, slots, n, limit int
 	words                   []uint32
-	seen                    []uint64 // bits
+	seen                    []uint64 // bits; of classes it is the highest bit of their word
 }
 
 // What is kept with a key, in words of a slot.
@@ -51,7 +51,7 @@ func newJoinTable(n int64, stride int) *joinTable {
 
 func newJoinPart(slots, stride int) joinPart {
 	p := joinPart{stride: stride, slots: slots, limit: int(float64(slots) * joinMaxLoad), words: make([]uint32, slots*stride)}
-	if stride != setOfIDs {
+	if stride == numbersOfIDs {
 		p.seen = make([]uint64, (slots+63)/64)
 	}
 	return p
@@ -134,8 +134,11 @@ func (p *joinPart) grow() {
 	*p = q
 }
 
+// seenClass marks the word of a class whose id was seen.
+const seenClass = 1 << 31
+
 func (p *joinPart) setClass(slot int, code int32) { p.words[slot*p.stride+2] = uint32(code) }
-func (p *joinPart) class(slot int) int32          { return int32(p.words[slot*p.stride+2]) }
+func (p *joinPart) class(slot int) int32          { return int32(p.words[slot*p.stride+2] &^ seenClass) }
 
 func (p *joinPart) setNumber(slot int, x float64) {
 	b, w := math.Float64bits(x), p.words[slot*p.stride:][:4]
@@ -147,8 +150,20 @@ func (p *joinPart) number(slot int) float64 {
 	return math.Float64frombits(uint64(w[2]) | uint64(w[3])<<32)
 }
 
-func (p *joinPart) isSeen(slot int) bool { return p.seen[slot/64]>>(slot%64)&1 == 1 }
-func (p *joinPart) see(slot int)         { p.seen[slot/64] |= 1 << (slot % 64) }
+func (p *joinPart) isSeen(slot int) bool {
+	if p.seen == nil {
+		return p.words[slot*p.stride+2]&seenClass != 0
+	}
+	return p.seen[slot/64]>>(slot%64)&1 == 1
+}
+
+func (p *joinPart) see(slot int) {
+	if p.seen == nil {
+		p.words[slot*p.stride+2] |= seenClass
+		return
+	}
+	p.seen[slot/64] |= 1 << (slot % 64)
+}
 
 // len is the number of ids.
 func (t *joinTable) len() int64 {
