@@ -13,7 +13,7 @@ print(
     db.execute(
         """
         WITH joined AS (
-            SELECT p.score AS score, p.decision = 'fraud' AS said, l.outcome = 'fraud' AS truth
+            SELECT p.score AS score, p.score >= 0.5 AS said, l.label = 1 AS truth
             FROM read_parquet(?) p JOIN read_parquet(?) l USING (request_id)),
         ties AS (SELECT score, count(*) FILTER (truth) AS k, count(*) FILTER (NOT truth) AS l FROM joined GROUP BY score),
         ranked AS (SELECT k, l, sum(l) OVER (ORDER BY score ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - l AS below FROM ties),

@@ -10,7 +10,7 @@ import polars as pl
 joined = (
     pl.read_parquet(sys.argv[1])
     .join(pl.read_parquet(sys.argv[2]), on="request_id")
-    .select("score", said=pl.col("decision") == "fraud", truth=pl.col("outcome") == "fraud")
+    .select("score", said=pl.col("score") >= 0.5, truth=pl.col("label") == 1)
 )
 positives, n = joined["truth"].sum(), len(joined)
 right = (joined["said"] & joined["truth"]).sum()
