@@ -71,7 +71,7 @@ func (b *NumberBuilder) AddFloats(values []float64, valid []bool) {
 }
 
 func (b *NumberBuilder) add(block []float64) {
-	lo, hi := b.counts.moments.addInner(block)
+	lo, hi := b.counts.moments.addExtremes(block)
 	if b.full {
 		b.pick(block)
 	}

@@ -66,6 +66,8 @@ func (p *Profile) AddFloats(values []float64, valid []bool) {
 func (p *Profile) addBlocks(values []float64, valid []bool, f func(block []float64)) {
 	p.rows += int64(len(values))
 	var block [blockSize]float64
+	sums := p.moments.sums(len(values))
+	defer sums.close()
 	for len(values) > 0 {
 		n := min(len(values), blockSize)
 		var ok []bool
@@ -77,6 +79,7 @@ func (p *Profile) addBlocks(values []float64, valid []bool, f func(block []float
 		p.invalid += int64(n-kept) - absent
 		p.count += int64(kept)
 		f(block[:kept])
+		sums.add(block[:kept])
 		values = values[n:]
 	}
 }
@@ -113,14 +116,14 @@ func compact(block *[blockSize]float64, values []float64, valid []bool) (kept in
 func newMoments() *moments { return &moments{min: math.Inf(1), max: math.Inf(-1)} }
 
 func (m *moments) add(values, cuts []float64) {
-	lo, hi := m.addInner(values)
+	lo, hi := m.addExtremes(values)
 	if len(cuts) == 0 || lo < cuts[0] || hi > cuts[len(cuts)-1] {
 		m.addTails(values, cuts)
 	}
 }
 
-// addInner adds what does not depend on the cuts. It returns the extremes of the values.
-func (m *moments) addInner(values []float64) (lo, hi float64) {
+// addExtremes returns the extremes of the values.
+func (m *moments) addExtremes(values []float64) (lo, hi float64) {
 	lo, hi = math.Inf(1), math.Inf(-1)
 	for _, v := range values {
 		if v < lo {
@@ -130,7 +133,6 @@ func (m *moments) addInner(values []float64) (lo, hi float64) {
 			hi = v
 		}
 	}
-	addBlock(&m.sum, &m.squares, values, lo, hi)
 	m.min, m.max = min(m.min, lo), max(m.max, hi)
 	return lo, hi
 }

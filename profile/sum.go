@@ -84,62 +84,6 @@ func addShifted(limbs []uint64, words [3]uint64, shift uint) {
 	}
 }
 
-// maxSpread is how many powers of two the values of a block may be apart to be
-// summed in registers: squares of 106 bits, shifted by twice that, and as many
-// as a block holds, fit in three words.
-const maxSpread = 31
-
-// addBlock adds up to blockSize values, of which lo and hi are the extremes, and
-// their squares. It sums them in registers, relative to the largest exponent, and then
-// once to the limbs; a block of too many magnitudes is added value by value.
-func addBlock(s *Sum, q *SquareSum, values []float64, lo, hi float64) {
-	_, top := decompose(max(-lo, hi))
-	base := top - min(top, maxSpread)
-	var w blockWords
-	if !w.add(values, base) {
-		for _, v := range values {
-			s.Add(v)
-			q.Add(v)
-		}
-		return
-	}
-	limbs := s.positive()
-	if int64(w.s1) < 0 {
-		limbs = s.negative()
-		var c uint64
-		w.s0, c = bits.Sub64(0, w.s0, 0)
-		w.s1, _ = bits.Sub64(0, w.s1, c)
-	}
-	addShifted(limbs, [3]uint64{w.s0, w.s1}, base)
-	addShifted(q[:], [3]uint64{w.q0, w.q1, w.q2}, 2*base)
-}
-
-// blockWords are the sum of a block in two's complement and that of its squares.
-type blockWords struct{ s0, s1, q0, q1, q2 uint64 }
-
-// add sums values whose shifts are at most maxSpread over base. It fails if one is below.
-func (w *blockWords) add(values []float64, base uint) bool {
-	var s0, s1, q0, q1, q2, c uint64
-	var low uint
-	for _, v := range values {
-		m, shift := decompose(v)
-		d := shift - base
-		low |= d & uint(int64(-m)>>63) // wraps below the base; of a zero, whatever
-		o := d & 63
-		sign := int64(math.Float64bits(v)) >> 63
-		x := (int64(m) ^ sign) - sign
-		s0, c = bits.Add64(s0, uint64(x)<<o, 0)
-		s1, _ = bits.Add64(s1, uint64(x>>1>>(o^63)), c)
-		h, l := bits.Mul64(m, m)
-		o = 2 * d & 63
-		q0, c = bits.Add64(q0, l<<o, 0)
-		q1, c = bits.Add64(q1, h<<o|l>>1>>(o^63), c)
-		q2, _ = bits.Add64(q2, h>>1>>(o^63), c)
-	}
-	*w = blockWords{s0, s1, q0, q1, q2}
-	return low <= maxSpread
-}
-
 // Merge adds what t holds.
 func (s *Sum) Merge(t *Sum) {
 	addLimbs(s.positive(), t.positive())
