@@ -35,8 +35,8 @@ func (o BuildOptions) workers() int {
 
 // BuildBaseline freezes a grid for each column of a training set and profiles
 // the set on them. The counts are exact, of every row. The grid of a number is made
-// from all its values up to 1,048,576 of them, from provisional cuts beyond
-// (profile.NumberBuilder), for which row groups are read in an order that spreads
+// as profile.NumberBuilder makes it: its drift bins are exact quantiles up to
+// 1,048,576 values, its finer cuts up to 131,072 of them, from provisional cuts beyond, for which row groups are read in an order that spreads
 // over the table; that of a category from all its values, within the limits of
 // profile.CategoryBuilder. The same table gives the same baseline.
 //
@@ -164,6 +164,7 @@ func buildNumber(ctx context.Context, r Source, c modelwatch.Column) (*profile.P
 		return nil, err
 	}
 	grid, p := b.Build()
+	b.Release()
 	if p == nil {
 		return countColumn(ctx, r, c, grid)
 	}

@@ -21,7 +21,7 @@ func newBuckets(values []float64) runs {
 		SortFloats(values, make([]float64, len(values)))
 		return sortedRuns(values)
 	}
-	cuts := provisional(values)
+	cuts := provisional(&heldSpace{}, values)
 	f := newFinder(cuts)
 	places := make([]uint16, len(values))
 	f.place(places, values)

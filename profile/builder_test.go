@@ -192,7 +192,10 @@ func TestNumberBuilderProfile(t *testing.T) {
 		if id := b.Grid().ID(); id != g.ID() {
 			t.Errorf("%s: grid %s at first, then %s", c.name, g.ID(), id)
 		}
-		if len(c.values) <= sampleSize {
+		if len(c.values) > exactValues && len(c.values) <= sampleSize {
+			sameBins(t, c.name, g, gridOf(c.values, valid))
+		}
+		if len(c.values) <= exactValues {
 			if want := gridOf(c.values, valid).ID(); g.ID() != want {
 				t.Errorf("%s: grid %s, want %s", c.name, g.ID(), want)
 			}
@@ -210,6 +213,51 @@ func TestNumberBuilderProfile(t *testing.T) {
 				t.Errorf("%s: bin %d holds %v of the values", c.name, i, share)
 			}
 		}
+	}
+}
+
+// sameBins wants drift bins with the same edges.
+func sameBins(t *testing.T, name string, got, want *Grid) {
+	t.Helper()
+	g, w := got.Bins(), want.Bins()
+	if len(g) != len(w) {
+		t.Errorf("%s: %d bins, want %d", name, len(g), len(w))
+		return
+	}
+	for i, b := range g {
+		if (b.Upper == nil) != (w[i].Upper == nil) || b.Upper != nil && *b.Upper != *w[i].Upper {
+			t.Errorf("%s: bin %d differs", name, i)
+		}
+	}
+}
+
+func TestHeldValuesGiveExactBins(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(5, 6))
+	for name, draw := range map[string]func(i int) float64{
+		"uniform":          func(int) float64 { return rng.Float64() },
+		"sorted":           func(i int) float64 { return float64(i) },
+		"heavy tails":      func(int) float64 { return math.Exp(20 * rng.NormFloat64()) },
+		"half zeros":       func(int) float64 { return max(0, rng.NormFloat64()) },
+		"rounded":          func(int) float64 { return math.Round(1e4 * rng.NormFloat64()) },
+		"a few values":     func(int) float64 { return float64(min(rng.IntN(20), 7)) + math.Floor(rng.Float64()*1.01)*rng.Float64() },
+		"atom at the edge": func(int) float64 { return math.Max(0.3, rng.Float64()) },
+	} {
+		values := make([]float64, 1+exactValues+rng.IntN(2*exactValues))
+		for i := range values {
+			values[i] = draw(i)
+		}
+		b := NewNumberBuilder()
+		b.Grow(int64(len(values)))
+		b.AddFloats(values, nil)
+		g, p := b.Build()
+		sameBins(t, name, g, NewNumberGrid(values))
+		want := New(g)
+		want.AddFloats(values, nil)
+		if p == nil || !bytes.Equal(encoded(t, p), encoded(t, want)) {
+			t.Errorf("%s: the profile differs from what is counted on its grid", name)
+		}
+		b.Release()
 	}
 }
 

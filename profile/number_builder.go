@@ -8,8 +8,10 @@ import (
 )
 
 const (
-	// sampleSize is how many values a number builder holds: 8 MiB.
-	sampleSize = 1 << 20
+	// sampleSize is how many values a number builder holds: 8 MiB. Up to
+	// exactValues all cuts are exact quantiles.
+	sampleSize  = 1 << 20
+	exactValues = 1 << 17
 	// fineCuts is how many groups make provisional cuts, of one in fineStep values.
 	fineCuts = 8192
 	fineStep = 8
@@ -22,12 +24,14 @@ const (
 // NumberBuilder freezes the grid of a number column from values that arrive in
 // chunks, and profiles them on it, in one pass and in bounded memory: at most 20 MiB.
 //
-// Up to 2^20 values, and for any number of values with at most MaxCuts distinct
-// ones, the grid is that of [NewNumberGrid]. Beyond, an eighth of the first 2^20
-// values gives 8192 provisional cuts, on which all values are counted, and the
-// cuts are those of them that divide all values best, and the extremes of all: a
-// quantile group then holds its share of the values to within 0.05 percentage
-// points, 0.01 where the first values are like the rest. The counts are exact.
+// Up to 2^17 values, and for any number of values with at most MaxCuts distinct
+// ones, the grid is that of [NewNumberGrid]. Beyond, an eighth of the values, of
+// the first 2^20 of them, gives 8192 provisional cuts, on which all values are
+// counted, and the cuts are those of them that divide all values best, and the
+// extremes of all: a quantile group then holds its share of the values to within
+// 0.05 percentage points, 0.01 where the first values are like the rest. Up to
+// 2^20 values the edges of the drift bins, which are cuts too, are exactly those of
+// NewNumberGrid. The counts are always exact.
 //
 // If more than a 2000th of the values lies between two provisional cuts, as in a
 // sorted column, the cuts come from between 2^17 and 2^18 values at
@@ -58,6 +62,10 @@ func NewNumberBuilder() *NumberBuilder {
 // Grow makes room for so many more values, which saves copying when they come.
 func (b *NumberBuilder) Grow(values int64) {
 	if !b.full {
+		if b.held == nil && values > exactValues {
+			held, _ := heldValues.Get().(*[]float64)
+			b.held = *held
+		}
 		b.held = slices.Grow(b.held, int(min(values, sampleSize+blockSize-int64(len(b.held)))))
 	}
 }
@@ -104,10 +112,21 @@ func (b *NumberBuilder) overflow() {
 		b.next += b.gap()
 	}
 	if b.distinct == nil {
-		b.fine = newFineCounts(provisional(b.held))
+		space, _ := heldSpaces.Get().(*heldSpace)
+		b.fine = newFineCounts(provisional(space, b.held))
+		heldSpaces.Put(space)
 		b.fine.add(b.held, b.counts.moments.min, b.counts.moments.max)
 	}
-	b.held = nil
+	b.Release()
+}
+
+// Release gives the memory of the values back, once no more come and the grid is built.
+func (b *NumberBuilder) Release() {
+	if cap(b.held) > 0 {
+		held := b.held[:0]
+		heldValues.Put(&held)
+	}
+	b.held, b.full = nil, true
 }
 
 // pick takes the values at the picked positions. The block ends at the count so far.
@@ -159,7 +178,7 @@ func (b *NumberBuilder) Build() (*Grid, *Profile) {
 	case b.distinct != nil:
 		return b.profile(&listedRuns{list: b.distinct.runs(), all: true})
 	case !b.full:
-		return b.profile(newBuckets(b.held))
+		return b.profile(heldRuns(b.held, b.counts.moments.min, b.counts.moments.max))
 	}
 	if list, ok := b.fine.runs(); ok {
 		return b.profile(&listedRuns{list: list})
@@ -185,15 +204,17 @@ func (b *NumberBuilder) profile(r runs) (*Grid, *Profile) {
 
 // provisional returns cuts that divide values, which are more than fineStep, into
 // groups of about the same size.
-func provisional(values []float64) []float64 {
-	sample := make([]float64, len(values)/fineStep)
+func provisional(space *heldSpace, values []float64) []float64 {
+	space.sample = slices.Grow(space.sample[:0], len(values)/fineStep)[:len(values)/fineStep]
+	space.scratch = slices.Grow(space.scratch[:0], len(space.sample))[:len(space.sample)]
+	sample := space.sample
 	for i := range sample {
 		sample[i] = values[i*fineStep+int(mix(uint64(i))%fineStep)]
 	}
-	SortFloats(sample, make([]float64, len(sample)))
-	cuts := sample[:0]
+	SortFloats(sample, space.scratch)
+	cuts := make([]float64, 0, fineCuts)
 	for i := range min(fineCuts, len(sample)) {
-		v := sample[i*len(sample)/min(fineCuts, len(sample))] // at or after where cuts ends
+		v := sample[i*len(sample)/min(fineCuts, len(sample))]
 		if len(cuts) == 0 || v > cuts[len(cuts)-1] {
 			cuts = append(cuts, v)
 		}
@@ -225,6 +246,11 @@ func newFineCounts(cuts []float64) *fineCounts {
 // add counts values between lo and hi.
 func (f *fineCounts) add(values []float64, lo, hi float64) {
 	f.finder.count(f.cells, values)
+	f.addTails(values, lo, hi)
+}
+
+// addTails counts the extremes lo and hi of values, where they are beyond the cuts.
+func (f *fineCounts) addTails(values []float64, lo, hi float64) {
 	if lo < f.cuts[0] {
 		f.min.add(values, lo, lo < f.min.value)
 	}
