@@ -38,7 +38,7 @@ func (r *driftRun) measure(ctx context.Context) error {
 			return err
 		}
 	}
-	if r.baseline.set != nil {
+	if r.baseline.set != nil && (r.byRows() || r.byGroups()) {
 		r.current.set = r.baseline.set.Empty()
 	}
 	err := r.compare(ctx, comparing{source: r.current.source, uri: r.current.uri, chunk: r.chunk, count: r.countCurrent, emit: func(m modelwatch.Measurement) {
@@ -70,7 +70,11 @@ func (r *driftRun) countCurrent(chunk int, window *modelwatch.Window, set *profi
 	if chunk > 0 {
 		r.chunks[chunk].before = r.chunks[chunk-1].before + r.chunks[chunk-1].rows
 	}
-	if set == nil {
+	switch {
+	case set == nil:
+		return
+	case r.current.set == nil:
+		r.current.set = set // of all columns and all rows
 		return
 	}
 	for i, at := range columns {
@@ -83,9 +87,15 @@ func (r *driftRun) countCurrent(chunk int, window *modelwatch.Window, set *profi
 	}
 }
 
+// byRows reports whether raw values are compared, and not only profiles.
+func (r *driftRun) byRows() bool { return r.opts.Compat != "" || r.opts.Exact }
+
+// byGroups reports whether the current rows are cut into chunks or segments.
+func (r *driftRun) byGroups() bool { return r.chunk.any() || len(r.segments) > 0 }
+
 func (r *driftRun) compare(ctx context.Context, c comparing) error {
 	switch {
-	case r.opts.Compat != "" || r.opts.Exact:
+	case r.byRows():
 		return r.compareRows(ctx, c)
 	case c.chunk.any() || len(r.segments) > 0:
 		return r.compareGroups(ctx, c)

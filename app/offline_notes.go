@@ -120,9 +120,31 @@ func (r *driftRun) note(w io.Writer) {
 		for _, c := range s.tables.skipped() {
 			fmt.Fprintf(w, "note: column %s of %s is not read: %s\n", c.Name, s.uri, c.Reason)
 		}
+		r.noteMixed(w, s.tables)
 	}
 	r.noteIdentifiers(w)
 	noteUnjudged(w, r.measured, r.constant())
+}
+
+// noteMixed names the compared columns that one word or more turned from numbers into
+// categories. A few numbers among words, as codes have them, are no surprise.
+func (r *driftRun) noteMixed(w io.Writer, t *tables) {
+	shown := 0
+	for _, f := range t.files {
+		if f.spool == nil {
+			continue
+		}
+		for _, m := range f.spool.Mixed {
+			if m.Numbers < f.spool.Rows/4 || !slices.ContainsFunc(r.columns, func(c modelwatch.Column) bool { return c.Column == m.Name }) {
+				continue
+			}
+			if shown++; shown > maxNotes {
+				return
+			}
+			fmt.Fprintf(w, "note: column %s of %s is a category, though it has numbers in %d of %d rows; the first other value is in row %d: declare its type with --schema\n",
+				m.Name, f.name, m.Numbers, f.spool.Rows, m.FirstText)
+		}
+	}
 }
 
 // noteIdentifiers names the categories that have too many values to be known one

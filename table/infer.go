@@ -14,18 +14,46 @@ type inference struct {
 	notBool  bool
 	notTime  bool
 	notArray bool // of numbers
+
+	numbers   int64 // how many values are numbers, in the columns that are none too
+	firstText int64 // the row of the first value that is no number
+}
+
+// Mixed is a column of inferred type that is a category although many of its
+// values are numbers: one word among them makes it so.
+type Mixed struct {
+	Name      string
+	Numbers   int64 // values that are numbers
+	FirstText int64 // the row of the first value that is none, from 1 on; of JSON lines, its line
+}
+
+// at notes the row of the first value that is no number.
+func (n *inference) at(row int64) {
+	if n.notNum && n.firstText == 0 {
+		n.firstText = row
+	}
+}
+
+// mixed reports whether a category of inferred type has numbers among its values.
+func (n *inference) mixed(name string, t modelwatch.FeatureType) (Mixed, bool) {
+	return Mixed{Name: name, Numbers: n.numbers, FirstText: n.firstText}, t == modelwatch.TypeCategory && n.numbers > 0
 }
 
 // text takes in a value of a CSV file.
 func (n *inference) text(s string) {
 	if n.notNum && n.notBool && n.notTime {
+		if s != "" && s[0] <= '9' && numberSyntax(strings.TrimSpace(s)) { // letters, most of what comes, are above
+			n.numbers++
+		}
 		return // a category, whatever comes
 	}
 	if s = strings.TrimSpace(s); missingText(s) {
 		return
 	}
 	n.values, n.scalar, n.notArray = true, true, true
-	if !n.notNum && !numberSyntax(s) && !infiniteText(s) {
+	if numberSyntax(s) || infiniteText(s) {
+		n.numbers++
+	} else {
 		n.notNum = true
 	}
 	if !n.notBool && !boolSyntax(s) {
@@ -45,8 +73,10 @@ func (n *inference) json(v jsonValue) {
 		return
 	case '"':
 		if s := strings.TrimSpace(v.text); !missingText(s) {
+			numbers := n.numbers
 			n.values, n.scalar, n.notArray, n.notNum = true, true, true, true
 			n.text(s)
+			n.numbers = numbers
 		}
 		return
 	case '[':
@@ -60,6 +90,9 @@ func (n *inference) json(v jsonValue) {
 	n.values, n.scalar, n.notArray, n.notTime = true, true, true, true
 	n.notNum = n.notNum || v.kind != '0'
 	n.notBool = n.notBool || v.kind == '0'
+	if v.kind == '0' {
+		n.numbers++
+	}
 }
 
 // result is the narrowest type that holds every value. A column without any is

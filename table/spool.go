@@ -53,6 +53,7 @@ type Spooled struct {
 	Columns []ColumnInfo
 	Schema  modelwatch.Schema // declared and inferred
 	Skipped []Skipped         // columns left out, and why
+	Mixed   []Mixed           // columns of inferred type with numbers among words
 	SHA256  string            // of the source's bytes as they came, lower-case hex
 
 	file *os.File
@@ -168,7 +169,7 @@ func (s *spooler) csv() error {
 			return err
 		}
 	}
-	s.layout.infer(func(source string) (modelwatch.FeatureType, bool) { return p.states[p.byName[source]].result() })
+	s.infer(p.states, p.byName)
 	return s.build(p.rows)
 }
 
@@ -185,10 +186,20 @@ func (s *spooler) jsonLines() error {
 	if s.layout, err = newLayout(s.in.name, p.names, s.opts); err != nil {
 		return err
 	}
-	s.layout.infer(func(source string) (modelwatch.FeatureType, bool) {
-		return p.states[p.byName[source]].result()
-	})
+	s.infer(p.states, p.byName)
 	return s.build(p.rows)
+}
+
+// infer gives the columns without a type that which their values allow.
+func (s *spooler) infer(states []inference, places map[string]int) {
+	s.layout.infer(func(source string) (modelwatch.FeatureType, bool) {
+		n := &states[places[source]]
+		t, ok := n.result()
+		if m, is := n.mixed(source, t); ok && is {
+			s.result.Mixed = append(s.result.Mixed, m)
+		}
+		return t, ok
+	})
 }
 
 // start begins the result once the layout is known.

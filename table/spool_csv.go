@@ -51,6 +51,9 @@ func (p *csvPass) open(r io.Reader) (*csv.Reader, *recordReader, error) {
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, nil, wrapRead(err, p.in.name)
 	}
+	if n == 0 && errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, nil, wrapRead(err, p.in.name) // of the packed file: an empty one ends in io.EOF
+	}
 	head = bytes.TrimPrefix(head[:n], []byte("\xef\xbb\xbf"))
 	if len(bytes.TrimSpace(head)) == 0 {
 		return nil, nil, modelwatch.Errorf(modelwatch.CodeInvalid, "%s is empty: a header with the column names is wanted", p.in.name)
@@ -201,6 +204,7 @@ func (p *csvPass) infer(c *csv.Reader, counted *recordReader, tick func(bytes, r
 	err := p.each(c, counted, func(record []string, bytes int64) error {
 		for i, s := range record {
 			p.states[i].text(s)
+			p.states[i].at(rows + 1)
 		}
 		if rows++; rows%tickRows == 0 {
 			return tick(bytes, rows)

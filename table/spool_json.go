@@ -173,6 +173,7 @@ func (p *jsonPass) infer(r io.Reader, tick func(bytes, rows int64) error) error 
 			}
 			p.lines[i] = lines.line
 			p.states[i].json(v)
+			p.states[i].at(lines.line)
 			return nil
 		})
 		if errors.Is(err, io.EOF) {
