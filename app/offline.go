@@ -60,16 +60,6 @@ func parseMetrics(names, known, fallback []string) ([]string, error) {
 	return names, nil
 }
 
-// judge applies the thresholds to measurements and reports whether one is breached.
-func judge(ms []modelwatch.Measurement, thresholds []modelwatch.Threshold) bool {
-	any := false
-	for i := range ms {
-		ms[i].Judge(thresholds, modelwatch.Past{})
-		any = any || ms[i].Breached
-	}
-	return any
-}
-
 // rendering is a result and how it is drawn.
 type rendering struct {
 	result api.Result

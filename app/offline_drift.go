@@ -37,7 +37,6 @@ type driftRun struct {
 	metrics    []string
 	chunk      chunking
 	segments   [][]string
-	learn      float64 // 0: nothing is learnt
 
 	baseline, current side
 	columns           []modelwatch.Column // to be compared
@@ -111,7 +110,10 @@ func planDrift(opts DriftOptions) (*driftRun, error) {
 	if err := r.parseLearn(opts.LearnThresholds); err != nil {
 		return nil, err
 	}
-	return r, r.check()
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // wanted lists the metrics to be measured, those of thresholds included. A preset

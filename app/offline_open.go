@@ -97,7 +97,10 @@ func openTables(ctx context.Context, input string, like *modelwatch.Schema, stre
 			return nil, err
 		}
 	}
-	return t, t.agree(ctx, like, streams)
+	if err := t.agree(ctx, like, streams); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // open makes the file's reader.
@@ -214,17 +217,4 @@ func (t *tables) reread(ctx context.Context, agreed modelwatch.Schema, types map
 		}
 	}
 	return nil
-}
-
-// openTable opens what an input names where it is one file.
-func openTable(ctx context.Context, input string, like *modelwatch.Schema, streams Streams) (*table.Reader, func(), error) {
-	t, err := openTables(ctx, input, like, streams)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(t.files) > 1 {
-		t.Close()
-		return nil, nil, modelwatch.Errorf(modelwatch.CodeUnimplemented, "%s are %d files: give one", input, len(t.files))
-	}
-	return t.files[0].reader, t.Close, nil
 }

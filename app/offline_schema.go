@@ -39,7 +39,10 @@ func loadSchema(path string) (*declared, error) {
 	if err != nil {
 		return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "read schema")
 	}
-	return d, d.parse(text)
+	if err := d.parse(text); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // parse takes in the text of a schema file.
