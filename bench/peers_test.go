@@ -172,7 +172,9 @@ func printComparisons() {
 			median(c.usage, func(u usage) float64 { return u.cpu.Seconds() }),
 			median(c.usage, func(u usage) float64 { return float64(u.peakBytes) / megabyte }), len(c.usage))
 	}
-	w.Flush()
+	if err := w.Flush(); err != nil {
+		fmt.Fprintln(os.Stderr, "comparisons are not printed:", err)
+	}
 }
 
 func median(us []usage, f func(usage) float64) float64 {

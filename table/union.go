@@ -47,7 +47,8 @@ func NewUnion(ctx context.Context, parts ...Part) (*Union, error) {
 			}
 		}
 	}
-	return u, u.skip()
+	err := u.skip()
+	return u, err
 }
 
 // add takes in a column of part i.

@@ -142,7 +142,7 @@ func TestUnionErrors(t *testing.T) {
 		t.Errorf("a broken part: %v", err)
 	}
 	stop := errors.New("stop")
-	if err := u.Scan(t.Context(), []string{"x"}, func(*Chunk) error { return stop }); err != stop {
+	if err := u.Scan(t.Context(), []string{"x"}, func(*Chunk) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("got %v, want the function's own error", err)
 	}
 }
