@@ -37,6 +37,27 @@ func (s *scoredRows) add(score float64, positive bool, w *weight) error {
 	return nil
 }
 
+// addRows is add for rows of weight 1.
+func (s *scoredRows) addRows(scores []float64, positive bool) error {
+	if len(scores) == 0 {
+		return nil
+	}
+	s.curve = nil
+	s.heaviest = max(s.heaviest, 1)
+	if positive {
+		s.positives.addRows(len(scores))
+	} else {
+		s.negatives.addRows(len(scores))
+	}
+	if s.sorted != nil {
+		return s.sorted.addRows(scores, positive)
+	}
+	for _, score := range scores {
+		s.cells.add(score, positive, 1)
+	}
+	return nil
+}
+
 func (s *scoredRows) merge(o *scoredRows) error {
 	s.curve = nil
 	s.heaviest = max(s.heaviest, o.heaviest)
@@ -100,7 +121,9 @@ func (s *scoredRows) areas() *curve {
 			c.ap.add(k * precision)
 			a.add(k / (tp + fp))
 			b.add(k * precision / (tp + fp))
-			s.bound(c, left[1].float(), k, left[0].float(), l)
+			if s.sorted == nil {
+				s.bound(c, left[1].float(), k, left[0].float(), l)
+			}
 			u := precision + a.value() - b.value()
 			c.up.add(k * u)
 			c.upSquare.add(k * u * u)

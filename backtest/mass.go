@@ -108,6 +108,14 @@ func (c *count) add(w *weight) {
 	c.square.add(&w.square)
 }
 
+// addRows adds n rows of weight 1.
+func (c *count) addRows(n int) {
+	c.n += int64(n)
+	m := massOfRows(n)
+	c.w.add(&m)
+	c.square.add(&m)
+}
+
 func (c *count) merge(o *count) {
 	c.n += o.n
 	c.w.add(&o.w)

@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"math/bits"
 	"slices"
 	"sort"
 )
@@ -56,30 +57,90 @@ func (r *run) Swap(i, j int) {
 
 const shortRun = 256
 
-// sort orders the run by key: by radix, eight bits at a time from the lowest,
-// leaving out those bits that all keys share.
-func (r *run) sort() {
+// sort orders the run by key.
+func (r *run) sort() { r.sortWith(&run{}) }
+
+// sortWith is sort with room to sort in.
+func (r *run) sortWith(scratch *run) {
 	n := len(r.keys)
 	switch {
 	case slices.IsSorted(r.keys):
-		return
 	case n < shortRun && r.weights == nil:
 		slices.Sort(r.keys)
-		return
 	case n < shortRun:
 		sort.Sort(r)
+	case r.weights == nil:
+		r.sortKeys(scratch)
+	default:
+		r.sortWeighted(scratch)
+	}
+}
+
+// A digit is what sortKeys orders by at a time, and leadingDigits how many.
+const (
+	digitBits     = 11
+	leadingDigits = 2
+)
+
+// sortKeys orders keys by radix, by the two leading digits of those bits that they
+// do not share, and then the few that agree in these.
+func (r *run) sortKeys(scratch *run) {
+	var differ uint64
+	for _, k := range r.keys {
+		differ |= k ^ r.keys[0]
+	}
+	shift := uint(max(bits.Len64(differ)-leadingDigits*digitBits, 0))
+	from, to := r.keys, slices.Grow(scratch.keys[:0], len(r.keys))[:len(r.keys)]
+	for d := range uint(leadingDigits) {
+		scatterKeys(from, to, shift+d*digitBits)
+		from, to = to, from
+	}
+	if r.keys, scratch.keys = from, to; shift == 0 {
 		return
 	}
+	for i := 0; i < len(from); {
+		j := i + 1
+		for j < len(from) && from[j]>>shift == from[i]>>shift {
+			j++
+		}
+		if j > i+1 {
+			slices.Sort(from[i:j])
+		}
+		i = j
+	}
+}
+
+// scatterKeys orders keys by one digit, and leaves those that agree in it as they
+// were.
+func scatterKeys(from, to []uint64, shift uint) {
+	const digits = 1 << digitBits
+	var at [digits]int32
+	for _, k := range from {
+		at[k>>shift%digits]++
+	}
+	var sum int32
+	for i, n := range at {
+		at[i] = sum
+		sum += n
+	}
+	for _, k := range from {
+		place := &at[k>>shift%digits]
+		to[*place] = k
+		*place++
+	}
+}
+
+// sortWeighted orders by radix, eight bits at a time from the lowest, leaving out
+// those bits that all keys share.
+func (r *run) sortWeighted(scratch *run) {
+	n := len(r.keys)
 	var histogram [8][256]int32
 	for _, k := range r.keys {
 		for d := range histogram {
 			histogram[d][byte(k>>(8*d))]++
 		}
 	}
-	from, to := *r, run{keys: make([]uint64, n)}
-	if r.weights != nil {
-		to.weights = make([]float64, n)
-	}
+	from, to := *r, run{slices.Grow(scratch.keys[:0], n)[:n], slices.Grow(scratch.weights[:0], n)[:n]}
 	for d := range histogram {
 		h := &histogram[d]
 		if int(h[byte(r.keys[0]>>(8*d))]) == n {
@@ -93,18 +154,10 @@ func (r *run) sort() {
 		scatter(&from, &to, h, uint(8*d))
 		from, to = to, from
 	}
-	*r = from
+	*r, *scratch = from, to
 }
 
 func scatter(from, to *run, at *[256]int32, shift uint) {
-	if from.weights == nil {
-		for _, k := range from.keys {
-			b := byte(k >> shift)
-			to.keys[at[b]] = k
-			at[b]++
-		}
-		return
-	}
 	for i, k := range from.keys {
 		b := byte(k >> shift)
 		to.keys[at[b]], to.weights[at[b]] = k, from.weights[i]

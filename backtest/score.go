@@ -45,6 +45,36 @@ func (s *scores) add(score float64, positive bool, w *weight) error {
 	return nil
 }
 
+// addRows is add for rows of weight 1.
+func (s *scores) addRows(scores []float64, positive bool) error {
+	s.all.addRows(len(scores))
+	y := float64(index(positive))
+	if positive {
+		s.positives.addRows(len(scores))
+	}
+	w, inside := one(), [calibrationBins]int{}
+	for _, score := range scores {
+		if !(score >= 0 && score <= 1) {
+			s.outside++
+			continue
+		}
+		if s.graded {
+			s.brier.add((score-y)*(score-y), &w)
+			k := binOf(score)
+			s.bins[k].sum.Add(score)
+			inside[k]++
+		}
+		if s.lossy {
+			s.loss.add(logLoss(score, positive), &w)
+		}
+	}
+	s.bins.addRows(&inside, positive)
+	if s.ranked != nil {
+		return s.ranked.addRows(scores, positive)
+	}
+	return nil
+}
+
 // logLoss clips the probability to [eps, 1-eps] with the eps of a double, as
 // scikit-learn does.
 func logLoss(score float64, positive bool) float64 {
@@ -113,7 +143,7 @@ type calibrationBin struct {
 }
 
 func (c *calibration) add(p float64, hit bool, w *weight) {
-	b := &c[min(int(p*calibrationBins), calibrationBins-1)]
+	b := &c[binOf(p)]
 	b.all.add(&w.mass)
 	if w.value == 1 {
 		b.sum.Add(p)
@@ -122,6 +152,19 @@ func (c *calibration) add(p float64, hit bool, w *weight) {
 	}
 	if hit {
 		b.hits.add(&w.mass)
+	}
+}
+
+func binOf(p float64) int { return min(int(p*calibrationBins), calibrationBins-1) }
+
+// addRows counts rows of weight 1, so many a bin.
+func (c *calibration) addRows(rows *[calibrationBins]int, hit bool) {
+	for k, n := range rows {
+		m := massOfRows(n)
+		c[k].all.add(&m)
+		if hit {
+			c[k].hits.add(&m)
+		}
 	}
 }
 

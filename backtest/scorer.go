@@ -27,6 +27,7 @@ type Scorer struct {
 	seen        map[string]bool // classes, where no positive one is set; bounded
 	known       [4]knownClass   // classes of the last rows
 	next        int
+	scratch     [2][]float64 // of AddBatch: the scores of negatives and of positives
 }
 
 type knownClass struct {

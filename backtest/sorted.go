@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"runtime"
 	"slices"
 
 	"github.com/modelwatch/modelwatch"
@@ -56,9 +57,45 @@ func (s *sorted) merge(o *sorted) error {
 	return nil
 }
 
-// scan calls f for each distinct score, from the lowest to the highest.
+// addRows is add for rows of weight 1.
+func (s *sorted) addRows(scores []float64, positive bool) error {
+	for _, x := range scores {
+		if err := s.add(x, positive, 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scan calls f for each distinct score, from the lowest to the highest. Pieces
+// are put in order by several goroutines, each ahead by one.
 func (s *sorted) scan(f func(negative, positive *mass)) {
-	var cursors [2][]cursor
+	cursors, splits := s.cursors()
+	workers := min(runtime.GOMAXPROCS(0), len(splits)+1)
+	out, free := make([]chan *piece, workers), make([]chan *piece, workers)
+	for k := range workers {
+		out[k], free[k] = make(chan *piece, 1), make(chan *piece, 2)
+		free[k] <- &piece{}
+		free[k] <- &piece{}
+		go func() {
+			mine := [2][]cursor{slices.Clone(cursors[0]), slices.Clone(cursors[1])}
+			for i := k; i <= len(splits); i += workers {
+				p := <-free[k]
+				p.fill(&mine, splits, i)
+				out[k] <- p
+			}
+		}()
+	}
+	for i := range len(splits) + 1 {
+		p := <-out[i%workers]
+		p.visit(f)
+		free[i%workers] <- p
+	}
+}
+
+// cursors are at the beginning of each block, and splits are scores that cut all
+// rows into pieces.
+func (s *sorted) cursors() (cursors [2][]cursor, splits []uint64) {
 	var sample []uint64
 	for side, blocks := range s.sides {
 		for i := range blocks {
@@ -74,15 +111,70 @@ func (s *sorted) scan(f func(negative, positive *mass)) {
 		}
 	}
 	slices.Sort(sample)
-	var previous uint64
 	for k := passRows / sampleEvery; k < len(sample); k += passRows / sampleEvery {
-		if split := sample[k]; split != previous {
-			pass(&cursors, split-1, f)
-			equal(&cursors, split, f)
-			previous = split
+		if n := len(splits); n == 0 || splits[n-1] != sample[k] {
+			splits = append(splits, sample[k])
 		}
 	}
-	pass(&cursors, ^uint64(0), f)
+	return cursors, splits
+}
+
+// piece are the rows between two splits, and those of the upper one.
+type piece struct {
+	sides   [2]run
+	scratch run
+	equal   [2]mass // of the upper split
+	last    bool    // there is none
+}
+
+// fill takes the rows of piece i.
+func (p *piece) fill(cursors *[2][]cursor, splits []uint64, i int) {
+	limit := ^uint64(0)
+	if p.last = i == len(splits); !p.last {
+		limit = splits[i] - 1
+	}
+	for k := range p.sides {
+		side := &p.sides[k]
+		side.clear()
+		p.equal[k] = mass{}
+		for j := range cursors[k] {
+			c := &cursors[k][j]
+			if i > 0 {
+				c.at = c.until(splits[i-1])
+			}
+			to := c.until(limit)
+			side.extend(&c.run, c.at, to)
+			if c.at = to; !p.last {
+				// The rows of one key are taken without copying them.
+				c.at = c.until(splits[i])
+				part := c.mass(to, c.at)
+				p.equal[k].add(&part)
+			}
+		}
+		side.sortWith(&p.scratch)
+	}
+}
+
+// visit calls f for each distinct score.
+func (p *piece) visit(f func(negative, positive *mass)) {
+	n, s := &p.sides[0], &p.sides[1]
+	var negative, positive mass
+	for i, j := 0, 0; i < len(n.keys) || j < len(s.keys); {
+		key := ^uint64(0)
+		if i < len(n.keys) {
+			key = n.keys[i]
+		}
+		if j < len(s.keys) {
+			key = min(key, s.keys[j])
+		}
+		k, l := n.end(i, key), s.end(j, key)
+		negative, positive = n.mass(i, k), s.mass(j, l)
+		f(&negative, &positive)
+		i, j = k, l
+	}
+	if !p.last {
+		f(&p.equal[0], &p.equal[1])
+	}
 }
 
 // cursor is how far a block has been read.
@@ -103,53 +195,10 @@ func (c *cursor) until(limit uint64) int {
 	return c.at + i
 }
 
-// pass puts in order all rows up to the limit that are left.
-func pass(cursors *[2][]cursor, limit uint64, f func(negative, positive *mass)) {
-	var side [2]run
-	for k := range side {
-		for i := range cursors[k] {
-			c := &cursors[k][i]
-			to := c.until(limit)
-			side[k].extend(&c.run, c.at, to)
-			c.at = to
-		}
-		side[k].sort()
-	}
-	n, p := &side[0], &side[1]
-	for i, j := 0, 0; i < len(n.keys) || j < len(p.keys); {
-		key := ^uint64(0)
-		if i < len(n.keys) {
-			key = n.keys[i]
-		}
-		if j < len(p.keys) {
-			key = min(key, p.keys[j])
-		}
-		k, l := n.end(i, key), p.end(j, key)
-		negative, positive := n.mass(i, k), p.mass(j, l)
-		f(&negative, &positive)
-		i, j = k, l
-	}
-}
-
 // end is the first row from i on with another key.
 func (r *run) end(i int, key uint64) int {
 	for i < len(r.keys) && r.keys[i] == key {
 		i++
 	}
 	return i
-}
-
-// equal takes all rows of one key without copying them.
-func equal(cursors *[2][]cursor, key uint64, f func(negative, positive *mass)) {
-	var m [2]mass
-	for k := range m {
-		for i := range cursors[k] {
-			c := &cursors[k][i]
-			to := c.until(key)
-			part := c.mass(c.at, to)
-			m[k].add(&part)
-			c.at = to
-		}
-	}
-	f(&m[0], &m[1])
 }
