@@ -255,6 +255,8 @@ func (l *lookup) hand(b *joinBlock) error {
 
 // find lists the rows that count, and their labels.
 func (l *lookup) find(b *joinBlock, from, to int) {
+	var slots [joinAhead]int
+	l.locate(b, from, to, &slots)
 	for i := from; i < to; i++ {
 		if !b.ok[i] {
 			if l.pass == 0 {
@@ -266,9 +268,8 @@ func (l *lookup) find(b *joinBlock, from, to int) {
 		if !l.mine(key) {
 			continue
 		}
-		p := l.truth.at(key)
-		slot, found := p.place(key)
-		var again bool
+		p, slot := l.truth.at(key), slots[i-from]
+		found, again := slot >= 0, false
 		if !found {
 			_, _, again = l.without.insert(key)
 		} else if again = p.isSeen(slot); !again {
@@ -281,6 +282,23 @@ func (l *lookup) find(b *joinBlock, from, to int) {
 		}
 		b.keep = append(b.keep, int32(i))
 		l.append(b, p, slot, found)
+	}
+}
+
+// locate finds the slots of rows, -1 for an id without a label, whose slot among
+// those without is fetched instead.
+func (l *lookup) locate(b *joinBlock, from, to int, slots *[joinAhead]int) {
+	for i := from; i < to; i++ {
+		key := notFree(b.keys[i])
+		if !b.ok[i] || !l.mine(key) {
+			continue
+		}
+		slot, found := l.truth.at(key).place(key)
+		if !found {
+			slot = -1
+			l.fetched += l.without.touch(key)
+		}
+		slots[i-from] = slot
 	}
 }
 
