@@ -170,7 +170,7 @@ func (e *expectation) expectFraudBacktest(w modelwatch.Window) {
 	precision, recall := tp/(tp+fp), tp/(tp+fn)
 	e.expectBacktest("fraud", "3.1.0", w, map[string]float64{
 		"modelwatch.backtest.accuracy": (tp + tn) / labelled, "modelwatch.backtest.precision": precision, "modelwatch.backtest.recall": recall,
-		"modelwatch.backtest.f1":             2 * precision * recall / (precision + recall),
+		"modelwatch.backtest.f1": 2 * precision * recall / (precision + recall),
 		// Counts are weighted back to all rows.
 		"modelwatch.backtest.true_positives": tp / e2eRate, "modelwatch.backtest.false_positives": fp / e2eRate,
 		"modelwatch.backtest.true_negatives": tn / e2eRate, "modelwatch.backtest.false_negatives": fn / e2eRate,
