@@ -1,10 +1,7 @@
 package backtest
 
 import (
-	"compress/gzip"
-	"encoding/json"
 	"math"
-	"os"
 	"strconv"
 	"testing"
 
@@ -23,27 +20,6 @@ type cbpeCase struct {
 	Expect     expected
 	Reference  map[string][]any
 	Analysis   map[string][]any
-}
-
-func loadCBPE(t *testing.T) []cbpeCase {
-	t.Helper()
-	f, err := os.Open("testdata/cbpe.json.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cases []cbpeCase
-	if err := json.NewDecoder(z).Decode(&cases); err != nil {
-		t.Fatal(err)
-	}
-	if len(cases) < 5 {
-		t.Fatalf("%d cases: some are lost", len(cases))
-	}
-	return cases
 }
 
 func (c *cbpeCase) rows(columns map[string][]any) []modelwatch.Joined {
@@ -87,7 +63,7 @@ func fit(t testing.TB, c Config, when Calibrate, rows []modelwatch.Joined) *Cali
 // probabilities behind them to five decimals.
 func TestEstimatesAgreeWithNannyML(t *testing.T) {
 	t.Parallel()
-	for _, c := range loadCBPE(t) {
+	for _, c := range loadCases[cbpeCase](t, "testdata/cbpe.json.gz", 5) {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			config := Config{Task: c.Task, Positive: "1", Classes: c.Classes}

@@ -36,9 +36,10 @@ type rowCase struct {
 	ErrorsK    map[string]expected `json:"errors_k"`
 }
 
-func loadRows(t *testing.T) []rowCase {
+// loadCases reads the vectors of a packed file, of which there are at least so many.
+func loadCases[T any](t *testing.T, path string, least int) []T {
 	t.Helper()
-	f, err := os.Open("testdata/rows.json.gz")
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +48,12 @@ func loadRows(t *testing.T) []rowCase {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var cases []rowCase
+	var cases []T
 	if err := json.NewDecoder(z).Decode(&cases); err != nil {
 		t.Fatal(err)
 	}
-	if len(cases) < 70 {
-		t.Fatalf("%d cases: some are lost", len(cases))
+	if len(cases) < least {
+		t.Fatalf("%s has %d cases: some are lost", path, len(cases))
 	}
 	return cases
 }
@@ -88,7 +89,7 @@ func (c *rowCase) row(i int) modelwatch.Joined {
 // differentiating numerically allows.
 func TestRowsAgreeWithScikitLearn(t *testing.T) {
 	t.Parallel()
-	for _, c := range loadRows(t) {
+	for _, c := range loadCases[rowCase](t, "testdata/rows.json.gz", 70) {
 		t.Run(string(c.Task)+" "+c.Name, func(t *testing.T) {
 			t.Parallel()
 			s := configured(t, Config{Task: c.Task, Positive: c.Positive, Exact: c.Exact, Classes: c.Classes, Quantile: c.Quantile, Ks: c.Ks})
