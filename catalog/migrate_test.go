@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -45,6 +46,14 @@ func TestMigrateHelper(t *testing.T) {
 	fmt.Printf("applied %d\n", len(applied))
 }
 
+// migrationNames lists the files of migrations in order.
+func migrationNames(tb testing.TB) []string {
+	tb.Helper()
+	names, err := fs.Glob(migrations.For(migrations.SQLite), "0*.sql")
+	must(tb, err)
+	return names
+}
+
 func TestTenProcessesMigrate(t *testing.T) {
 	t.Parallel()
 	program, err := os.Executable()
@@ -66,7 +75,7 @@ func TestTenProcessesMigrate(t *testing.T) {
 			})
 			must(t, errors.Join(errs...))
 			slices.Sort(applied)
-			want := append(slices.Repeat([]string{"applied 0"}, 9), "applied 5")
+			want := append(slices.Repeat([]string{"applied 0"}, 9), fmt.Sprintf("applied %d", len(migrationNames(t))))
 			same(t, "applied", applied, want)
 		})
 	}
@@ -87,7 +96,7 @@ func TestMigrateNamesWhatItApplied(t *testing.T) {
 			}
 			applied, err := c.Migrate(t.Context())
 			must(t, err)
-			same(t, "first", applied, []string{"00001_model.sql", "00002_archive.sql", "00003_job.sql", "00004_outbox.sql", "00005_measurement.sql"})
+			same(t, "first", applied, migrationNames(t))
 			applied, err = c.Migrate(t.Context())
 			must(t, err)
 			same(t, "second", applied, []string(nil))
