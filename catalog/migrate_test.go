@@ -102,11 +102,12 @@ func TestMigrateNamesWhatItApplied(t *testing.T) {
 			same(t, "second", applied, []string(nil))
 			must(t, c.Check(t.Context()))
 
-			_, err = c.write.ExecContext(t.Context(), `DELETE FROM goose_db_version WHERE version_id = 5`)
+			newest := len(migrationNames(t))
+			_, err = c.write.ExecContext(t.Context(), `DELETE FROM goose_db_version WHERE version_id = $1`, newest)
 			must(t, err)
 			err = c.Check(t.Context())
 			wantCode(t, err, modelwatch.CodeUnavailable)
-			if !strings.Contains(err.Error(), "at version 4, this program needs 5") {
+			if !strings.Contains(err.Error(), fmt.Sprintf("at version %d, this program needs %d", newest-1, newest)) {
 				t.Errorf("the error %q does not name the versions", err)
 			}
 		})
