@@ -155,7 +155,7 @@ func TestSpoolLongTexts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if groups := len(r.file.Metadata().RowGroups); groups < 2 {
+			if groups := len(r.groups); groups < 2 {
 				t.Errorf("all in %d row group", groups)
 			}
 			var got []int

@@ -1,10 +1,16 @@
 package table
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/modelwatch/modelwatch"
 )
@@ -12,10 +18,37 @@ import (
 // tailBytes is read at the end of a file at first: most footers fit.
 const tailBytes = 64 << 10
 
+// footerText is the footer of a file, in Thrift's compact protocol.
+type footerText struct {
+	text []byte
+	from int // where the list of row groups begins in it, and ends; 0 if there is none
+	to   int
+}
+
+// rowGroup is what is kept of a row group, columnChunk of a column in it. The
+// library's own forms, with their statistics and paths, take 20 times the memory,
+// which is what most of a wide file's reader would consist of.
+type (
+	rowGroup struct {
+		Columns thrift.Slice[columnChunk] `thrift:"1,required"`
+		NumRows int64                     `thrift:"3,required"`
+	}
+	columnChunk struct {
+		FilePath string      `thrift:"1,optional"`
+		MetaData chunkPlaces `thrift:"3,optional"`
+	}
+	chunkPlaces struct {
+		Codec                format.CompressionCodec `thrift:"4,required"`
+		TotalCompressedSize  int64                   `thrift:"7,required"`
+		DataPageOffset       int64                   `thrift:"9,required"`
+		DictionaryPageOffset int64                   `thrift:"11,optional"`
+	}
+)
+
 // readFooter reads the end of the file and checks the footer there before the
 // library allocates for it: by the size of the file, and by walking the footer,
-// whose lists state their own lengths. The result serves the library's reads.
-func readFooter(r io.ReaderAt, size int64) (*footerReader, error) {
+// whose lists state their own lengths.
+func readFooter(r io.ReaderAt, size int64) (*footerText, error) {
 	if size < 12 {
 		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "not a parquet file: %d bytes, the smallest has 12", size)
 	}
@@ -44,25 +77,27 @@ func readFooter(r io.ReaderAt, size int64) (*footerReader, error) {
 	if err := w.structure(0); err != nil {
 		return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "read parquet footer: the file is malformed")
 	}
-	return &footerReader{tail: tail, from: size - int64(len(tail))}, nil
+	return &footerText{text: w.b, from: w.groups[0], to: w.groups[1]}, nil
 }
 
-// footerReader is the end of a file.
-type footerReader struct {
-	tail []byte
-	from int64
+// open lets the library read all of the footer but its row groups.
+func (f *footerText) open() (*parquet.File, error) {
+	const emptyList = 12 // of structures
+	text := slices.Concat(f.text[:f.from], []byte{emptyList}, f.text[f.to:])
+	if f.from == 0 {
+		text = slices.Clone(f.text) // which the library refuses: the list is required
+	}
+	text = binary.LittleEndian.AppendUint32(text, uint32(len(text)))
+	text = append(text, "PAR1"...)
+	return parquet.OpenFile(bytes.NewReader(text), int64(len(text)), parquet.SkipMagicBytes(true), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 }
 
-// ReadAt implements io.ReaderAt for the end of the file; nothing else is asked for.
-func (f *footerReader) ReadAt(p []byte, off int64) (int, error) {
-	if off < f.from || off > f.from+int64(len(f.tail)) {
-		return 0, fmt.Errorf("byte %d is before the footer", off)
-	}
-	n := copy(p, f.tail[off-f.from:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
+// rowGroups decodes the row groups.
+func (f *footerText) rowGroups() ([]rowGroup, error) {
+	var protocol thrift.CompactProtocol
+	var groups []rowGroup
+	err := thrift.NewDecoder(protocol.NewReaderFromBytes(f.text[f.from:f.to])).Decode(&groups)
+	return groups, err
 }
 
 func readFull(r io.ReaderAt, p []byte, off int64) error {
@@ -81,8 +116,9 @@ func readFull(r io.ReaderAt, p []byte, off int64) error {
 // their stated length before it reads them, which a hostile footer could use
 // to exhaust memory.
 type thriftWalk struct {
-	b []byte
-	i int
+	b      []byte
+	i      int
+	groups [2]int // where a list that is field 4 of the outermost structure begins and ends
 }
 
 const maxThriftDepth = 32
@@ -90,13 +126,17 @@ const maxThriftDepth = 32
 var (
 	errThriftShort = errors.New("it ends within a value")
 	errThriftDeep  = errors.New("it nests too deep")
+	errTwice       = errors.New("it lists row groups twice")
 )
+
+// groupsField is the number of the field that lists row groups.
+const groupsField = 4
 
 func (w *thriftWalk) structure(depth int) error {
 	if depth > maxThriftDepth {
 		return errThriftDeep
 	}
-	for {
+	for field := int64(0); ; {
 		head, err := w.next()
 		if err != nil {
 			return err
@@ -104,16 +144,29 @@ func (w *thriftWalk) structure(depth int) error {
 		if head == 0 {
 			return nil
 		}
-		if head>>4 == 0 {
-			if _, err := w.varint(); err != nil {
+		if delta := head >> 4; delta != 0 {
+			field += int64(delta)
+		} else {
+			v, err := w.varint()
+			if err != nil {
 				return err
 			}
+			field = int64(v>>1) ^ -int64(v&1)
 		}
+		start := w.i
 		if err := w.value(head&0xf, false, depth); err != nil {
 			return err
 		}
+		if depth == 0 && field == groupsField && head&0xf == thriftList {
+			if w.groups[1] > 0 {
+				return errTwice
+			}
+			w.groups = [2]int{start, w.i}
+		}
 	}
 }
+
+const thriftList = 9
 
 // value steps over one value. Booleans stand in the type of a field, but are a
 // byte each in a list.
@@ -137,7 +190,7 @@ func (w *thriftWalk) value(kind byte, inList bool, depth int) error {
 			return err
 		}
 		return w.skip(n)
-	case 9, 10:
+	case thriftList, 10:
 		return w.list(depth + 1)
 	case 11:
 		return w.mapping(depth + 1)

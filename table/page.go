@@ -51,7 +51,7 @@ type pageReader struct {
 
 // open points at a column chunk, after checking its place in the file.
 func (p *pageReader) open(r *Reader, f *field, group int, window int64) error {
-	raw := &r.file.Metadata().RowGroups[group].Columns[f.leaf]
+	raw := &r.groups[group].Columns[f.leaf]
 	meta := &raw.MetaData
 	start := meta.DataPageOffset
 	if d := meta.DictionaryPageOffset; d > 0 && d < start {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -156,8 +157,12 @@ func framed(b []byte) []byte {
 func TestHostileFooters(t *testing.T) {
 	t.Parallel()
 	meta := func(change func(*format.FileMetaData)) []byte {
-		r := open(t, foreign(t, "arrow_required"))
-		m := *r.file.Metadata()
+		b := foreign(t, "arrow_required")
+		f, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := *f.Metadata()
 		change(&m)
 		return footer(t, &m)
 	}
@@ -169,12 +174,18 @@ func TestHostileFooters(t *testing.T) {
 		"a text of two billion":    {framed([]byte{0x18, 0xff, 0xff, 0xff, 0xff, 0x07}), "ends within"},
 		"without end":              {framed(bytes.Repeat([]byte{0x1c}, 10_000)), "nests too deep"},
 		"rows without end":         {meta(func(m *format.FileMetaData) { m.RowGroups[0].NumRows = 1 << 50; m.NumRows = 1 << 50 }), "at most"},
-		"negative rows":            {meta(func(m *format.FileMetaData) { m.RowGroups[0].NumRows = -1 }), "negative"},
+		"negative rows":            {meta(func(m *format.FileMetaData) { m.RowGroups[0].NumRows = -1 }), "has -1 rows"},
 		"other rows":               {meta(func(m *format.FileMetaData) { m.NumRows = 7 }), "7 in its footer"},
 		"pages outside":            {meta(func(m *format.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.DataPageOffset = 1 << 40 }), "pages from byte"},
 		"pages of negative length": {meta(func(m *format.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.TotalCompressedSize = -5 }), "pages from byte"},
 		"pages elsewhere":          {meta(func(m *format.FileMetaData) { m.RowGroups[0].Columns[0].FilePath = "other.parquet" }), "another file"},
-		"fewer columns":            {meta(func(m *format.FileMetaData) { m.RowGroups[0].Columns = m.RowGroups[0].Columns[:1] }), ""},
+		"fewer columns":            {meta(func(m *format.FileMetaData) { m.RowGroups[0].Columns = m.RowGroups[0].Columns[:1] }), "has 1 columns"},
+		"more columns": {meta(func(m *format.FileMetaData) {
+			m.RowGroups[0].Columns = append(m.RowGroups[0].Columns, m.RowGroups[0].Columns[0])
+		}), "has 3 columns"},
+		"row groups twice":     {framed([]byte{0x49, 0x0c, 0x09, 0x08, 0x0c, 0}), "twice"},
+		"row groups of a kind": {framed([]byte{0x48, 0x00, 0}), "malformed"},
+		"no row groups":        {framed([]byte{0x15, 0x02, 0x26, 0x00, 0}), "malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

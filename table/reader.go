@@ -28,7 +28,8 @@ const (
 type Reader struct {
 	at      io.ReaderAt
 	size    int64
-	file    *parquet.File
+	rows    int64
+	groups  []rowGroup
 	fields  []field
 	byName  map[string]int
 	skipped []Skipped
@@ -50,25 +51,28 @@ func OpenParquet(r io.ReaderAt, size int64) (_ *Reader, err error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := parquet.OpenFile(footer, size, parquet.SkipMagicBytes(true), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	f, err := footer.open()
 	if err != nil {
 		return nil, readError(err, "read parquet footer")
 	}
-	rd := &Reader{at: r, size: size, file: f, meta: map[string]string{}, unpack: &unpackers{}}
+	rd := &Reader{at: r, size: size, rows: f.NumRows(), meta: map[string]string{}, unpack: &unpackers{}}
+	if rd.groups, err = footer.rowGroups(); err != nil {
+		return nil, readError(err, "read parquet footer")
+	}
 	for _, kv := range f.Metadata().KeyValueMetadata {
 		rd.meta[kv.Key] = kv.Value
 	}
-	if err := rd.describe(); err != nil {
+	leaves := leafElements(f.Metadata().Schema)
+	if err := rd.describe(f.Root().Columns(), leaves); err != nil {
 		return nil, err
 	}
-	if err := rd.checkGroups(); err != nil {
+	if err := rd.checkGroups(len(leaves)); err != nil {
 		return nil, err
 	}
 	return rd, nil
 }
 
-func (r *Reader) describe() error {
-	columns := r.file.Root().Columns()
+func (r *Reader) describe(columns []*parquet.Column, leaves []*format.SchemaElement) error {
 	if len(columns) > MaxColumns {
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "the parquet file has %d columns: at most %d can be read", len(columns), MaxColumns)
 	}
@@ -76,7 +80,6 @@ func (r *Reader) describe() error {
 	for name := range strings.SplitSeq(r.meta[metadataInt64], "\n") {
 		ints[name] = true
 	}
-	leaves := leafElements(r.file.Metadata().Schema)
 	r.byName = make(map[string]int, len(columns))
 	for _, c := range columns {
 		f, reason := newField(c, leaves, ints[c.Name()])
@@ -97,7 +100,7 @@ func (r *Reader) describe() error {
 func leafElements(schema []format.SchemaElement) []*format.SchemaElement {
 	var leaves []*format.SchemaElement
 	for i := range schema {
-		if e := &schema[i]; i > 0 && e.NumChildren.V == 0 {
+		if e := &schema[i]; i > 0 && e.Type.Valid {
 			leaves = append(leaves, e)
 		}
 	}
@@ -105,29 +108,27 @@ func leafElements(schema []format.SchemaElement) []*format.SchemaElement {
 }
 
 // checkGroups refuses counts and places that cannot be true.
-func (r *Reader) checkGroups() error {
+func (r *Reader) checkGroups(leaves int) error {
 	total := int64(0)
-	for i, g := range r.file.Metadata().RowGroups {
+	for i, g := range r.groups {
 		if g.NumRows < 0 {
 			return modelwatch.Errorf(modelwatch.CodeInvalid, "row group %d of the parquet file has %d rows", i, g.NumRows)
 		}
 		if total += g.NumRows; total > MaxRows {
 			return modelwatch.Errorf(modelwatch.CodeInvalid, "the parquet file states %d rows and more: at most %d can be read", total, int64(MaxRows))
 		}
-		for _, f := range r.fields {
-			if f.leaf >= len(g.Columns) {
-				return modelwatch.Errorf(modelwatch.CodeInvalid, "row group %d of the parquet file has %d columns, its schema more", i, len(g.Columns))
-			}
+		if len(g.Columns) != leaves {
+			return modelwatch.Errorf(modelwatch.CodeInvalid, "row group %d of the parquet file has %d columns, its schema %d", i, len(g.Columns), leaves)
 		}
 	}
-	if total != r.file.NumRows() {
-		return modelwatch.Errorf(modelwatch.CodeInvalid, "the parquet file has %d rows in its row groups, %d in its footer", total, r.file.NumRows())
+	if total != r.rows {
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "the parquet file has %d rows in its row groups, %d in its footer", total, r.rows)
 	}
 	return nil
 }
 
 // Rows is the number of rows.
-func (r *Reader) Rows() int64 { return r.file.NumRows() }
+func (r *Reader) Rows() int64 { return r.rows }
 
 // Columns lists what can be read, in file order.
 func (r *Reader) Columns() []ColumnInfo {
@@ -197,7 +198,7 @@ func (r *Reader) ScanColumn(ctx context.Context, name string, f func(rows int, c
 // spread over the file: the middle before the quarters before the eighths.
 func (r *Reader) ScanColumnSpread(ctx context.Context, name string, f func(rows int, c *Column) error) error {
 	s := newScan(r, []string{name}, 1)
-	s.order = spread(len(r.file.Metadata().RowGroups))
+	s.order = spread(len(r.groups))
 	return s.run(ctx, func(c *Chunk) error { return f(c.Rows, &c.Columns[0]) })
 }
 

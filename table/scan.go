@@ -48,7 +48,7 @@ func newScan(r *Reader, columns []string, workers int) *scan {
 }
 
 func (s *scan) run(ctx context.Context, f func(*Chunk) error) error {
-	groups := s.r.file.Metadata().RowGroups
+	groups := s.r.groups
 	for i := range groups {
 		g := i
 		if s.order != nil {

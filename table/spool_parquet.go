@@ -97,7 +97,7 @@ func newParquetCopy(s *spooler, r *Reader) *parquetCopy {
 }
 
 func (c *parquetCopy) run() error {
-	for g, group := range c.r.file.Metadata().RowGroups {
+	for g, group := range c.r.groups {
 		c.startGroup(g, group.NumRows)
 		for left := group.NumRows; left > 0; {
 			n := int(min(left, int64(c.rows)))
@@ -159,7 +159,7 @@ func (c *parquetCopy) next(col *copyColumn, n int) (in Column, err error) {
 
 // groupEnd is about how many bytes of the source the row groups up to g take.
 func (c *parquetCopy) groupEnd(g int) int64 {
-	groups := int64(len(c.r.file.Metadata().RowGroups))
+	groups := int64(len(c.r.groups))
 	return c.r.size * int64(g+1) / groups
 }
 
