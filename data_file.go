@@ -10,6 +10,10 @@ const (
 	KindPrediction  Kind = "prediction"
 	KindLabel       Kind = "label"
 	KindAttribution Kind = "attribution"
+	// What went into a model and what came out of it, where they come apart: two
+	// halves of a prediction that have its id.
+	KindInput  Kind = "input"
+	KindOutput Kind = "output"
 )
 
 // DataFile is one immutable Parquet object of the archive, sorted by _rank. It
@@ -76,4 +80,6 @@ const (
 	DeadTooLarge      DeadLetterReason = "too_large"
 	DeadTooManyModels DeadLetterReason = "too_many_models"
 	DeadEmpty         DeadLetterReason = "empty"
+	DeadInvalidFormat DeadLetterReason = "invalid_format" // not what the source's format says
+	DeadUnknownSchema DeadLetterReason = "unknown_schema" // the schema registry has no such schema
 )

@@ -72,10 +72,22 @@ type SASLConfig struct {
 	Password  string `yaml:"password"`
 }
 
-// SourceConfig is one topic and the format of its records.
+// SourceConfig is one topic and the format of its records: docs/formats.md.
 type SourceConfig struct {
 	Topic  string `yaml:"topic"`
 	Format string `yaml:"format"`
+	// Model and Version are those of records that name none; Kind is what each
+	// record is, where the format cannot tell.
+	Model   string `yaml:"model"`
+	Version string `yaml:"version"`
+	Kind    string `yaml:"kind"`
+	// Inputs and Outputs name values that come by position.
+	Inputs  []string `yaml:"inputs"`
+	Outputs []string `yaml:"outputs"`
+	// Columns says which named value is the id, the time, the score and so on.
+	Columns map[string]string `yaml:"columns"`
+	// Paths are JSONPath expressions by what they select.
+	Paths map[string]string `yaml:"paths"`
 }
 
 // IngestConfig bounds one ingest process.

@@ -76,7 +76,7 @@ func (s *service) consume() error {
 	}
 	sources := make([]ingest.Source, len(s.cfg.Kafka.Sources))
 	for i, c := range s.cfg.Kafka.Sources {
-		sources[i] = ingest.Source{Topic: c.Topic, Format: c.Format}
+		sources[i] = c.source()
 	}
 	consumer, err := ingest.New(ingest.Options{
 		Client: append(client, kgo.SessionTimeout(time.Duration(s.cfg.Kafka.SessionTimeout))), Sources: sources, Group: s.cfg.Kafka.Group, Owner: s.owner,

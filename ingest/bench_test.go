@@ -67,7 +67,7 @@ func BenchmarkDecode(b *testing.B) {
 		if err != nil || rejected != nil {
 			b.Fatal(err, rejected)
 		}
-		bundle.batch.add(bundle.decoder.current(), &row)
+		bundle.batch.add(&bundle.decoder.event, &row)
 		if i++; i%20_000 == 0 {
 			bundle.batch = newBatch()
 		}
@@ -103,7 +103,7 @@ func BenchmarkFlush(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			bundle.batch.add(bundle.decoder.current(), &row)
+			bundle.batch.add(&bundle.decoder.event, &row)
 		}
 		b.StartTimer()
 		for _, c := range bundle.chunks() {

@@ -38,8 +38,8 @@ type Consumer struct {
 	metrics  *metrics
 	kafka    *kprom.Metrics
 	versions *versions
-	formats  map[string]format // by topic
-	client   *kgo.Client       // set by Run, before opened is closed
+	sources  map[string]*source // by topic
+	client   *kgo.Client        // set by Run, before opened is closed
 	opened   chan struct{}
 	progress chan struct{} // something was committed
 	building *batch        // touched between a poll and AllowRebalance, or else under mu
@@ -56,6 +56,8 @@ type Consumer struct {
 	killed    error
 	joined    bool
 	stalled   string // why a flush does not get on; "" when it does
+	blocked   string // why a record of blockedAt cannot be read; "" when all can
+	blockedAt topicPartition
 	stats     Stats
 	stopPoll  context.CancelFunc
 	renewed   []string // topics that were deleted and made again
@@ -71,7 +73,7 @@ func New(o Options) (*Consumer, error) {
 	c := &Consumer{
 		options: o, log: o.Log, metrics: newMetrics(o.Registerer),
 		versions: newVersions(o.Catalog, o.DefaultRate, o.SchemaAge, o.Log),
-		formats:  map[string]format{},
+		sources:  map[string]*source{},
 		parts:    map[topicPartition]*assignment{},
 		building: newBatch(),
 		opened:   make(chan struct{}),
@@ -83,7 +85,11 @@ func New(o Options) (*Consumer, error) {
 	}
 	decoder := newDecoder(c.versions, o.Salt, o.Now)
 	for _, s := range o.Sources {
-		c.formats[s.Topic] = decoder // all of FormatModelwatch
+		src, err := newSource(s, decoder)
+		if err != nil {
+			return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "source of topic %q", s.Topic)
+		}
+		c.sources[s.Topic] = src
 	}
 	if o.Registerer != nil {
 		c.kafka = kprom.NewMetrics("modelwatch_kafka", kprom.Registerer(o.Registerer))
@@ -247,6 +253,8 @@ func (c *Consumer) Ready() error {
 		return modelwatch.Errorf(modelwatch.CodeUnavailable, "ingest has not joined consumer group %q yet", c.options.Group)
 	case c.stalled != "":
 		return modelwatch.Errorf(modelwatch.CodeUnavailable, "ingest cannot flush: %s", c.stalled)
+	case c.blocked != "":
+		return modelwatch.Errorf(modelwatch.CodeUnavailable, "ingest does not get on: %s", c.blocked)
 	case c.reset:
 		return modelwatch.Errorf(modelwatch.CodeUnavailable, "ingest is going back to the last commit")
 	}

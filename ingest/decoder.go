@@ -47,14 +47,6 @@ type rejection struct {
 	micros  int64
 }
 
-// format decodes the records of a source. A record becomes a row, whose cells
-// are in the decoder's event until the next call, or a rejection; an error means
-// that the catalog could not be asked, and says nothing about the record.
-type format interface {
-	decode(ctx context.Context, r *kgo.Record) (row, *rejection, error)
-	current() *event
-}
-
 // decoder decodes canonical JSON events, the format "modelwatch".
 type decoder struct {
 	event
@@ -62,6 +54,7 @@ type decoder struct {
 	salt     modelwatch.Salt
 	now      clock
 	last     *layout // of the last event: what the next one probably has, too
+	fallback header  // what the source says where neither event nor headers do
 }
 
 func newDecoder(vs *versions, salt modelwatch.Salt, now clock) *decoder {
@@ -71,14 +64,15 @@ func newDecoder(vs *versions, salt modelwatch.Salt, now clock) *decoder {
 	return &decoder{versions: vs, salt: salt, now: now, last: l}
 }
 
-func (d *decoder) current() *event { return &d.event }
-
 // parseAttempts: a guess, the right layout, and after each growth once more.
 const parseAttempts = 5
 
+// decode makes a row of a record, whose cells are in the decoder's event until the
+// next call, or a rejection. An error means that the catalog could not be asked,
+// and says nothing about the record.
 func (d *decoder) decode(ctx context.Context, r *kgo.Record) (row, *rejection, error) {
 	out := row{received: r.Timestamp.UnixMicro()}
-	d.header = headerOf(r)
+	d.header = d.headerOf(r)
 	if fail := d.measure(r); fail != nil {
 		rejected := d.reject(&out, fail)
 		return out, rejected, nil
@@ -124,7 +118,8 @@ func (d *decoder) sample(out *row) {
 	out.keep = out.kind == modelwatch.KindLabel || out.rank < out.version.limit
 }
 
-func headerOf(r *kgo.Record) (h header) {
+func (d *decoder) headerOf(r *kgo.Record) header {
+	h := d.fallback
 	for _, rh := range r.Headers {
 		switch rh.Key {
 		case headerModel:
@@ -170,15 +165,19 @@ func (d *decoder) placeEvent(out *row) *failure {
 	kind := &d.fields[fieldKind]
 	switch k := modelwatch.Kind(kind.text); {
 	case kind.absent():
-		return failf(modelwatch.DeadUnknownKind, "kind is absent; it must be prediction, label or attribution")
+		return failf(modelwatch.DeadUnknownKind, "kind is absent; it must be prediction, input, output, label or attribution")
 	case k == modelwatch.KindPrediction:
 		out.kind = modelwatch.KindPrediction
 	case k == modelwatch.KindLabel:
 		out.kind = modelwatch.KindLabel
 	case k == modelwatch.KindAttribution:
 		out.kind = modelwatch.KindAttribution
+	case k == modelwatch.KindInput:
+		out.kind = modelwatch.KindInput
+	case k == modelwatch.KindOutput:
+		out.kind = modelwatch.KindOutput
 	default:
-		return failf(modelwatch.DeadUnknownKind, "kind is %s; it must be prediction, label or attribution", shorten(string(kind.raw)))
+		return failf(modelwatch.DeadUnknownKind, "kind is %s; it must be prediction, input, output, label or attribution", shorten(string(kind.raw)))
 	}
 	if fail := d.placeTime(out); fail != nil {
 		return fail

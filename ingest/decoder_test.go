@@ -71,7 +71,7 @@ func (b *decoderBundle) send(value string, headers ...kgo.RecordHeader) *rejecti
 		b.batch.reject(r, rejected, testNow)
 		return rejected
 	default:
-		b.batch.add(b.decoder.current(), &row)
+		b.batch.add(&b.decoder.event, &row)
 	}
 	return nil
 }

@@ -140,4 +140,5 @@ var reasons = []modelwatch.DeadLetterReason{
 	modelwatch.DeadInvalidJSON, modelwatch.DeadNotObject, modelwatch.DeadDuplicateKey, modelwatch.DeadNoID, modelwatch.DeadNoModel,
 	modelwatch.DeadInvalidName, modelwatch.DeadUnknownKind, modelwatch.DeadInvalidTime, modelwatch.DeadTimeOutOfSpan,
 	modelwatch.DeadNoLabel, modelwatch.DeadTooLarge, modelwatch.DeadTooManyModels, modelwatch.DeadEmpty,
+	modelwatch.DeadInvalidFormat, modelwatch.DeadUnknownSchema,
 }

@@ -13,18 +13,6 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
-// FormatModelwatch is the canonical JSON event.
-const FormatModelwatch = "modelwatch"
-
-// Formats lists the formats that a source may have.
-func Formats() []string { return []string{FormatModelwatch} }
-
-// Source is a topic and how its records are to be read.
-type Source struct {
-	Topic  string
-	Format string // "" is FormatModelwatch
-}
-
 // Options are what a Consumer needs. Client, Sources, Group, Owner, Catalog,
 // Archive and FileKey have no default.
 type Options struct {

@@ -66,7 +66,9 @@ func (c *Consumer) place(ctx context.Context, p kgo.FetchTopicPartition) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		c.postpone(ctx, err)
+		c.postpone(ctx, topicPartition{p.Topic, p.Partition}, err)
+	} else if c.blockedAt == (topicPartition{p.Topic, p.Partition}) {
+		c.blocked = ""
 	}
 	if c.parts[topicPartition{p.Topic, p.Partition}] != a {
 		c.reset = true // it was taken again meanwhile, from an earlier offset
@@ -106,13 +108,16 @@ func (c *Consumer) placeRecords(ctx context.Context, records []*kgo.Record, next
 }
 
 func (c *Consumer) placeRecord(ctx context.Context, b *batch, r *kgo.Record) error {
-	d := c.formats[r.Topic]
-	row, rejected, err := d.decode(ctx, r)
+	s := c.sources[r.Topic]
+	if s.format != nil {
+		return c.placeEvents(ctx, b, s, r)
+	}
+	row, rejected, err := s.decode(ctx, r)
 	for attempt := 0; err != nil && attempt < quickRetries; attempt++ {
 		if !pause(ctx, backoff(attempt)) {
 			return err
 		}
-		row, rejected, err = d.decode(ctx, r)
+		row, rejected, err = s.decode(ctx, r)
 	}
 	switch {
 	case err != nil:
@@ -120,7 +125,7 @@ func (c *Consumer) placeRecord(ctx context.Context, b *batch, r *kgo.Record) err
 	case rejected != nil:
 		b.reject(r, rejected, time.Now())
 	default:
-		b.add(d.current(), &row)
+		b.add(&s.decoder.event, &row)
 	}
 	return nil
 }
@@ -129,10 +134,17 @@ func (c *Consumer) placeRecord(ctx context.Context, b *batch, r *kgo.Record) err
 // with the back-off between them they take about four seconds.
 const quickRetries = 4
 
-// postpone gives up on a record for now: the catalog cannot be asked about it.
-func (c *Consumer) postpone(ctx context.Context, err error) {
+// postpone gives up on a record for now: the catalog, or a schema registry, cannot
+// be asked about it. It needs mu.
+func (c *Consumer) postpone(ctx context.Context, tp topicPartition, err error) {
 	if ctx.Err() != nil {
 		return // stopping: what was placed before is flushed
+	}
+	if u := (*unreadable)(nil); errors.As(err, &u) {
+		c.log.Warn("a record cannot be read yet; what was read before is committed, and reading is tried again from there", "err", err)
+		c.metrics.retries.WithLabelValues("format").Inc()
+		c.blocked, c.blockedAt, c.building.resetAfter = err.Error(), tp, true
+		return
 	}
 	c.log.Warn("the catalog does not answer about a model version; reading again from the last commit", "err", err)
 	c.metrics.retries.WithLabelValues("schema").Inc()

@@ -1,0 +1,4 @@
+package format
+
+// Registry is where schemas come from.
+type Registry struct{}

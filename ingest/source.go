@@ -1,0 +1,169 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/modelwatch/modelwatch/ingest/format"
+)
+
+// FormatModelwatch is the canonical JSON event.
+const FormatModelwatch = "modelwatch"
+
+// Formats lists the formats that a source may have.
+func Formats() []string {
+	names := append(format.Names(), FormatModelwatch)
+	slices.Sort(names)
+	return names
+}
+
+// Source is a topic and how its records are to be read.
+type Source struct {
+	Topic  string
+	Format string // "" is FormatModelwatch
+	// Options say what the records of other formats do not say. Of FormatModelwatch
+	// only Model and Version are used.
+	Options format.Options
+}
+
+// source reads the records of a topic. Those of other formats are made canonical
+// events first, so that each rule about events is written once, in the decoder.
+type source struct {
+	decoder        *decoder
+	format         format.Format // nil: FormatModelwatch
+	model, version []byte        // where neither event nor headers name them
+
+	record format.Record
+	events []format.Event
+	one    kgo.Record // stands for one event of a record
+	json   []byte     // its value
+}
+
+func newSource(s Source, d *decoder) (*source, error) {
+	src := &source{decoder: d}
+	if s.Options.Model != "" {
+		src.model = []byte(s.Options.Model)
+	}
+	if s.Options.Version != "" {
+		src.version = []byte(s.Options.Version)
+	}
+	if s.Format == FormatModelwatch {
+		return src, nil
+	}
+	var err error
+	src.format, err = format.New(s.Format, s.Options)
+	return src, err
+}
+
+// decode is that of the decoder, for records that are one event.
+func (s *source) decode(ctx context.Context, r *kgo.Record) (row, *rejection, error) {
+	s.decoder.fallback = header{s.model, s.version}
+	return s.decoder.decode(ctx, r)
+}
+
+// read takes a record of another format apart into s.events.
+func (s *source) read(ctx context.Context, r *kgo.Record) (*rejection, error) {
+	s.decoder.fallback = header{s.model, s.version}
+	s.events = s.events[:0]
+	if fail := s.decoder.measure(r); fail != nil {
+		return s.reject(r, fail), nil
+	}
+	s.record = format.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Time: r.Timestamp, Headers: s.record.Headers[:0]}
+	for _, h := range r.Headers {
+		s.record.Headers = append(s.record.Headers, format.Header(h))
+	}
+	events, err := s.format.Decode(ctx, &s.record, s.events)
+	if fail := (*format.Failure)(nil); errors.As(err, &fail) {
+		return s.reject(r, &failure{fail.Reason, fail.Detail}), nil
+	}
+	s.events = events
+	return nil, err
+}
+
+// reject attributes a record that could not be taken apart: only headers and
+// configuration tell its model.
+func (s *source) reject(r *kgo.Record, fail *failure) *rejection {
+	d := s.decoder
+	d.header = d.headerOf(r)
+	d.fields = [fieldCount]value{}
+	return d.reject(&row{received: r.Timestamp.UnixMicro()}, fail)
+}
+
+// event decodes event i of the record that was read last.
+func (s *source) event(ctx context.Context, r *kgo.Record, i int) (row, *rejection, error) {
+	s.json = s.events[i].AppendJSON(s.json[:0])
+	s.one = *r
+	s.one.Value = s.json
+	out, rejected, err := s.decode(ctx, &s.one)
+	if rejected != nil && len(s.events) > 1 {
+		rejected.detail = fmt.Sprintf("row %d of %d: %s", i, len(s.events), rejected.detail)
+	}
+	return out, rejected, err
+}
+
+// placeEvents places a record of another format. Its events stand or fall
+// together, because a dead letter that is replayed after a fix brings all of them
+// again: where there are several, all are tried before the first is placed.
+func (c *Consumer) placeEvents(ctx context.Context, b *batch, s *source, r *kgo.Record) error {
+	var rejected *rejection
+	err := c.retry(ctx, func() (err error) {
+		rejected, err = s.read(ctx, r)
+		return err
+	})
+	if err != nil {
+		return &unreadable{err}
+	}
+	if len(s.events) == 0 && rejected == nil {
+		b.counts.records++ // it says nothing about a prediction
+		return nil
+	}
+	for add := len(s.events) == 1; rejected == nil; add = true {
+		for i := range s.events {
+			var out row
+			err := c.retry(ctx, func() (err error) {
+				out, rejected, err = s.event(ctx, r, i)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if rejected != nil {
+				break
+			}
+			if add {
+				b.add(&s.decoder.event, &out)
+			}
+		}
+		if add {
+			break
+		}
+	}
+	if rejected != nil {
+		b.reject(r, rejected, time.Now())
+	}
+	return nil
+}
+
+// retry bridges a hiccup of the catalog, or of a schema registry, without dropping
+// what was read.
+func (c *Consumer) retry(ctx context.Context, do func() error) error {
+	err := do()
+	for attempt := 0; err != nil && attempt < quickRetries; attempt++ {
+		if !pause(ctx, backoff(attempt)) {
+			return err
+		}
+		err = do()
+	}
+	return err
+}
+
+// unreadable is the error of a record that cannot be taken apart for now.
+type unreadable struct{ err error }
+
+func (u *unreadable) Error() string { return fmt.Sprintf("read a record: %v", u.err) }
+func (u *unreadable) Unwrap() error { return u.err }

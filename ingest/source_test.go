@@ -1,0 +1,123 @@
+package ingest
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/ingest/format"
+)
+
+// setupSource is a consumer, without Kafka, of one source.
+func setupSource(t *testing.T, s Source) (*Consumer, *decoderBundle) {
+	t.Helper()
+	b := setupDecoder(t)
+	src, err := newSource(s, b.decoder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Consumer{sources: map[string]*source{"t": src}}, b
+}
+
+func jsonRows() Source {
+	return Source{Format: "json", Options: format.Options{Model: "fraud", Version: "7", Paths: map[string]string{
+		"rows": "$.rows[*]", "id": "$.id", "time": "@.t", "features": "@.x", "score": "@.p",
+	}}}
+}
+
+// TestPlaceEvents checks that the rows of one record become rows with ids of
+// their own, under the model and version of the configuration.
+func TestPlaceEvents(t *testing.T) {
+	t.Parallel()
+	c, b := setupSource(t, jsonRows())
+	r := b.record(`{"id":"q","rows":[{"x":{"amount":1.5,"country":"DE"},"p":0.25},{"x":{"amount":2},"p":0.75}]}`)
+	if err := c.placeRecord(context.Background(), b.batch, r); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.batch.deadLetters) > 0 {
+		t.Fatalf("dead letter: %s", b.batch.deadLetters[0].Detail)
+	}
+	chunk := b.chunk()
+	var got []string
+	for i := range chunk.Rows {
+		got = append(got, strings.Join([]string{cell(chunk, "_id", i), cell(chunk, "amount", i), cell(chunk, "country", i), cell(chunk, "_score", i)}, " "))
+	}
+	slices.Sort(got)
+	if want := []string{"q/0 1.5 DE 0.25", "q/1 2 - 0.75"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if v := b.catalog.version("fraud", "7"); len(v.Schema.Features) != 2 {
+		t.Errorf("schema has %d features, want 2", len(v.Schema.Features))
+	}
+}
+
+// TestPlaceEventsHeaders checks that a header goes before the configuration.
+func TestPlaceEventsHeaders(t *testing.T) {
+	t.Parallel()
+	c, b := setupSource(t, jsonRows())
+	r := b.record(`{"id":"q","rows":[{"x":{"a":1}}]}`, kgo.RecordHeader{Key: headerVersion, Value: []byte("8")})
+	if err := c.placeRecord(context.Background(), b.batch, r); err != nil {
+		t.Fatal(err)
+	}
+	files := b.batch.files()
+	if len(files) != 1 || files[0].key.version.model != "fraud" || files[0].key.version.name != "8" {
+		t.Fatalf("got %d files, want one of fraud 8", len(files))
+	}
+}
+
+// TestPlaceEventsTogether checks that a record with one row that has no place has
+// none as a whole, so that a replay does not double the others.
+func TestPlaceEventsTogether(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, value string
+		reason      modelwatch.DeadLetterReason
+		detail      string
+	}{
+		{"second row", `{"id":"q","rows":[{"x":{"a":1}},{"x":{"a":2},"t":"soon"}]}`, modelwatch.DeadInvalidTime, "row 1 of 2: "},
+		{"not JSON", `{"id":`, modelwatch.DeadInvalidJSON, "not JSON"},
+		{"not the shape", `{"id":"q"}`, modelwatch.DeadInvalidFormat, "the path of rows"},
+		{"empty", ``, modelwatch.DeadEmpty, "the record has no value"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c, b := setupSource(t, jsonRows())
+			if err := c.placeRecord(context.Background(), b.batch, b.record(tt.value)); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(b.batch.builders); n != 0 {
+				t.Errorf("%d files, want none", n)
+			}
+			if len(b.batch.deadLetters) != 1 {
+				t.Fatalf("%d dead letters, want 1", len(b.batch.deadLetters))
+			}
+			letter := b.batch.deadLetters[0]
+			if letter.Reason != tt.reason || !strings.HasPrefix(letter.Detail, tt.detail) || letter.Model != "fraud" || string(letter.Value) != tt.value {
+				t.Errorf("got %s: %s (%s)", letter.Reason, letter.Detail, letter.Model)
+			}
+		})
+	}
+}
+
+// TestSourceDefaults checks that records of the canonical format take the model
+// and the version of the configuration where they name none.
+func TestSourceDefaults(t *testing.T) {
+	t.Parallel()
+	c, b := setupSource(t, Source{Format: FormatModelwatch, Options: format.Options{Model: "fraud", Version: "7"}})
+	for _, value := range []string{`{"kind":"prediction","id":"a","features":{"x":1}}`, `{"kind":"prediction","id":"b","model":"other","version":"1","features":{"x":1}}`} {
+		if err := c.placeRecord(context.Background(), b.batch, b.record(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, f := range b.batch.files() {
+		got = append(got, f.key.version.model+" "+f.key.version.name)
+	}
+	if want := []string{"fraud 7", "other 1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
