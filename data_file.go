@@ -47,21 +47,6 @@ type Volume struct {
 	Rejected    int64 // dead letters that could still be attributed
 }
 
-// DeadLetter is a record that could not be placed, kept with its bytes.
-type DeadLetter struct {
-	ID        int64
-	Topic     string
-	Partition int32
-	Offset    int64
-	Reason    DeadLetterReason
-	Detail    string // one sentence: what was expected, what was found, where
-	Model     string // "" where unknown
-	Key       []byte
-	Value     []byte
-	Time      time.Time // the record's
-	CreatedAt time.Time
-}
-
 // DeadLetterReason is the closed list of reasons.
 type DeadLetterReason string
 

@@ -42,6 +42,7 @@ type DeadLetterFilter struct {
 	Model  string
 	Reason DeadLetterReason
 	Topic  string
+	State  DeadLetterState
 	From   time.Time // written at or after it
 	To     time.Time // written before it
 }

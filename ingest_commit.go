@@ -44,6 +44,9 @@ type IngestCommit struct {
 	Files       []DataFile
 	Volumes     []Volume
 	DeadLetters []DeadLetter
+	// Replays are the records of dead letters that were published again and have
+	// come back. The catalog refuses the commit if one of them has its place already.
+	Replays []Replay
 }
 
 // FileSpec describes a data file before it exists: what its key is derived

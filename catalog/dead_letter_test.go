@@ -21,9 +21,19 @@ func TestDeadLetters(t *testing.T) {
 				DeadLetters: []modelwatch.DeadLetter{{Topic: "events", Offset: int64(i), Reason: reason, Model: fmt.Sprint(i % 2)}},
 			}))
 		}
-		counts, err := b.CountDeadLetters(t.Context())
+		counts, err := b.CountDeadLetters(t.Context(), DeadLetterFilter{})
 		must(t, err)
-		same(t, "counts", counts, map[modelwatch.DeadLetterReason]int64{modelwatch.DeadNoID: 2, modelwatch.DeadInvalidJSON: 1, modelwatch.DeadEmpty: 1})
+		same(t, "counts", counts, []modelwatch.DeadLetterCount{
+			{Reason: modelwatch.DeadEmpty, State: modelwatch.DeadLetterOpen, Count: 1},
+			{Reason: modelwatch.DeadInvalidJSON, State: modelwatch.DeadLetterOpen, Count: 1},
+			{Reason: modelwatch.DeadNoID, State: modelwatch.DeadLetterOpen, Count: 2},
+		})
+		counts, err = b.CountDeadLetters(t.Context(), DeadLetterFilter{Model: "1"})
+		must(t, err)
+		same(t, "counts of a model", counts, []modelwatch.DeadLetterCount{
+			{Reason: modelwatch.DeadEmpty, State: modelwatch.DeadLetterOpen, Count: 1},
+			{Reason: modelwatch.DeadInvalidJSON, State: modelwatch.DeadLetterOpen, Count: 1},
+		})
 		for _, tt := range []struct {
 			name   string
 			filter DeadLetterFilter
@@ -33,6 +43,8 @@ func TestDeadLetters(t *testing.T) {
 			{"reason", DeadLetterFilter{Reason: modelwatch.DeadNoID}, []int64{2, 0}},
 			{"model", DeadLetterFilter{Model: "1"}, []int64{3, 1}},
 			{"topic", DeadLetterFilter{Topic: "other"}, nil},
+			{"state", DeadLetterFilter{State: modelwatch.DeadLetterOpen}, []int64{3, 2, 1, 0}},
+			{"other state", DeadLetterFilter{State: modelwatch.DeadLetterReplayed}, nil},
 			{"written at or after", DeadLetterFilter{From: start.Add(2 * time.Minute)}, []int64{3, 2, 1}},
 			{"written before", DeadLetterFilter{To: start.Add(2 * time.Minute)}, []int64{0}},
 		} {

@@ -104,10 +104,13 @@ func (c *Catalog) commitIngest(ctx context.Context, tx *sql.Tx, commit modelwatc
 	if err := moveCursors(ctx, tx, commit, now); err != nil {
 		return err
 	}
-	if err := registerUploads(ctx, tx, commit.Files); err != nil {
+	if err := registerUploads(ctx, tx, objectKeys(commit)); err != nil {
 		return err
 	}
 	if err := c.addDataFiles(ctx, tx, commit); err != nil {
+		return err
+	}
+	if err := settleReplays(ctx, tx, commit, now); err != nil {
 		return err
 	}
 	if err := c.addDeadLetters(ctx, tx, commit); err != nil {
@@ -115,6 +118,23 @@ func (c *Catalog) commitIngest(ctx context.Context, tx *sql.Tx, commit modelwatc
 	}
 	// Last, because it is these rows that concurrent commits share.
 	return addVolumes(ctx, tx, commit.Volumes)
+}
+
+// objectKeys are the objects that a commit registers: its files, and what holds
+// its dead letters.
+func objectKeys(commit modelwatch.IngestCommit) []string {
+	keys := make([]string, 0, len(commit.Files)+1)
+	for _, f := range commit.Files {
+		keys = append(keys, f.Key)
+	}
+	letters := map[string]bool{"": true}
+	for i := range commit.DeadLetters {
+		if key := commit.DeadLetters[i].Object.Key; !letters[key] {
+			letters[key] = true
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 const moveCursor = `UPDATE stream_cursor SET next_offset = $1, updated_at = $2

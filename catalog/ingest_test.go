@@ -127,7 +127,7 @@ func TestCommitIngestStoresEverything(t *testing.T) {
 				{Model: "m", Version: "", Kind: modelwatch.KindLabel, BucketStart: start, Seen: 100},
 			},
 		}
-		must(t, b.IntendUpload(t.Context(), []string{file.Key}, "owner"))
+		must(t, b.IntendUpload(t.Context(), []string{file.Key, letter.Object.Key}, "owner"))
 		must(t, b.CommitIngest(t.Context(), commit))
 
 		files, err := b.DataFiles(t.Context(), DataFileFilter{})
@@ -138,6 +138,7 @@ func TestCommitIngestStoresEverything(t *testing.T) {
 		letters, _, err := b.DeadLetters(t.Context(), DeadLetterFilter{})
 		must(t, err)
 		letter.ID, letter.Detail = letters[0].ID, "expected an object,\uFFFD found \uFFFD"
+		letter.State, letter.ReplayedAt = modelwatch.DeadLetterOpen, time.Time{}
 		same(t, "dead letters", letters, []modelwatch.DeadLetter{letter})
 
 		volumes, err := b.Volumes(t.Context(), "m", modelwatch.Window{})

@@ -29,11 +29,7 @@ const registerIntents = `UPDATE upload_intent SET state = 'registered' WHERE sta
 
 // registerUploads turns pending intents into registered ones. One that is
 // missing or condemned means that garbage collection may have the object.
-func registerUploads(ctx context.Context, tx *sql.Tx, files []modelwatch.DataFile) error {
-	keys := make([]string, len(files))
-	for i, f := range files {
-		keys[i] = f.Key
-	}
+func registerUploads(ctx context.Context, tx *sql.Tx, keys []string) error {
 	slices.Sort(keys)
 	n, err := execIn(ctx, tx, registerIntents, "", keys)
 	if err != nil {
