@@ -260,12 +260,12 @@ func (d *deployment) seen() int64 { return d.volume(func(v modelwatch.Volume) in
 
 func (d *deployment) kept() (rows, rejected int64) {
 	rows = d.volume(func(v modelwatch.Volume) int64 { return v.Kept })
-	counts, err := d.counts.CountDeadLetters(d.t.Context())
+	counts, err := d.counts.CountDeadLetters(d.t.Context(), modelwatch.DeadLetterFilter{})
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	for _, n := range counts {
-		rejected += n
+		rejected += n.Count
 	}
 	return rows, rejected
 }
