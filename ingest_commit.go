@@ -18,10 +18,13 @@ type Cursor struct {
 	// Epoch goes up each time a consumer takes the partition. A commit under an
 	// older epoch is fenced.
 	Epoch int64
+	// LeaderEpoch is that of the record before Next; -1: not known. Kafka tells by
+	// it whether the log was cut back below Next and written again.
+	LeaderEpoch int32
 }
 
 // Range is the part of a partition that a commit accounts for: every offset in
-// [From, To) has become a row, was sampled away, or stands in the dead letters.
+// [From+Skip, To) has become a row, was sampled away, or stands in the dead letters.
 type Range struct {
 	Partition
 	// From is the cursor that the commit builds on, -1 if nothing was committed
@@ -29,8 +32,49 @@ type Range struct {
 	From int64
 	// To is the cursor after the commit.
 	To int64
+	// Skip says what of the log cannot be accounted for; the catalog records it as
+	// a Gap. Above 0, so many offsets from From on were deleted before they were
+	// read. Below 0, the log was cut back by so many that are archived, and the
+	// offsets from there on are of other records now: To may be less than From.
+	Skip int64
+	// LeaderEpoch becomes the cursor's.
+	LeaderEpoch int32
 	// Epoch is the owner's, as given out when the partition was taken.
 	Epoch int64
+}
+
+// Start is the first offset that the range accounts for; -1: the log's own start.
+func (r Range) Start() int64 { return r.From + r.Skip }
+
+// Gap is a part of a partition that the cursor has passed without accounting for it.
+type Gap struct {
+	Partition
+	From, To  int64
+	Reason    GapReason
+	Owner     string
+	CommitID  string
+	CreatedAt time.Time
+}
+
+// GapReason says why offsets are missing.
+type GapReason string
+
+// The reasons of gaps.
+const (
+	// GapDeleted: retention, or somebody, deleted records before they were read.
+	GapDeleted GapReason = "deleted"
+	// GapTruncated: the brokers lost records that were archived. The rows stay.
+	GapTruncated GapReason = "truncated"
+)
+
+// IngestIntent announces the objects of a commit before they are written.
+type IngestIntent struct {
+	CommitID string
+	Group    string
+	Owner    string
+	Keys     []string
+	// Ranges are those of the commit; only what it builds on counts.
+	Ranges []Range
 }
 
 // IngestCommit is what one flush adds to the archive, all or nothing: it moves

@@ -43,6 +43,9 @@ type Version struct {
 	Schema        Schema
 	SamplingRate  float64 // in (0, 1]; 1 keeps every prediction
 	RetentionDays int     // 0 keeps for ever
+	// Rates are the sampling rates by event time, the earliest first, once
+	// SamplingRate was changed under traffic. None: SamplingRate since ever.
+	Rates []RateStep
 
 	// Registered is false while the version is known from its traffic alone:
 	// its schema was then inferred from events and still grows with them.
@@ -52,4 +55,38 @@ type Version struct {
 	SchemaRevision int64
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
+}
+
+// RateStep is a sampling rate and the event time from which it holds.
+type RateStep struct {
+	From time.Time // zero: since ever
+	Rate float64   // 0: what the deployment's configuration says
+}
+
+// rateNotice is how long before it takes effect a rate is known to the catalog:
+// consumers that look at it every few seconds all know it in time, so that they
+// decide alike, and decide the same when they read the events again.
+const rateNotice = time.Minute
+
+// ChangeRate returns the steps of a version whose rate, or whose registration,
+// changes now. The new rate takes effect with the first time bucket that begins
+// in a minute or later, so no bucket has two rates. A step that has not taken
+// effect yet gives way.
+func (v *Version) ChangeRate(rate float64, now time.Time) []RateStep {
+	steps := v.Rates
+	if len(steps) == 0 {
+		first := RateStep{Rate: v.SamplingRate}
+		if !v.Registered {
+			first.Rate = 0
+		}
+		steps = []RateStep{first}
+	}
+	from := Bucket(now.Add(rateNotice + BucketSize - 1))
+	for len(steps) > 1 && !steps[len(steps)-1].From.Before(from) {
+		steps = steps[:len(steps)-1]
+	}
+	if steps[len(steps)-1].Rate == rate {
+		return steps
+	}
+	return append(steps[:len(steps):len(steps)], RateStep{From: from, Rate: rate})
 }

@@ -10,16 +10,16 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
-const takePartition = `INSERT INTO stream_cursor (consumer_group, topic_id, partition_id, topic, next_offset, owner_epoch, owner, updated_at)
-VALUES ($1, $2, $3, $4, -1, 0, $5, $6)
+const takePartition = `INSERT INTO stream_cursor (consumer_group, topic_id, partition_id, topic, next_offset, owner_epoch, owner, updated_at, leader_epoch)
+VALUES ($1, $2, $3, $4, -1, 0, $5, $6, -1)
 ON CONFLICT (consumer_group, topic_id, partition_id) DO UPDATE
 SET owner_epoch = stream_cursor.owner_epoch + 1, owner = excluded.owner, topic = excluded.topic, updated_at = excluded.updated_at
-RETURNING next_offset, owner_epoch`
+RETURNING next_offset, owner_epoch, leader_epoch`
 
 // TakePartitions makes owner the owner of partitions and returns where the
 // archive stands in each. Whoever owned one before is fenced from then on: its
 // commits carry an older epoch. A partition that is taken for the first time
-// has Next -1 and epoch 0.
+// has Next and LeaderEpoch -1, and epoch 0.
 func (c *Catalog) TakePartitions(ctx context.Context, group, owner string, parts []modelwatch.Partition) (map[modelwatch.Partition]modelwatch.Cursor, error) {
 	sorted := slices.SortedFunc(slices.Values(parts), comparePartitions)
 	sorted = slices.Compact(sorted)
@@ -29,7 +29,7 @@ func (c *Catalog) TakePartitions(ctx context.Context, group, owner string, parts
 		cursors = make(map[modelwatch.Partition]modelwatch.Cursor, len(sorted))
 		for _, p := range sorted {
 			var cursor modelwatch.Cursor
-			err := tx.QueryRowContext(ctx, takePartition, group, topicID(p), p.Partition, p.Topic, clean(owner), now).Scan(&cursor.Next, &cursor.Epoch)
+			err := tx.QueryRowContext(ctx, takePartition, group, topicID(p), p.Partition, p.Topic, clean(owner), now).Scan(&cursor.Next, &cursor.Epoch, &cursor.LeaderEpoch)
 			if err != nil {
 				return err
 			}
@@ -52,6 +52,13 @@ func comparePartitions(a, b modelwatch.Partition) int {
 	)
 }
 
+// sortedRanges returns a copy in the order in which cursors are locked.
+func sortedRanges(ranges []modelwatch.Range) []modelwatch.Range {
+	return slices.SortedFunc(slices.Values(ranges), func(a, b modelwatch.Range) int {
+		return cmp.Or(comparePartitions(a.Partition, b.Partition), cmp.Compare(a.From, b.From))
+	})
+}
+
 const insertCommit = `INSERT INTO ingest_commit (id, consumer_group, owner, created_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (id) DO NOTHING`
 
@@ -68,9 +75,7 @@ func (c *Catalog) CommitIngest(ctx context.Context, commit modelwatch.IngestComm
 	if err := checkCommit(commit); err != nil {
 		return err
 	}
-	commit.Ranges = slices.SortedFunc(slices.Values(commit.Ranges), func(a, b modelwatch.Range) int {
-		return cmp.Or(comparePartitions(a.Partition, b.Partition), cmp.Compare(a.From, b.From))
-	})
+	commit.Ranges = sortedRanges(commit.Ranges)
 	do := func(ctx context.Context, tx *sql.Tx) error { return c.commitIngest(ctx, tx, commit) }
 	done := func(ctx context.Context) (bool, error) {
 		n, err := findOne(ctx, c, scanCount, countCommit, commit.ID)
@@ -86,8 +91,9 @@ func checkCommit(commit modelwatch.IngestCommit) error {
 		return modelwatch.Errorf(modelwatch.CodeInternal, "an ingest commit needs an id")
 	}
 	for _, r := range commit.Ranges {
-		if r.From < -1 || r.To < 0 || r.To < r.From {
-			return modelwatch.Errorf(modelwatch.CodeInternal, "the range [%d, %d) of %s/%d is not one of offsets", r.From, r.To, r.Topic, r.Partition.Partition)
+		if r.From < -1 || r.To < 0 || r.To < r.Start() || r.Skip != 0 && (r.From < 0 || r.Start() < 0) {
+			return modelwatch.Errorf(modelwatch.CodeInternal, "the range [%d, %d) of %s/%d, of which %d are skipped, is not one of offsets",
+				r.From, r.To, r.Topic, r.Partition.Partition, r.Skip)
 		}
 	}
 	return nil
@@ -137,15 +143,15 @@ func objectKeys(commit modelwatch.IngestCommit) []string {
 	return keys
 }
 
-const moveCursor = `UPDATE stream_cursor SET next_offset = $1, updated_at = $2
-WHERE consumer_group = $3 AND topic_id = $4 AND partition_id = $5 AND next_offset = $6 AND owner_epoch = $7`
+const moveCursor = `UPDATE stream_cursor SET next_offset = $1, leader_epoch = $2, updated_at = $3
+WHERE consumer_group = $4 AND topic_id = $5 AND partition_id = $6 AND next_offset = $7 AND owner_epoch = $8`
 
 const insertRanges = `INSERT INTO commit_range (consumer_group, topic_id, partition_id, from_offset, to_offset, commit_id) VALUES `
 
 func moveCursors(ctx context.Context, tx *sql.Tx, commit modelwatch.IngestCommit, now int64) error {
 	var rows [][]any
 	for _, r := range commit.Ranges {
-		n, err := exec(ctx, tx, moveCursor, r.To, now, commit.Group, topicID(r.Partition), r.Partition.Partition, r.From, r.Epoch)
+		n, err := exec(ctx, tx, moveCursor, r.To, r.LeaderEpoch, now, commit.Group, topicID(r.Partition), r.Partition.Partition, r.From, r.Epoch)
 		if err != nil {
 			return err
 		}
@@ -153,8 +159,11 @@ func moveCursors(ctx context.Context, tx *sql.Tx, commit modelwatch.IngestCommit
 			return modelwatch.Errorf(modelwatch.CodeFenced, "the cursor of %s/%d is not at %d under epoch %d: another owner has taken the partition or committed to it",
 				r.Topic, r.Partition.Partition, r.From, r.Epoch)
 		}
-		if r.To > r.From {
-			rows = append(rows, []any{commit.Group, topicID(r.Partition), r.Partition.Partition, r.From, r.To, commit.ID})
+		if err := addGap(ctx, tx, commit, r, now); err != nil {
+			return err
+		}
+		if r.To > r.Start() {
+			rows = append(rows, []any{commit.Group, topicID(r.Partition), r.Partition.Partition, r.Start(), r.To, commit.ID})
 		}
 	}
 	_, err := insertRows(ctx, tx, insertRanges, "", rows)

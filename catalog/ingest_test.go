@@ -69,21 +69,23 @@ func commits(n int64) map[string]int64 {
 func TestTakePartitions(t *testing.T) {
 	onEach(t, func(t *testing.T, b *testBundle) {
 		first := take(t, b.Catalog, "a", 2)
-		same(t, "first", first, map[modelwatch.Partition]modelwatch.Cursor{partition(0): {Next: -1, Epoch: 0}, partition(1): {Next: -1, Epoch: 0}})
-		must(t, b.CommitIngest(t.Context(), flush(t, b.Catalog, span(1, -1, 10, 0))))
+		same(t, "first", first, map[modelwatch.Partition]modelwatch.Cursor{partition(0): {Next: -1, LeaderEpoch: -1}, partition(1): {Next: -1, LeaderEpoch: -1}})
+		moved := span(1, -1, 10, 0)
+		moved.LeaderEpoch = 7
+		must(t, b.CommitIngest(t.Context(), flush(t, b.Catalog, moved)))
 		second := take(t, b.Catalog, "b", 3)
 		same(t, "second", second, map[modelwatch.Partition]modelwatch.Cursor{
-			partition(0): {Next: -1, Epoch: 1}, partition(1): {Next: 10, Epoch: 1}, partition(2): {Next: -1, Epoch: 0},
+			partition(0): {Next: -1, Epoch: 1, LeaderEpoch: -1}, partition(1): {Next: 10, Epoch: 1, LeaderEpoch: 7}, partition(2): {Next: -1, LeaderEpoch: -1},
 		})
 
 		other := partition(1)
 		other.TopicID[15] = 9
 		again, err := b.TakePartitions(t.Context(), "group", "b", []modelwatch.Partition{other, other})
 		must(t, err)
-		same(t, "the topic was made again", again, map[modelwatch.Partition]modelwatch.Cursor{other: {Next: -1}})
+		same(t, "the topic was made again", again, map[modelwatch.Partition]modelwatch.Cursor{other: {Next: -1, LeaderEpoch: -1}})
 		again, err = b.TakePartitions(t.Context(), "another group", "b", []modelwatch.Partition{partition(1)})
 		must(t, err)
-		same(t, "another group", again, map[modelwatch.Partition]modelwatch.Cursor{partition(1): {Next: -1}})
+		same(t, "another group", again, map[modelwatch.Partition]modelwatch.Cursor{partition(1): {Next: -1, LeaderEpoch: -1}})
 	})
 }
 

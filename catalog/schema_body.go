@@ -52,6 +52,18 @@ func (b schemaBody) schema() modelwatch.Schema {
 	}
 }
 
+// rateBody is one step of a version's sampling rate as JSON.
+type rateBody struct {
+	From int64   `json:"from"` // microseconds, 0: since ever
+	Rate float64 `json:"rate"` // 0: as configured
+}
+
+func newRateBody(s modelwatch.RateStep) rateBody { return rateBody{micros(s.From), s.Rate} }
+
+func (b rateBody) step() modelwatch.RateStep {
+	return modelwatch.RateStep{From: fromMicros(b.From), Rate: b.Rate}
+}
+
 // convert maps a slice; nil stays nil.
 func convert[A, B any](in []A, f func(A) B) []B {
 	if in == nil {

@@ -8,13 +8,15 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
-const versionColumns = `model, name, schema_body, sampling_rate, retention_days, registered, schema_revision, created_at, updated_at`
+const versionColumns = `model, name, schema_body, sampling_rate, retention_days, registered, schema_revision, created_at, updated_at, rate_body`
 
 func scanVersion(r row) (v modelwatch.Version, err error) {
 	var body schemaBody
+	var rates []rateBody
 	err = r.Scan(&v.Model, &v.Name, jsonColumn{&body}, &v.SamplingRate, &v.RetentionDays, &v.Registered, &v.SchemaRevision,
-		timeColumn{&v.CreatedAt}, timeColumn{&v.UpdatedAt})
+		timeColumn{&v.CreatedAt}, timeColumn{&v.UpdatedAt}, jsonColumn{&rates})
 	v.Schema = body.schema()
+	v.Rates = convert(rates, rateBody.step)
 	return v, err
 }
 
@@ -47,16 +49,17 @@ func (c *Catalog) Versions(ctx context.Context, model string, page Page) (versio
 	return cut(versions, page, func(v modelwatch.Version) key { return key{List: "versions", Text: v.Name} })
 }
 
-const insertVersion = `INSERT INTO model_version (` + versionColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+const insertVersion = `INSERT INTO model_version (` + versionColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '[]')
 ON CONFLICT (model, name) DO NOTHING`
 
 const updateVersion = `UPDATE model_version
-SET schema_body = $3, sampling_rate = $4, retention_days = $5, registered = 1, schema_revision = $6, updated_at = $7
+SET schema_body = $3, sampling_rate = $4, retention_days = $5, registered = 1, schema_revision = $6, updated_at = $7, rate_body = $8
 WHERE model = $1 AND name = $2`
 
 // PutVersion creates or replaces a version by the user's word: it is registered
 // from then on. A schema that says nothing leaves the stored one, which traffic
-// or a baseline may have taught; one that differs gets the next revision. The
+// or a baseline may have taught; one that differs gets the next revision. A rate
+// that differs takes effect by event time; see Version.ChangeRate. The
 // same version again changes nothing. The model must exist, else CodeNotFound.
 func (c *Catalog) PutVersion(ctx context.Context, v modelwatch.Version) (stored modelwatch.Version, created bool, err error) {
 	what := "store version " + v.Name + " of model " + v.Model
@@ -94,7 +97,7 @@ func (c *Catalog) addVersion(ctx context.Context, tx *sql.Tx, v modelwatch.Versi
 // replaceVersion writes v over old, which the transaction has locked, and
 // returns what is stored then.
 func replaceVersion(ctx context.Context, tx *sql.Tx, old, v modelwatch.Version) (modelwatch.Version, error) {
-	v.CreatedAt, v.SchemaRevision = old.CreatedAt, old.SchemaRevision
+	v.CreatedAt, v.SchemaRevision, v.Rates = old.CreatedAt, old.SchemaRevision, old.Rates
 	if reflect.ValueOf(v.Schema).IsZero() {
 		v.Schema = old.Schema
 	}
@@ -112,7 +115,14 @@ func replaceVersion(ctx context.Context, tx *sql.Tx, old, v modelwatch.Version) 
 	if schema != before {
 		v.SchemaRevision++
 	}
-	_, err = tx.ExecContext(ctx, updateVersion, v.Model, v.Name, schema, v.SamplingRate, v.RetentionDays, v.SchemaRevision, micros(v.UpdatedAt))
+	if v.SamplingRate != old.SamplingRate || !old.Registered {
+		v.Rates = old.ChangeRate(v.SamplingRate, v.UpdatedAt)
+	}
+	rates, err := jsonText(convert(v.Rates, newRateBody))
+	if err != nil {
+		return old, err
+	}
+	_, err = tx.ExecContext(ctx, updateVersion, v.Model, v.Name, schema, v.SamplingRate, v.RetentionDays, v.SchemaRevision, micros(v.UpdatedAt), rates)
 	return v, err
 }
 

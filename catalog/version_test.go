@@ -23,7 +23,7 @@ func TestPutVersionKeepsEveryField(t *testing.T) {
 		if !created {
 			t.Error("a new version is not reported as created")
 		}
-		want.CreatedAt, want.UpdatedAt, want.SchemaRevision = start, start, 1
+		want.CreatedAt, want.UpdatedAt, want.SchemaRevision, want.Rates = start, start, 1, nil // by history alone
 		same(t, "stored", stored, want)
 		got, err := b.Version(t.Context(), want.Model, want.Name)
 		must(t, err)
@@ -62,6 +62,30 @@ func TestPutVersionAgain(t *testing.T) {
 			must(t, err)
 			same(t, tt.name, got, stored)
 		}
+	})
+}
+
+// TestRatesTakeEffectByEventTime: each change of the rate is a step of the history.
+func TestRatesTakeEffectByEventTime(t *testing.T) {
+	onEach(t, func(t *testing.T, b *testBundle) {
+		_, err := b.EnsureVersion(t.Context(), "fraud", "1")
+		must(t, err)
+		put := func(rate float64) []modelwatch.RateStep {
+			stored, _, err := b.PutVersion(t.Context(), modelwatch.Version{Model: "fraud", Name: "1", SamplingRate: rate})
+			must(t, err)
+			return stored.Rates
+		}
+		traffic := modelwatch.RateStep{} // before anybody has registered it
+		first := modelwatch.RateStep{From: start.Add(5 * time.Minute), Rate: 0.5}
+		same(t, "registered", put(0.5), []modelwatch.RateStep{traffic, first})
+		same(t, "again", put(0.5), []modelwatch.RateStep{traffic, first})
+		b.clock.advance(4*time.Minute - time.Microsecond)
+		same(t, "before it takes effect", put(0.25), []modelwatch.RateStep{traffic, {From: first.From, Rate: 0.25}})
+		first.Rate = 0.25
+		b.clock.advance(2 * time.Microsecond) // a minute is not left any more
+		second := modelwatch.RateStep{From: start.Add(10 * time.Minute), Rate: 0.1}
+		same(t, "the next bucket", put(0.1), []modelwatch.RateStep{traffic, first, second})
+		same(t, "taken back", put(0.25), []modelwatch.RateStep{traffic, first})
 	})
 }
 

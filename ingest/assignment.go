@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -25,10 +26,11 @@ type assignment struct {
 	modelwatch.Partition
 	epoch int64
 	// cursor is where the catalog will stand when all that was sealed is committed.
-	// It never goes back.
 	cursor int64
+	skip   int64     // from the cursor to where reading began; the next range tells of it
 	next   int64     // the offset to read next
 	sealed int64     // next, when a batch was last sealed
+	leader int32     // epoch of the leader that wrote the record before next; -1: not known
 	end    int64     // of the partition, as last heard
 	seen   time.Time // of the last record read
 
@@ -44,12 +46,12 @@ func (a *assignment) labels() (topic, partition string) {
 }
 
 // dirty reports that there is something to commit.
-func (a *assignment) dirty() bool { return a.next != a.sealed }
+func (a *assignment) dirty() bool { return a.next != a.sealed || a.skip != 0 }
 
 // seal returns the range of what was read since the last time.
 func (a *assignment) seal() modelwatch.Range {
-	r := modelwatch.Range{Partition: a.Partition, From: a.cursor, To: max(a.cursor, a.next), Epoch: a.epoch}
-	a.cursor, a.sealed = r.To, a.next
+	r := modelwatch.Range{Partition: a.Partition, From: a.cursor, To: a.next, Skip: a.skip, Epoch: a.epoch, LeaderEpoch: a.leader}
+	a.cursor, a.sealed, a.skip = r.To, a.next, 0
 	return r
 }
 
@@ -144,6 +146,10 @@ func (c *Consumer) take(ctx context.Context, parts []topicPartition) (map[topicP
 	if err != nil {
 		return nil, err
 	}
+	written, err := writtenEnds(ctx, admin, cursors)
+	if err != nil {
+		return nil, err
+	}
 	out := make(map[topicPartition]*assignment, len(parts))
 	for i, tp := range parts {
 		cursor, ok := cursors[wanted[i]]
@@ -152,8 +158,8 @@ func (c *Consumer) take(ctx context.Context, parts []topicPartition) (map[topicP
 		if !ok || !okStart || !okEnd || start.Err != nil || end.Err != nil {
 			return nil, modelwatch.Wrap(modelwatch.CodeUnavailable, errors.Join(start.Err, end.Err), "offsets of topic %s, partition %d", tp.topic, tp.partition)
 		}
-		a := &assignment{Partition: wanted[i], epoch: cursor.Epoch, cursor: cursor.Next, end: end.Offset, committed: -1, reported: -1}
-		c.start(a, start.Offset, end.Offset)
+		a := &assignment{Partition: wanted[i], epoch: cursor.Epoch, cursor: cursor.Next, leader: cursor.LeaderEpoch, end: end.Offset, committed: -1, reported: -1}
+		c.start(a, start.Offset, min(end.Offset, written[tp]))
 		out[tp] = a
 	}
 	return out, nil
@@ -169,30 +175,65 @@ func listEnds(ctx context.Context, admin *kadm.Client, topics []string) (starts,
 	return starts, ends, nil
 }
 
+// writtenEnds asks where the log ended under the leaders that wrote the records
+// before the cursors. An end before its cursor says that the log was cut back,
+// even if other records stand there by now.
+func writtenEnds(ctx context.Context, admin *kadm.Client, cursors map[modelwatch.Partition]modelwatch.Cursor) (map[topicPartition]int64, error) {
+	ends := make(map[topicPartition]int64, len(cursors))
+	var ask kadm.OffsetForLeaderEpochRequest
+	for p, cursor := range cursors {
+		ends[topicPartition{p.Topic, p.Partition}] = math.MaxInt64
+		if cursor.LeaderEpoch >= 0 {
+			ask.Add(p.Topic, p.Partition, cursor.LeaderEpoch)
+		}
+	}
+	if len(ask) == 0 {
+		return ends, nil
+	}
+	answers, err := admin.OffsetForLeaderEpoch(ctx, ask)
+	if err != nil {
+		return nil, modelwatch.Wrap(modelwatch.CodeUnavailable, err, "read leader epochs from kafka")
+	}
+	for topic, parts := range answers {
+		for _, p := range parts {
+			switch {
+			case p.Err != nil:
+				return nil, modelwatch.Wrap(modelwatch.CodeUnavailable, p.Err, "leader epochs of topic %s, partition %d", topic, p.Partition)
+			case p.EndOffset >= 0:
+				ends[topicPartition{topic, p.Partition}] = p.EndOffset
+			}
+		}
+	}
+	return ends, nil
+}
+
 // start sets where to read on. That is the cursor, unless the log no longer has
-// it; then it is said, never passed over:
+// it; then the next commit records a gap:
 //
 //   - the log starts behind the cursor: retention has deleted what was not read.
-//     Reading continues at the start, the cursor follows with the next commit, and
-//     what is between is lost.
+//     Reading continues at the start; what is between is lost.
 //   - the log ends before the cursor: the brokers have lost what was archived
-//     already. Reading continues at the end: from the start, everything that is
-//     still there would be archived twice. The cursor waits for the log.
+//     already. Reading continues at that end, where new records come, and so does
+//     the cursor. From the start, all that is still there would be archived twice.
 func (c *Consumer) start(a *assignment, start, end int64) {
-	a.next, a.sealed = a.cursor, a.cursor
+	a.next = a.cursor
 	switch {
 	case a.cursor < 0:
-		a.next, a.sealed = start, start
+		a.next = start
 	case a.cursor < start:
 		a.next = start
 		c.metrics.gaps.Add(float64(start - a.cursor))
 		c.log.Error("records were deleted before they were read", "topic", a.Topic, "partition", a.Partition.Partition,
 			"cursor", a.cursor, "log_start", start, "lost", start-a.cursor)
 	case a.cursor > end:
-		a.next, a.sealed = end, end
-		c.metrics.gaps.Add(float64(a.cursor - end))
+		a.next, a.leader = max(end, start), -1
+		c.metrics.gaps.Add(float64(a.cursor - a.next))
 		c.log.Error("the brokers have lost records that were archived, and may have lost others with them",
 			"topic", a.Topic, "partition", a.Partition.Partition, "cursor", a.cursor, "log_end", end)
+	}
+	a.sealed = a.next
+	if a.cursor >= 0 {
+		a.skip = a.next - a.cursor
 	}
 }
 

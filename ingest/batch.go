@@ -80,7 +80,7 @@ func (b *batch) add(e *event, r *row) {
 }
 
 func (b *batch) builder(e *event, r *row) *builder {
-	key := fileKey{version: r.version, kind: r.kind, hour: r.micros / microsPerHour}
+	key := fileKey{version: r.version, kind: r.kind, hour: r.micros / microsPerHour, rate: r.rate}
 	key.numberPredicted = e.numberByValue(slotPredicted)
 	key.numberLabel = e.numberByValue(slotLabel)
 	if b.last != nil && b.last.key == key {
@@ -88,10 +88,7 @@ func (b *batch) builder(e *event, r *row) *builder {
 	}
 	f := b.builders[key]
 	if f == nil {
-		f = &builder{key: key, rate: r.version.rate}
-		if r.kind == modelwatch.KindLabel {
-			f.rate = 1
-		}
+		f = &builder{key: key}
 		b.builders[key] = f
 	}
 	b.last = f
@@ -161,7 +158,7 @@ func (b *batch) files() []*builder {
 	}
 	slices.SortFunc(out, func(x, y *builder) int {
 		return cmp.Or(cmp.Compare(x.key.version.model, y.key.version.model), cmp.Compare(x.key.version.name, y.key.version.name),
-			cmp.Compare(x.key.kind, y.key.kind), cmp.Compare(x.key.hour, y.key.hour))
+			cmp.Compare(x.key.kind, y.key.kind), cmp.Compare(x.key.hour, y.key.hour), cmp.Compare(x.key.rate, y.key.rate))
 	})
 	return out
 }

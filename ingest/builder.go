@@ -14,6 +14,7 @@ type fileKey struct {
 	version *version
 	kind    modelwatch.Kind
 	hour    int64 // of event time, since 1970
+	rate    float64
 	// Where the type of a prediction or label is by value, numbers and
 	// categories go in files apart: a column has one type per file.
 	numberPredicted, numberLabel bool
@@ -25,7 +26,6 @@ type builder struct {
 	key      fileKey
 	rows     int
 	bytes    int64 // estimated, in memory
-	rate     float64
 	revision int64        // of the schema, when sealed
 	schema   []fileColumn // when sealed
 	ids      arena
@@ -314,6 +314,6 @@ func (b *builder) spec(commit string, unique string) modelwatch.FileSpec {
 	return modelwatch.FileSpec{
 		Kind: b.key.kind, Model: b.key.version.model, Version: b.key.version.name,
 		Hour: microsTime(b.key.hour * microsPerHour), Unique: unique,
-		SamplingRate: b.rate, SchemaRevision: b.revision, CommitID: commit,
+		SamplingRate: b.key.rate, SchemaRevision: b.revision, CommitID: commit,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -188,6 +189,7 @@ func TestLostPartitions(t *testing.T) {
 		if err := lost.Wait(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // until it has taken note
 		b.send(2, 20)
 		b.await(40)
 		r.stop()

@@ -34,7 +34,8 @@ type row struct {
 	micros   int64 // event time
 	received int64 // the record's time
 	rank     int64
-	keep     bool // the sampling keeps it
+	rate     float64 // in force for the event
+	keep     bool    // the sampling keeps it
 }
 
 // rejection is a record that has no place. Model and what follows are set as
@@ -110,12 +111,12 @@ func (d *decoder) decode(ctx context.Context, r *kgo.Record) (row, *rejection, e
 	return out, nil, modelwatch.Errorf(modelwatch.CodeUnavailable, "schema of model %q, version %q keeps changing", out.version.model, out.version.name)
 }
 
-// sample decides whether the row is kept. Labels always are: they are few, and
-// may come before anybody knows which predictions were kept.
+// sample decides whether the row is kept.
 func (d *decoder) sample(out *row) {
 	d.last, out.version.used = d.layout, true
+	step := out.version.rateOf(out.kind, out.micros)
 	out.rank = modelwatch.Rank(d.salt, out.id)
-	out.keep = out.kind == modelwatch.KindLabel || out.rank < out.version.limit
+	out.rate, out.keep = step.rate, out.rank < step.limit
 }
 
 func (d *decoder) headerOf(r *kgo.Record) header {

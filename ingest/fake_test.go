@@ -19,6 +19,7 @@ type fakeCatalog struct {
 	cursors  map[string]modelwatch.Cursor // by group and partition
 	owners   map[string]string
 	intents  map[string]string
+	claims   map[string]modelwatch.IngestIntent // by key
 	commits  map[string]modelwatch.IngestCommit
 	order    []string                // of commits
 	fail     func(step string) error // asked before each call
@@ -30,7 +31,7 @@ type fakeCatalog struct {
 func newFakeCatalog() *fakeCatalog {
 	return &fakeCatalog{
 		versions: map[[2]string]modelwatch.Version{}, cursors: map[string]modelwatch.Cursor{}, owners: map[string]string{},
-		intents: map[string]string{}, commits: map[string]modelwatch.IngestCommit{}, changed: make(chan struct{}),
+		intents: map[string]string{}, claims: map[string]modelwatch.IngestIntent{}, commits: map[string]modelwatch.IngestCommit{}, changed: make(chan struct{}),
 	}
 }
 
@@ -67,26 +68,40 @@ func (c *fakeCatalog) TakePartitions(_ context.Context, group, owner string, par
 		if ok {
 			cursor.Epoch++
 		} else {
-			cursor = modelwatch.Cursor{Next: -1}
+			cursor = modelwatch.Cursor{Next: -1, LeaderEpoch: -1}
 		}
 		c.cursors[k], c.owners[k], out[p] = cursor, owner, cursor
 	}
 	return out, nil
 }
 
-func (c *fakeCatalog) IntendUpload(_ context.Context, keys []string, owner string) (err error) {
+func (c *fakeCatalog) IntendIngest(_ context.Context, intent modelwatch.IngestIntent) (err error) {
 	leave, err := c.enter("intend")
 	if err != nil {
 		return err
 	}
 	defer leave(&err)
-	for _, k := range keys {
+	for _, k := range intent.Keys {
 		if c.intents[k] != "" {
 			return modelwatch.Errorf(modelwatch.CodeConflict, "intent %s exists", k)
 		}
 	}
-	for _, k := range keys {
+	if err := c.checkCursors(intent.Group, intent.Ranges); err != nil {
+		return err
+	}
+	for _, k := range intent.Keys {
 		c.intents[k] = "pending"
+		c.claims[k] = intent
+	}
+	return nil
+}
+
+// checkCursors is the compare of compare-and-set.
+func (c *fakeCatalog) checkCursors(group string, ranges []modelwatch.Range) error {
+	for _, r := range ranges {
+		if have := c.cursors[cursorKey(group, r.Partition)]; have.Next != r.From || have.Epoch != r.Epoch {
+			return modelwatch.Errorf(modelwatch.CodeFenced, "cursor %v, commit %v", have, r)
+		}
 	}
 	return nil
 }
@@ -101,12 +116,12 @@ func (c *fakeCatalog) CommitIngest(_ context.Context, commit modelwatch.IngestCo
 		return nil
 	}
 	for _, r := range commit.Ranges {
-		if r.To < r.From || r.To < 0 {
+		if r.To < r.Start() || r.To < 0 {
 			return modelwatch.Errorf(modelwatch.CodeInternal, "range [%d,%d)", r.From, r.To)
 		}
-		if have := c.cursors[cursorKey(commit.Group, r.Partition)]; have.Next != r.From || have.Epoch != r.Epoch {
-			return modelwatch.Errorf(modelwatch.CodeFenced, "cursor %v, commit %v", have, r)
-		}
+	}
+	if err := c.checkCursors(commit.Group, commit.Ranges); err != nil {
+		return err
 	}
 	for _, f := range commit.Files {
 		if c.intents[f.Key] != "pending" {
@@ -115,7 +130,7 @@ func (c *fakeCatalog) CommitIngest(_ context.Context, commit modelwatch.IngestCo
 	}
 	for _, r := range commit.Ranges {
 		k := cursorKey(commit.Group, r.Partition)
-		c.cursors[k] = modelwatch.Cursor{Next: r.To, Epoch: c.cursors[k].Epoch}
+		c.cursors[k] = modelwatch.Cursor{Next: r.To, Epoch: c.cursors[k].Epoch, LeaderEpoch: r.LeaderEpoch}
 	}
 	for _, f := range commit.Files {
 		c.intents[f.Key] = "registered"

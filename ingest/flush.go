@@ -108,7 +108,7 @@ func (c *Consumer) deliver(ctx context.Context, f *flight) error {
 		keys[i] = u.key
 	}
 	if len(keys) > 0 {
-		if err := c.intend(ctx, keys); err != nil {
+		if err := c.intend(ctx, f, keys); err != nil {
 			return err
 		}
 	}
@@ -146,10 +146,9 @@ func (c *Consumer) at(point string) error {
 
 // intend notes the keys. Nobody else makes the same ones: if they are there
 // already, they are from an attempt of ours whose answer was lost.
-func (c *Consumer) intend(ctx context.Context, keys []string) error {
-	err := c.insist(ctx, "intend", func(ctx context.Context) error {
-		return c.options.Catalog.IntendUpload(ctx, keys, c.options.Owner)
-	})
+func (c *Consumer) intend(ctx context.Context, f *flight, keys []string) error {
+	intent := modelwatch.IngestIntent{CommitID: f.id, Group: c.options.Group, Owner: c.options.Owner, Keys: keys, Ranges: f.ranges}
+	err := c.insist(ctx, "intend", func(ctx context.Context) error { return c.options.Catalog.IntendIngest(ctx, intent) })
 	if modelwatch.ErrorCode(err) == modelwatch.CodeConflict {
 		return nil
 	}
@@ -160,7 +159,7 @@ func (c *Consumer) upload(ctx context.Context, f *flight) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelUploads)
 	for _, u := range f.files {
-		group.Go(func() error { return c.uploadFile(ctx, u) })
+		group.Go(func() error { return c.uploadFile(ctx, f, u) })
 	}
 	return group.Wait()
 }
@@ -168,7 +167,7 @@ func (c *Consumer) upload(ctx context.Context, f *flight) error {
 // uploadFile writes one file. If its key holds something else already, which a
 // retry after an unclear failure may find where encoding is not repeatable, it
 // goes under another key, and the first object is left to garbage collection.
-func (c *Consumer) uploadFile(ctx context.Context, u *upload) error {
+func (c *Consumer) uploadFile(ctx context.Context, f *flight, u *upload) error {
 	u.chunk = u.builder.chunk()
 	u.builder = nil
 	for retry := 1; ; retry++ {
@@ -186,7 +185,7 @@ func (c *Consumer) uploadFile(ctx context.Context, u *upload) error {
 		}
 		u.spec.Unique = fmt.Sprintf("%s-r%d", u.spec.Unique, retry)
 		u.key = c.options.FileKey(u.spec)
-		if err := c.intend(ctx, []string{u.key}); err != nil {
+		if err := c.intend(ctx, f, []string{u.key}); err != nil {
 			return err
 		}
 	}

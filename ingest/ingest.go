@@ -27,10 +27,11 @@ type Ledger interface {
 	// TakePartitions makes owner the owner of the partitions: commits of the
 	// owner before it are fenced from here on. It returns their cursors.
 	TakePartitions(ctx context.Context, group, owner string, parts []modelwatch.Partition) (map[modelwatch.Partition]modelwatch.Cursor, error)
-	// IntendUpload notes the keys of objects before they are written, so that
-	// what is never registered can be found and deleted. It returns an error with
-	// CodeConflict if a key was noted before.
-	IntendUpload(ctx context.Context, keys []string, owner string) error
+	// IntendIngest notes the keys of objects before they are written, and the
+	// cursors that their commit builds on, so that what is never registered can be
+	// found and deleted. It returns an error with CodeConflict if a key was noted
+	// before, and with CodeFenced if the commit can no longer succeed.
+	IntendIngest(ctx context.Context, intent modelwatch.IngestIntent) error
 	// CommitIngest does all of the commit or nothing. It returns an error with
 	// CodeFenced if a cursor has moved or an intent was condemned. Called again
 	// with the same ID after an error, it returns nil if the first call had done it.

@@ -95,7 +95,7 @@ func TestTruncatedLog(t *testing.T) {
 		b.send(1, 10)
 		id := b.topicID()
 		p := modelwatch.Partition{Topic: topic, TopicID: id, Partition: 0}
-		b.catalog.cursors[cursorKey("g", p)] = modelwatch.Cursor{Next: 15}
+		b.catalog.cursors[cursorKey("g", p)] = modelwatch.Cursor{Next: 15, LeaderEpoch: -1}
 		r := b.start(b.options("a"))
 		for r.Stats().Partitions == 0 {
 			time.Sleep(time.Second) // of the bubble's clock

@@ -75,7 +75,8 @@ func (c *Consumer) place(ctx context.Context, p kgo.FetchTopicPartition) {
 		return
 	}
 	c.advance(a, next)
-	a.end, a.seen = max(a.end, p.HighWatermark), p.Records[len(p.Records)-1].Timestamp
+	last := p.Records[len(p.Records)-1]
+	a.end, a.seen, a.leader = max(a.end, p.HighWatermark), last.Timestamp, last.LeaderEpoch
 	c.metrics.lag(a, time.Now())
 }
 

@@ -88,12 +88,16 @@ func recreated(err error) bool { return errors.Is(err, kerr.UnknownTopicID) }
 func (c *Consumer) settleGap() { c.building.resetAfter = true }
 
 // recreate follows a topic that was deleted and made again: the client does not
-// by itself. Its new partitions have cursors of their own.
+// by itself. Its new partitions have cursors of their own. What was read of the
+// old ones is flushed first, because nobody can read it again.
 func (c *Consumer) recreate(topic string) {
-	c.log.Warn("a topic was deleted and made again; reading it from its start", "topic", topic)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.reset = true
+	if slices.Contains(c.renewed, topic) {
+		return
+	}
+	c.log.Warn("a topic was deleted and made again; reading it from its start", "topic", topic)
+	c.building.resetAfter = true
 	c.renewed = append(c.renewed, topic)
 }
 

@@ -23,8 +23,7 @@ const defaultVersion = "0"
 type version struct {
 	model, name string
 	stored      modelwatch.Version
-	rate        float64
-	limit       int64 // ranks below it are kept
+	rates       []rateStep // the earliest first; never empty
 	rows        *layout
 	labels      *layout
 	loaded      time.Time
@@ -139,11 +138,7 @@ func (vs *versions) refuse(ctx context.Context, model, name string) (*failure, e
 func (vs *versions) compile(model, name string, stored modelwatch.Version) *version {
 	v := &version{model: model, name: name, stored: stored, loaded: time.Now()}
 	v.grows = name != "" && (!stored.Registered || len(stored.Schema.Features) == 0)
-	v.rate = stored.SamplingRate
-	if !stored.Registered || !(v.rate > 0) {
-		v.rate = vs.rate
-	}
-	v.limit = modelwatch.RankLimit(v.rate)
+	v.rates = vs.steps(&stored)
 	v.rows, v.labels = newLayout(v, false), newLayout(v, true)
 	return v
 }
@@ -190,10 +185,12 @@ func (vs *versions) reload(ctx context.Context, v *version) error {
 func (vs *versions) apply(v *version, stored modelwatch.Version) {
 	v.loaded, v.used = time.Now(), false
 	old := &v.stored
-	if stored.SchemaRevision == old.SchemaRevision && stored.Registered == old.Registered && stored.SamplingRate == old.SamplingRate {
+	v.rates = vs.steps(&stored) // files are apart by rate, so the version may stay
+	if stored.SchemaRevision == old.SchemaRevision && stored.Registered == old.Registered {
+		v.stored = stored
 		return
 	}
-	if stored.Registered == old.Registered && stored.SamplingRate == old.SamplingRate && v.rows.extends(&stored.Schema) && v.labels.fits(slotLabel, stored.Schema.Label) {
+	if stored.Registered == old.Registered && v.rows.extends(&stored.Schema) && v.labels.fits(slotLabel, stored.Schema.Label) {
 		v.stored = stored
 		v.rows.extend(&stored.Schema)
 		v.labels.extend(&stored.Schema)
@@ -211,7 +208,7 @@ func (vs *versions) apply(v *version, stored modelwatch.Version) {
 		vs.unregisteredVersions++
 	}
 	vs.log.Info("model version has changed", "model", v.model, "version", v.name, "schema_revision", stored.SchemaRevision,
-		"registered", stored.Registered, "sampling_rate", fresh.rate)
+		"registered", stored.Registered, "sampling_rate", stored.SamplingRate)
 }
 
 func (vs *versions) forget(v *version) {
