@@ -25,7 +25,7 @@ type fileKey struct {
 type builder struct {
 	key      fileKey
 	rows     int
-	bytes    int64 // estimated, in memory
+	bytes    int64        // estimated, in memory
 	revision int64        // of the schema, when sealed
 	schema   []fileColumn // when sealed
 	ids      arena

@@ -37,21 +37,21 @@ func (vs *versions) steps(stored *modelwatch.Version) []rateStep {
 	return out
 }
 
-// attributionHorizon is how long after its prediction an attribution may come and
-// still be kept with it, although the rate has fallen in between.
-const attributionHorizon = 24 * time.Hour
+// rateHorizon is how long after its prediction or input an attribution or output
+// may come and still be kept with it, although the rate has fallen in between.
+const rateHorizon = 24 * time.Hour
 
 // rateOf is the rate for an event. It depends on event time alone, so the events
 // of one request are kept or not together, and again when they are read again.
 // Labels are always kept: they are few, and may come before anybody knows which
-// predictions were. An attribution is kept at the highest rate of the day before
-// it, which its prediction may have been kept at.
+// predictions were. What follows an input or a prediction is kept at the highest
+// rate of the day before it, at which that may have been kept.
 func (v *version) rateOf(kind modelwatch.Kind, micros int64) rateStep {
 	switch kind {
 	case modelwatch.KindLabel:
 		return rateStep{rate: 1, limit: 1 << modelwatch.RankBits}
-	case modelwatch.KindAttribution:
-		return v.highestRate(micros-attributionHorizon.Microseconds(), micros)
+	case modelwatch.KindAttribution, modelwatch.KindOutput:
+		return v.highestRate(micros-rateHorizon.Microseconds(), micros)
 	}
 	i := len(v.rates) - 1
 	for i > 0 && micros < v.rates[i].from {
