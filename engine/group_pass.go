@@ -99,7 +99,7 @@ func newGroupPass(g *grouper, from, n, passes int) *groupPass {
 		}
 		p.segments = append(p.segments, at)
 		p.divisions = append(p.divisions, division{segmenter: newSegmenter(c), first: first})
-		first += c.places()
+		first += c.Places()
 	}
 	p.tallies = newTallies(setColumns(g.like))
 	p.named = make([][]namedRow, len(g.like.Columns))
@@ -347,5 +347,5 @@ func (p *groupPass) segment(in int) (map[string]string, bool) {
 	}
 	c := p.g.opts.Crossings[at-1]
 	place := in - p.divisions[at].first
-	return c.values(place), place < len(c.Known)
+	return c.Segment(place), place < len(c.Known)
 }

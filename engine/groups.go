@@ -105,7 +105,7 @@ func (g *grouper) run(ctx context.Context) (GroupStats, error) {
 	g.stats.Rows = g.src.Rows()
 	g.width = 1
 	for _, c := range g.opts.Crossings {
-		g.width += c.places()
+		g.width += c.Places()
 	}
 	slots := g.width
 	if g.opts.ChunkPeriod > 0 {

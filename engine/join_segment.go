@@ -10,7 +10,7 @@ import (
 // ProfileGroups has them.
 type JoinSegments struct {
 	crossing Crossing
-	places   *segmenter
+	groups   *modelwatch.CrossingIndex
 	columns  []int // in the segments of a batch
 	known    map[[MaxSegmentColumns]int32]int32
 	out      []int32
@@ -19,7 +19,7 @@ type JoinSegments struct {
 // NewJoinSegments returns the segments of a crossing whose columns are among
 // those that a join was asked for.
 func NewJoinSegments(c Crossing, columns []string) *JoinSegments {
-	j := &JoinSegments{crossing: c, places: newSegmenter(c), known: map[[MaxSegmentColumns]int32]int32{}}
+	j := &JoinSegments{crossing: c, groups: c.Index(), known: map[[MaxSegmentColumns]int32]int32{}}
 	for _, name := range c.Columns {
 		j.columns = append(j.columns, slices.Index(columns, name))
 	}
@@ -54,14 +54,7 @@ func (j *JoinSegments) find(b *modelwatch.JoinedBatch, i int) int32 {
 			values[k] = SegmentMissing
 		}
 	}
-	place, ok := j.places.known[joinKey(values)]
-	switch {
-	case ok:
-		return place
-	case j.places.missing >= 0 && values[0] == SegmentMissing:
-		return j.places.missing
-	}
-	return j.places.other
+	return j.groups.Place(modelwatch.CrossingKey(values))
 }
 
 // Known is how many segments have a place whether or not there are rows: those
@@ -69,4 +62,4 @@ func (j *JoinSegments) find(b *modelwatch.JoinedBatch, i int) int32 {
 func (j *JoinSegments) Known() int { return len(j.crossing.Known) }
 
 // Segment returns the segment of a place: a value for each column.
-func (j *JoinSegments) Segment(place int32) map[string]string { return j.crossing.values(int(place)) }
+func (j *JoinSegments) Segment(place int32) map[string]string { return j.crossing.Segment(int(place)) }

@@ -12,25 +12,18 @@ import (
 	"github.com/modelwatch/modelwatch/table"
 )
 
-// Values of segments that no file holds, and the bounds of segments.
+// Values of segments that no row holds, and the bounds of segments.
 const (
-	SegmentOther   = "other"     // all that have no group of their own
-	SegmentMissing = "(missing)" // rows without a value
-	// MaxSegments is how many combinations of a crossing have a group of their own.
-	MaxSegments = 100
-	// MaxSegmentColumns is how many columns may be crossed.
-	MaxSegmentColumns = 4
+	SegmentOther      = modelwatch.SegmentOther
+	SegmentMissing    = modelwatch.SegmentMissing
+	MaxSegments       = modelwatch.MaxSegments
+	MaxSegmentColumns = modelwatch.MaxSegmentColumns
 	// maxSegmentNumbers is how many distinct numbers a segment column may hold.
 	maxSegmentNumbers = 1_000
 )
 
-// Crossing divides rows by the values of one column or, crossed, of several.
-type Crossing struct {
-	Columns []string
-	// Known are the combinations, a value per column, with a group of their own.
-	// All others make the group other.
-	Known [][]string
-}
+// Crossing is the domain's.
+type Crossing = modelwatch.Crossing
 
 // Crossings finds the combinations of values that a baseline holds, for each list
 // of columns: those with most rows first, by value among equals, at most
@@ -100,7 +93,7 @@ func findKnown(ctx context.Context, src Source, names []string) ([][]string, err
 	keys := b.Grid().Categories()
 	known := make([][]string, min(len(keys), MaxSegments))
 	for i := range known {
-		known[i] = splitKey(keys[i])
+		known[i] = modelwatch.SplitCrossingKey(keys[i])
 	}
 	return known, nil
 }
@@ -108,9 +101,7 @@ func findKnown(ctx context.Context, src Source, names []string) ([][]string, err
 // segmenter finds the place of rows among the groups of a crossing.
 type segmenter struct {
 	columns []segmentColumn
-	known   map[string]int32 // combination -> place
-	other   int32
-	missing int32 // a single column's; -1 where missing values are as any others
+	groups  *modelwatch.CrossingIndex
 
 	dict  []string // combinations of a chunk
 	index []int32
@@ -119,45 +110,7 @@ type segmenter struct {
 }
 
 func newSegmenter(c Crossing) *segmenter {
-	s := &segmenter{
-		columns: make([]segmentColumn, len(c.Columns)), known: map[string]int32{},
-		other: int32(len(c.Known)), missing: -1, at: map[[MaxSegmentColumns]int32]int32{},
-	}
-	others := make([]string, len(c.Columns))
-	for i := range others {
-		others[i] = SegmentOther
-	}
-	for i, values := range c.Known {
-		s.known[joinKey(values)] = int32(i)
-		if slices.Equal(values, others) {
-			s.other = int32(i) // a value of that name and what is folded are one group
-		}
-	}
-	if at, ok := s.known[SegmentMissing]; len(c.Columns) == 1 && ok {
-		s.missing = at
-	} else if len(c.Columns) == 1 {
-		s.missing = int32(len(c.Known)) + 1
-	}
-	return s
-}
-
-// places is how many groups the crossing may have.
-func (c Crossing) places() int { return len(c.Known) + 2 }
-
-// values are the segment of a place.
-func (c Crossing) values(place int) map[string]string {
-	values := make(map[string]string, len(c.Columns))
-	for i, name := range c.Columns {
-		switch {
-		case place < len(c.Known):
-			values[name] = c.Known[place][i]
-		case place == len(c.Known):
-			values[name] = SegmentOther
-		default:
-			values[name] = SegmentMissing
-		}
-	}
-	return values
+	return &segmenter{columns: make([]segmentColumn, len(c.Columns)), groups: c.Index(), at: map[[MaxSegmentColumns]int32]int32{}}
 }
 
 // place sets the places of a chunk's rows, whose columns have been read.
@@ -165,15 +118,7 @@ func (s *segmenter) place(rows int, places []int32) {
 	dict, index, _ := s.combine(rows)
 	s.of = resize(s.of, len(dict))
 	for i, key := range dict {
-		at, ok := s.known[key]
-		switch {
-		case ok:
-			s.of[i] = at
-		case s.missing >= 0 && key == SegmentMissing:
-			s.of[i] = s.missing
-		default:
-			s.of[i] = s.other
-		}
+		s.of[i] = s.groups.Place(key)
 	}
 	for i, d := range index {
 		places[i] = s.of[d]
@@ -200,7 +145,7 @@ func (s *segmenter) combine(rows int) (dict []string, index []int32, valid []boo
 			}
 			at = int32(len(s.dict))
 			s.at[key] = at
-			s.dict = append(s.dict, joinKey(values))
+			s.dict = append(s.dict, modelwatch.CrossingKey(values))
 		}
 		s.index[i] = at
 	}
@@ -240,29 +185,4 @@ func (s *segmentColumn) read(rows int, col *table.Column) {
 		}
 		s.index[i] = d
 	}
-}
-
-// joinKey makes one text of several, in whose order they stand; one stays as it is.
-func joinKey(values []string) string {
-	if len(values) == 1 {
-		return values[0]
-	}
-	parts := make([]string, len(values))
-	for i, v := range values {
-		parts[i] = strings.ReplaceAll(v, "\x00", "\x00\xff")
-	}
-	return strings.Join(parts, "\x00\x01") + "\x00\x01"
-}
-
-// splitKey undoes joinKey.
-func splitKey(key string) []string {
-	rest, ok := strings.CutSuffix(key, "\x00\x01")
-	if !ok {
-		return []string{key}
-	}
-	parts := strings.Split(rest, "\x00\x01")
-	for i, p := range parts {
-		parts[i] = strings.ReplaceAll(p, "\x00\xff", "\x00")
-	}
-	return parts
 }
