@@ -32,7 +32,19 @@ type Joined struct {
 	LabelValue float64
 	HasLabel   bool
 
+	// Segments are the values of JoinedFields.Segments, as text like a class;
+	// SegmentMissing stands where there is none. The slice is valid until the next row.
+	Segments []string
+
 	// Weight is one over the sampling rate in force for the row: how many
 	// predictions it stands for.
 	Weight float64
+}
+
+// JoinedFields are what a join reads of predictions beside their score and what
+// they predict.
+type JoinedFields struct {
+	Classes  []string // of a multiclass model: whose probabilities are Joined.Scores
+	Group    bool
+	Segments []string // columns of the table
 }

@@ -29,7 +29,7 @@ func BenchmarkJoinLabels(b *testing.B) {
 			window := modelwatch.Window{Start: day, End: day.Add(24 * time.Hour)}
 			for b.Loop() {
 				n := 0
-				err := a.JoinLabels(b.Context(), predictions, labels, window, func(j archive.Joined) error {
+				err := a.JoinLabels(b.Context(), predictions, labels, window, modelwatch.JoinedFields{}, func(j archive.Joined) error {
 					if j.HasLabel {
 						n++
 					}

@@ -22,10 +22,12 @@ type Joined = modelwatch.Joined
 // rows of the label files take part, whatever their time. Rows without a rank
 // or an id are no part of a join and are skipped.
 //
+// Of fields, a column that a file lacks has no value in its rows.
+//
 // Memory is bounded by the archive's options whatever the number and size of
 // the files: where there are too many to be read at once, parts are merged into
 // temporary files first. An error of f ends the join and is in the error's chain.
-func (a *Archive) JoinLabels(ctx context.Context, predictions, labels []modelwatch.DataFile, window modelwatch.Window, f func(Joined) error) error {
+func (a *Archive) JoinLabels(ctx context.Context, predictions, labels []modelwatch.DataFile, window modelwatch.Window, fields modelwatch.JoinedFields, f func(Joined) error) error {
 	if len(predictions) == 0 {
 		return nil
 	}
@@ -33,6 +35,7 @@ func (a *Archive) JoinLabels(ctx context.Context, predictions, labels []modelwat
 	left, err := m.open(&side{
 		files:   predictions,
 		columns: []string{modelwatch.ColumnPredicted, modelwatch.ColumnScore},
+		fields:  fields,
 		better:  earlier,
 		window:  window,
 	})
@@ -98,6 +101,7 @@ func joined(p *row, labels []row) Joined {
 		ID: p.id, Time: time.UnixMicro(p.time).UTC(),
 		Score: p.score, HasScore: p.hasScore,
 		Predicted: p.text, PredictedValue: p.value, HasPredicted: p.hasValue,
+		Scores: p.scores, Group: p.group, HasGroup: p.hasGroup, Segments: p.segments,
 		Weight: p.weight,
 	}
 	for i := range labels {

@@ -41,7 +41,7 @@ func writeFile(t testing.TB, a *archive.Archive, id int64, kind modelwatch.Kind,
 	slices.SortStableFunc(events, func(x, y event) int { return cmp.Compare(x.rank, y.rank) })
 	f, err := a.WriteDataFile(context.Background(), modelwatch.FileSpec{
 		Kind: kind, Model: "fraud", Version: "1", Hour: day, Unique: fmt.Sprintf("%s-%d", kind, id), SamplingRate: rate,
-	}, chunkOf(kind, events))
+	}, withFields(chunkOf(kind, events), id, events))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +90,43 @@ func chunkOf(kind modelwatch.Kind, events []event) *table.Chunk {
 	return c
 }
 
+// allFields are what withFields writes.
+var allFields = modelwatch.JoinedFields{Classes: []string{"a", "b"}, Group: true, Segments: []string{"country", "level"}}
+
+// fieldsOf are the fields of an event as a join gives them back: files of odd ids
+// have no column for class b.
+func fieldsOf(file int64, e event) (scores []float64, group string, hasGroup bool, segments []string) {
+	minute := e.time.Sub(day).Minutes()
+	scores = []float64{minute / 100, math.NaN()}
+	if file%2 == 0 {
+		scores[1] = 1 - minute/100
+	}
+	segments = []string{[]string{"DE", "FR", modelwatch.SegmentMissing}[(int(minute)+30)%3], strconv.Itoa(int(minute) % 4)}
+	return scores, "group of " + e.id, true, segments
+}
+
+func withFields(c *table.Chunk, file int64, events []event) *table.Chunk {
+	a := table.Column{Name: "_score_a", Type: modelwatch.TypeNumber}
+	b := table.Column{Name: "_score_b", Type: modelwatch.TypeNumber}
+	group := table.Column{Name: modelwatch.ColumnGroup, Type: modelwatch.TypeCategory}
+	country := table.Column{Name: "country", Type: modelwatch.TypeCategory, Dict: []string{"DE", "FR"}}
+	level := table.Column{Name: "level", Type: modelwatch.TypeNumber}
+	for i, e := range events {
+		scores, name, _, segments := fieldsOf(file, e)
+		a.Floats, b.Floats = append(a.Floats, scores[0]), append(b.Floats, scores[1])
+		group.Dict, group.Index = append(group.Dict, name), append(group.Index, int32(i))
+		at := slices.Index(country.Dict, segments[0])
+		country.Index, country.Valid = append(country.Index, int32(max(at, 0))), append(country.Valid, at >= 0)
+		number, _ := strconv.ParseFloat(segments[1], 64)
+		level.Floats = append(level.Floats, number)
+	}
+	c.Columns = append(c.Columns, a, group, country, level)
+	if file%2 == 0 {
+		c.Columns = append(c.Columns, b)
+	}
+	return c
+}
+
 func newArchive(t testing.TB, opts archive.Options) *archive.Archive {
 	t.Helper()
 	dir := t.TempDir()
@@ -100,10 +137,11 @@ func newArchive(t testing.TB, opts archive.Options) *archive.Archive {
 	return archive.New(b, opts)
 }
 
-func joinAll(t testing.TB, a *archive.Archive, predictions, labels []modelwatch.DataFile, w modelwatch.Window) []archive.Joined {
+func joinAll(t testing.TB, a *archive.Archive, predictions, labels []modelwatch.DataFile, w modelwatch.Window, fields modelwatch.JoinedFields) []archive.Joined {
 	t.Helper()
 	var out []archive.Joined
-	err := a.JoinLabels(context.Background(), predictions, labels, w, func(j archive.Joined) error {
+	err := a.JoinLabels(context.Background(), predictions, labels, w, fields, func(j archive.Joined) error {
+		j.Scores, j.Segments = slices.Clone(j.Scores), slices.Clone(j.Segments)
 		out = append(out, j)
 		return nil
 	})
@@ -149,7 +187,7 @@ func TestJoinLabels(t *testing.T) {
 		{ID: "last", Time: at(59), Predicted: "10000000", PredictedValue: 1e7, HasPredicted: true, Weight: 1},
 		{ID: "flag", Time: at(4), Predicted: "true", PredictedValue: 1, HasPredicted: true, Label: "false", HasLabel: true, Weight: 1},
 	}
-	have := joinAll(t, a, predictions, labels, modelwatch.Window{Start: day, End: at(60)})
+	have := joinAll(t, a, predictions, labels, modelwatch.Window{Start: day, End: at(60)}, modelwatch.JoinedFields{})
 	slices.SortFunc(have[:2], func(x, y archive.Joined) int { return cmp.Compare(x.ID, y.ID) }) // the two of one rank
 	if diff := gocmp.Diff(want, have, cmpopts.EquateNaNs()); diff != "" {
 		t.Errorf("joined rows (-want +have):\n%s", diff)
@@ -173,7 +211,7 @@ func TestJoinLabelsEqualsMapJoin(t *testing.T) {
 		labels, le := drawFiles(rt, t, a, modelwatch.KindLabel, 200)
 		want := mapJoin(pe, le, window)
 		for name, opts := range limits {
-			have := joinAll(t, archive.New(a.Bucket(), opts), predictions, labels, window)
+			have := joinAll(t, archive.New(a.Bucket(), opts), predictions, labels, window, allFields)
 			byID := cmpopts.SortSlices(func(x, y archive.Joined) bool { return x.ID < y.ID })
 			if diff := gocmp.Diff(want, have, byID, cmpopts.EquateNaNs(), cmpopts.EquateEmpty()); diff != "" {
 				rt.Fatalf("joined %s (-want +have):\n%s", name, diff)
@@ -256,19 +294,20 @@ func mapJoin(predictions, labels []fileEvents, w modelwatch.Window) []archive.Jo
 	type known struct {
 		event
 		rate float64
+		file int64
 	}
 	first, last := map[string]known{}, map[string]known{}
 	for _, f := range predictions { // by file id
 		for _, e := range f.events {
 			if had, ok := first[e.id]; w.Contains(e.time) && (!ok || e.time.Before(had.time)) {
-				first[e.id] = known{e, f.rate}
+				first[e.id] = known{e, f.rate, f.id}
 			}
 		}
 	}
 	for _, f := range labels {
 		for _, e := range f.events {
 			if had, ok := last[e.id]; !ok || !e.time.Before(had.time) {
-				last[e.id] = known{e, f.rate}
+				last[e.id] = known{e, f.rate, f.id}
 			}
 		}
 	}
@@ -277,6 +316,7 @@ func mapJoin(predictions, labels []fileEvents, w modelwatch.Window) []archive.Jo
 		j := archive.Joined{ID: id, Time: p.time, Weight: 1 / p.rate}
 		j.Predicted, j.PredictedValue, j.HasPredicted = forms(p.value)
 		j.Score, j.HasScore = p.score.(float64)
+		j.Scores, j.Group, j.HasGroup, j.Segments = fieldsOf(p.file, p.event)
 		if l, ok := last[id]; ok {
 			j.Label, j.LabelValue, j.HasLabel = forms(l.value)
 		}

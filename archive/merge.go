@@ -16,6 +16,7 @@ import (
 type side struct {
 	files   []modelwatch.DataFile
 	columns []string // the value, then the score where there is one
+	fields  modelwatch.JoinedFields
 	better  func(a, b *row) bool
 	window  modelwatch.Window // zero: any time
 	limit   int64             // ranks from here on are of no interest; 0: all are
@@ -26,6 +27,20 @@ func (s *side) takes(micros int64) bool {
 		return true
 	}
 	return micros >= s.window.Start.UnixMicro() && micros < s.window.End.UnixMicro()
+}
+
+// further are the columns of fields, in the order of use: scores of classes,
+// segments, the group.
+func (s *side) further() []string {
+	var names []string
+	for _, class := range s.fields.Classes {
+		names = append(names, modelwatch.PrefixScore+class)
+	}
+	names = append(names, s.fields.Segments...)
+	if s.fields.Group {
+		names = append(names, modelwatch.ColumnGroup)
+	}
+	return names
 }
 
 // merger merges sources into groups: the distinct ids of one rank, each with
@@ -96,18 +111,22 @@ type merging struct {
 // rowBytes is about what one decoded row of an open file takes.
 const rowBytes = 160
 
+// fieldBytes is that of one of the further columns.
+const fieldBytes = 24
+
 // cost estimates what an open file holds in memory.
-func cost(f *modelwatch.DataFile) int64 {
-	return 64<<10 + min(f.Rows, table.RowGroupRows)*rowBytes
+func (s *side) cost(f *modelwatch.DataFile) int64 {
+	return 64<<10 + min(f.Rows, table.RowGroupRows)*(rowBytes+fieldBytes*int64(len(s.further())))
 }
 
 // batches splits files into runs that may be open at the same time, each within
 // half of the memory, because a join has two sides.
-func (a *Archive) batches(files []modelwatch.DataFile) [][]modelwatch.DataFile {
+func (a *Archive) batches(s *side) [][]modelwatch.DataFile {
 	var out [][]modelwatch.DataFile
+	files := s.files
 	start, sum := 0, int64(0)
 	for i := range files {
-		c := cost(&files[i])
+		c := s.cost(&files[i])
 		if n := i - start; n > 1 && (sum+c > a.opts.MergeBytes/2 || n >= a.opts.MaxOpenFiles/2) {
 			out = append(out, files[start:i])
 			start, sum = i, 0
@@ -123,7 +142,7 @@ func (a *Archive) batches(files []modelwatch.DataFile) [][]modelwatch.DataFile {
 // open returns the merged rows of one side, merging parts of it into temporary
 // files first if it is too large to be read at once.
 func (m *merging) open(s *side) (*merger, error) {
-	batches := m.archive.batches(s.files)
+	batches := m.archive.batches(s)
 	if len(batches) <= 1 {
 		return m.openFiles(s.files, s)
 	}

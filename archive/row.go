@@ -21,6 +21,12 @@ type row struct {
 	score    float64
 	hasScore bool
 	weight   float64
+
+	// Of JoinedFields. The slices are the row's own and never change.
+	scores   []float64 // NaN: none
+	segments []string
+	group    string
+	hasGroup bool
 }
 
 // earlier and later decide which of two rows of one id counts. They order all

@@ -25,6 +25,8 @@ const runBuffer = 64 << 10
 const (
 	runHasValue = 1 << iota
 	runHasScore
+	runHasGroup
+	runHasFields // scores of classes or segments
 )
 
 // spill writes what is left of a merger to a run, closes it and returns the
@@ -93,6 +95,12 @@ func appendRow(b []byte, r *row) []byte {
 	if r.hasScore {
 		flags |= runHasScore
 	}
+	if r.hasGroup {
+		flags |= runHasGroup
+	}
+	if len(r.scores)+len(r.segments) > 0 {
+		flags |= runHasFields
+	}
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(r.rank))
 	b = binary.AppendVarint(b, r.time)
@@ -106,6 +114,24 @@ func appendRow(b []byte, r *row) []byte {
 	}
 	if r.hasScore {
 		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(r.score))
+	}
+	if r.hasGroup {
+		b = appendString(b, r.group)
+	}
+	if len(r.scores)+len(r.segments) > 0 {
+		b = appendFields(b, r)
+	}
+	return b
+}
+
+func appendFields(b []byte, r *row) []byte {
+	b = binary.AppendUvarint(b, uint64(len(r.scores)))
+	for _, x := range r.scores {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.segments)))
+	for _, s := range r.segments {
+		b = appendString(b, s)
 	}
 	return b
 }
@@ -158,10 +184,25 @@ func (s *runSource) advance() (bool, error) {
 	if s.row.hasScore {
 		s.row.score = s.float()
 	}
+	if s.row.hasGroup = flags&runHasGroup != 0; s.row.hasGroup {
+		s.row.group = string(s.bytes())
+	}
+	if flags&runHasFields != 0 {
+		s.fields()
+	}
 	if s.err != nil {
 		return false, fmt.Errorf("read temporary file: %w", s.err)
 	}
 	return true, nil
+}
+
+func (s *runSource) fields() {
+	for n := s.uvarint(); n > 0 && s.err == nil; n-- {
+		s.row.scores = append(s.row.scores, s.float())
+	}
+	for n := s.uvarint(); n > 0 && s.err == nil; n-- {
+		s.row.segments = append(s.row.segments, s.text.of(s.bytes()))
+	}
 }
 
 func (s *runSource) uvarint() uint64 {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
+	"slices"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/table"
@@ -28,11 +30,12 @@ type fileSource struct {
 	pull   func() (*table.Chunk, error, bool)
 	stop   func()
 
-	chunk *table.Chunk
-	at    int // the next row of chunk
-	seq   int64
-	value Values
-	row   row
+	chunk   *table.Chunk
+	at      int // the next row of chunk
+	seq     int64
+	value   Values
+	further []Values // of side.fields, in the order of side.further
+	row     row
 }
 
 // openFileSource opens a file; it stands before its first row.
@@ -41,14 +44,14 @@ func (a *Archive) openFileSource(ctx context.Context, f *modelwatch.DataFile, s 
 	if err != nil {
 		return nil, err
 	}
-	columns := append([]string{modelwatch.ColumnRank, modelwatch.ColumnID, modelwatch.ColumnTime}, s.columns...)
+	columns := slices.Concat([]string{modelwatch.ColumnRank, modelwatch.ColumnID, modelwatch.ColumnTime}, s.columns, s.further())
 	for _, name := range columns[:3] {
 		if _, ok := r.Column(name); !ok {
 			closer.Close()
 			return nil, modelwatch.Errorf(modelwatch.CodeInternal, "data file %s has no column %s", f.Key, name)
 		}
 	}
-	src := &fileSource{file: f, side: s, closer: closer}
+	src := &fileSource{file: f, side: s, closer: closer, further: make([]Values, len(s.further()))}
 	src.row.file, src.row.weight, src.row.rank = f.ID, weight(f), -1
 	src.pull, src.stop = iter.Pull2(chunks(ctx, r, columns))
 	return src, nil
@@ -113,6 +116,9 @@ func (s *fileSource) load() (bool, error) {
 	}
 	s.chunk, s.at = c, 0
 	s.value.Use(&c.Columns[3])
+	for i := range s.further {
+		s.further[i].Use(&c.Columns[3+len(s.side.columns)+i])
+	}
 	return true, nil
 }
 
@@ -134,8 +140,39 @@ func (s *fileSource) take(i int) (bool, error) {
 	r.id = ids.Dict[ids.Index[i]]
 	r.text, r.value, r.hasValue = s.value.At(i)
 	r.score, r.hasScore = 0, false
-	if len(s.chunk.Columns) > 4 {
+	if len(s.side.columns) > 1 {
 		r.score, r.hasScore = number(&s.chunk.Columns[4], i)
 	}
+	if len(s.further) > 0 {
+		s.takeFurther(i)
+	}
 	return true, nil
+}
+
+// takeFurther sets the row's fields, in slices of its own: a merger keeps rows.
+func (s *fileSource) takeFurther(i int) {
+	r, fields, rest := &s.row, &s.side.fields, s.further
+	if n := len(fields.Classes); n > 0 {
+		r.scores = make([]float64, n)
+		for k := range r.scores {
+			var ok bool
+			if _, r.scores[k], ok = rest[k].At(i); !ok || math.IsInf(r.scores[k], 0) {
+				r.scores[k] = math.NaN()
+			}
+		}
+		rest = rest[n:]
+	}
+	if n := len(fields.Segments); n > 0 {
+		r.segments = make([]string, n)
+		for k := range r.segments {
+			text, value, ok := rest[k].At(i)
+			if r.segments[k] = text; !ok || math.IsInf(value, 0) || text == "NaN" {
+				r.segments[k] = modelwatch.SegmentMissing
+			}
+		}
+		rest = rest[n:]
+	}
+	if fields.Group {
+		r.group, _, r.hasGroup = rest[0].At(i)
+	}
 }

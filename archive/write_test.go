@@ -182,7 +182,7 @@ func TestOpenDataFileTells(t *testing.T) {
 	if _, _, err := a.OpenDataFile(t.Context(), f); modelwatch.ErrorCode(err) != modelwatch.CodeNotFound || !strings.Contains(err.Error(), "registered") {
 		t.Errorf("deleted object: %v, want not found", err)
 	}
-	err = a.JoinLabels(t.Context(), []modelwatch.DataFile{f}, nil, modelwatch.Window{Start: day, End: day.Add(time.Hour)}, func(archive.Joined) error { return nil })
+	err = a.JoinLabels(t.Context(), []modelwatch.DataFile{f}, nil, modelwatch.Window{Start: day, End: day.Add(time.Hour)}, modelwatch.JoinedFields{}, func(archive.Joined) error { return nil })
 	if modelwatch.ErrorCode(err) != modelwatch.CodeNotFound {
 		t.Errorf("join with a deleted object: %v, want not found", err)
 	}
@@ -198,12 +198,12 @@ func TestJoinLabelsEnds(t *testing.T) {
 		}
 		window := modelwatch.Window{Start: day, End: day.Add(time.Hour)}
 		stop := io.ErrClosedPipe
-		if err := a.JoinLabels(t.Context(), files, nil, window, func(archive.Joined) error { return stop }); modelwatch.ErrorCode(err) == "" || !strings.Contains(err.Error(), stop.Error()) {
+		if err := a.JoinLabels(t.Context(), files, nil, window, modelwatch.JoinedFields{}, func(archive.Joined) error { return stop }); modelwatch.ErrorCode(err) == "" || !strings.Contains(err.Error(), stop.Error()) {
 			t.Errorf("%s: %v, want the callback's error", name, err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := a.JoinLabels(ctx, files, nil, window, func(archive.Joined) error { return nil }); err == nil {
+		if err := a.JoinLabels(ctx, files, nil, window, modelwatch.JoinedFields{}, func(archive.Joined) error { return nil }); err == nil {
 			t.Errorf("%s: a cancelled join succeeded", name)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // in the archive more than once counts once, with its first prediction and its
 // last label.
 func (e *Engine) JoinWindow(ctx context.Context, predictions, labels []modelwatch.DataFile, w modelwatch.Window, f func(modelwatch.Joined) error) error {
-	return e.archive.JoinLabels(ctx, predictions, labels, w, f)
+	return e.archive.JoinLabels(ctx, predictions, labels, w, modelwatch.JoinedFields{}, f)
 }
 
 // JoinSource is a table that is joined: a file ([table.Reader]) or several

@@ -249,7 +249,7 @@ func (b *bundle) join() {
 	}
 	window := modelwatch.Window{Start: time.Now().Add(-time.Hour), End: time.Now().Add(time.Hour)}
 	pairs := map[string]int{}
-	err := b.archive.JoinLabels(b.t.Context(), files[modelwatch.KindPrediction], files[modelwatch.KindLabel], window, func(j modelwatch.Joined) error {
+	err := b.archive.JoinLabels(b.t.Context(), files[modelwatch.KindPrediction], files[modelwatch.KindLabel], window, modelwatch.JoinedFields{}, func(j modelwatch.Joined) error {
 		pairs[j.Predicted+"/"+j.Label]++
 		return nil
 	})
