@@ -26,6 +26,9 @@ type Job struct {
 	Metrics  []string
 	Columns  []string // names in results; a trailing "*" matches a prefix
 	Baseline BaselineRef
+	// Segments are lists of columns whose values, crossed, divide the rows into
+	// slices of the population; each is measured beside the whole.
+	Segments [][]string
 	// MinimumRows gates every value: under it there is none, with the reason too_few.
 	MinimumRows int64
 	Thresholds  []Threshold

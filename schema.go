@@ -173,6 +173,21 @@ func (s *Schema) Profiled() []Column {
 	return WithViews(cols)
 }
 
+// SegmentColumn is the column of tables by which a name divides rows: a feature, a
+// key of the tags, or what is predicted.
+func (s *Schema) SegmentColumn(name string) string {
+	if _, ok := s.Feature(name); ok {
+		return name
+	}
+	switch {
+	case slices.Contains(s.Tags, name):
+		return PrefixTag + name
+	case name == orDefault(s.Columns.Predicted, "predicted"):
+		return ColumnPredicted
+	}
+	return name
+}
+
 func orDefault(s, fallback string) string {
 	if s == "" {
 		return fallback

@@ -224,22 +224,6 @@ func (b *baselines) Profile(ctx context.Context, baseline modelwatch.Baseline) (
 	return set, nil
 }
 
-// Chunks implements schedule.BaselineProfiles.
-func (b *baselines) Chunks(ctx context.Context, baseline modelwatch.Baseline, grids *profile.Set, n int, f func(*profile.Set) error) error {
-	object, err := b.bucket.Open(ctx, baseline.DataKey)
-	if err != nil {
-		return fmt.Errorf("open rows of baseline %s: %w", baseline.ID, err)
-	}
-	defer object.Close()
-	reader, err := table.OpenParquet(object, object.Size())
-	if err != nil {
-		return fmt.Errorf("open rows of baseline %s: %w", baseline.ID, err)
-	}
-	rows := max(1, (reader.Rows()+int64(n)-1)/int64(n))
-	_, err = engine.ProfileGroups(ctx, reader, grids, engine.GroupOptions{ChunkRows: rows}, func(g engine.Group) error { return f(g.Set) })
-	return err
-}
-
 // shownQuantiles are the quantiles that the API shows of a number.
 var shownQuantiles = []float64{0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99} //nolint:gochecknoglobals // a constant
 

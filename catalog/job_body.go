@@ -17,6 +17,7 @@ type jobBody struct {
 	DelayNanoseconds      time.Duration   `json:"delay_nanoseconds,omitempty"`
 	Metrics               []string        `json:"metrics,omitempty"`
 	Columns               []string        `json:"columns,omitempty"`
+	Segments              [][]string      `json:"segments,omitempty"`
 	Baseline              baselineRefBody `json:"baseline,omitzero"`
 	MinimumRows           int64           `json:"minimum_rows,omitempty"`
 	Thresholds            []thresholdBody `json:"thresholds,omitempty"`
@@ -89,7 +90,7 @@ func newJobBody(j modelwatch.Job) jobBody {
 	return jobBody{
 		Versions: j.Versions, Cron: j.Cron, Timezone: j.Timezone,
 		WindowNanoseconds: j.Window, DelayNanoseconds: j.Delay,
-		Metrics: j.Metrics, Columns: j.Columns,
+		Metrics: j.Metrics, Columns: j.Columns, Segments: j.Segments,
 		Baseline: baselineRefBody{
 			Kind: j.Baseline.Kind, Window: newWindowBody(j.Baseline.Window),
 			OffsetNanoseconds: j.Baseline.Offset, LengthNanoseconds: j.Baseline.Length,
@@ -105,7 +106,7 @@ func newJobBody(j modelwatch.Job) jobBody {
 func (b jobBody) fill(j *modelwatch.Job) {
 	j.Versions, j.Cron, j.Timezone = b.Versions, b.Cron, b.Timezone
 	j.Window, j.Delay = b.WindowNanoseconds, b.DelayNanoseconds
-	j.Metrics, j.Columns = b.Metrics, b.Columns
+	j.Metrics, j.Columns, j.Segments = b.Metrics, b.Columns, b.Segments
 	j.Baseline = modelwatch.BaselineRef{
 		Kind: b.Baseline.Kind, Window: b.Baseline.Window.window(),
 		Offset: b.Baseline.OffsetNanoseconds, Length: b.Baseline.LengthNanoseconds,

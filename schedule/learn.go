@@ -21,27 +21,36 @@ const maxLearnt = 100
 // revision of a job changes, so nothing becomes wrong.
 type lessons struct {
 	mu    sync.Mutex
-	known map[lesson]map[modelwatch.Series][]float64
+	known map[lesson]learnt
+}
+
+// learnt is what a baseline's own rows say.
+type learnt struct {
+	chunks map[modelwatch.Series][]float64 // values of the metrics, chunk by chunk
+	own    ownValues                       // of backtests
+	// crossings are the segments that were found, as the job names their columns;
+	// without Known, a window's own rows say which there are.
+	crossings []modelwatch.Crossing
 }
 
 type lesson struct {
 	baseline, model, job string
 	revision             int64
-	groups               string
+	with                 string // what else the values depend on
 }
 
-func (l *lessons) get(key lesson) (map[modelwatch.Series][]float64, bool) {
+func (l *lessons) get(key lesson) (learnt, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	values, ok := l.known[key]
 	return values, ok
 }
 
-func (l *lessons) put(key lesson, values map[modelwatch.Series][]float64) {
+func (l *lessons) put(key lesson, values learnt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.known == nil || len(l.known) >= maxLearnt {
-		l.known = make(map[lesson]map[modelwatch.Series][]float64)
+		l.known = make(map[lesson]learnt)
 	}
 	l.known[key] = values
 }
@@ -53,9 +62,9 @@ func (w *Worker) learnDrift(ctx context.Context, c *comparison, b modelwatch.Bas
 	if len(metrics) == 0 {
 		return nil, nil
 	}
-	key := lesson{baseline: b.ID, model: c.a.job.Model, job: c.a.job.Name, revision: c.a.job.Revision, groups: fmt.Sprint(c.groups, c.importance)}
-	if values, ok := w.lessons.get(key); ok {
-		return values, nil
+	key := lesson{baseline: b.ID, model: c.a.job.Model, job: c.a.job.Name, revision: c.a.job.Revision, with: fmt.Sprint(c.groups, c.importance)}
+	if known, ok := w.lessons.get(key); ok {
+		return known.chunks, nil
 	}
 	job := c.a.job
 	job.Metrics = metrics
@@ -77,6 +86,6 @@ func (w *Worker) learnDrift(ctx context.Context, c *comparison, b modelwatch.Bas
 	if len(values) == 0 {
 		c.a.warn("version %s: nothing is learnt from a baseline of %d rows: a tenth of it is under minimum_rows, %d", b.Version, b.Rows, job.MinimumRows)
 	}
-	w.lessons.put(key, values)
+	w.lessons.put(key, learnt{chunks: values})
 	return values, nil
 }

@@ -97,13 +97,21 @@ type Store interface {
 	Files
 }
 
-// BaselineProfiles reads the frozen profile of a ready baseline.
+// BaselineProfiles reads what was frozen of a ready baseline, and its rows. A
+// baseline may have none, only a profile: then there are no chunks, rows or
+// segments of it.
 type BaselineProfiles interface {
 	Profile(ctx context.Context, b modelwatch.Baseline) (*profile.Set, error)
 	// Chunks cuts the baseline's rows into at most n consecutive chunks of as many
 	// rows, the last of which may have fewer, and calls f for each with its
 	// profile on the grids. An error of f ends it and is returned.
 	Chunks(ctx context.Context, b modelwatch.Baseline, grids *profile.Set, n int, f func(chunk *profile.Set) error) error
+	// Rows calls f for each row, in their order, as a prediction with its truth. ok
+	// is false, and f is not called, if they have no predictions or no labels.
+	Rows(ctx context.Context, b modelwatch.Baseline, fields modelwatch.JoinedFields, f func(modelwatch.Joined) error) (ok bool, err error)
+	// Crossings finds the segments that the rows have by each list of columns. It
+	// returns CodeInvalid for columns that are not there or cannot divide rows.
+	Crossings(ctx context.Context, b modelwatch.Baseline, columns [][]string) ([]modelwatch.Crossing, error)
 }
 
 // WindowProfiles counts the rows of the files that fall into a window on the
@@ -112,10 +120,11 @@ type WindowProfiles interface {
 	WindowProfile(ctx context.Context, files []modelwatch.DataFile, w modelwatch.Window, grids *profile.Set) (*profile.Set, error)
 }
 
-// LabelJoiner calls f for each prediction of the window with its label, if one
-// has arrived. An error of f ends the join and is returned.
+// LabelJoiner calls f for each prediction of the window, in an order that the files
+// decide, with its label, if one has arrived. An error of f ends the join and is
+// returned.
 type LabelJoiner interface {
-	JoinLabels(ctx context.Context, predictions, labels []modelwatch.DataFile, window modelwatch.Window, f func(modelwatch.Joined) error) error
+	JoinLabels(ctx context.Context, predictions, labels []modelwatch.DataFile, window modelwatch.Window, fields modelwatch.JoinedFields, f func(modelwatch.Joined) error) error
 }
 
 // Options are a worker's parts and limits. Zero limits mean the defaults.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -97,6 +99,9 @@ type shelfRow struct {
 	amount    float64
 	predicted string
 	label     string
+	group     string
+	scores    map[string]float64
+	segments  map[string]string
 }
 
 // shelf stands for the archive and the engine: rows by the key of their file.
@@ -105,6 +110,9 @@ type shelf struct {
 	rows   map[string][]shelfRow
 	learnt int  // chunks
 	fee    bool // there is a second column, a tenth of the amount
+	// training are rows of baselines with truth, by version; read is how often they were.
+	training map[string][]shelfRow
+	read     int
 	// profiling is called at the beginning of each profile, without the lock.
 	profiling func(ctx context.Context, w modelwatch.Window) error
 }
@@ -209,7 +217,7 @@ func (s *shelf) WindowProfile(ctx context.Context, files []modelwatch.DataFile, 
 	return set, ctx.Err()
 }
 
-func (s *shelf) JoinLabels(_ context.Context, predictions, labels []modelwatch.DataFile, w modelwatch.Window, f func(modelwatch.Joined) error) error {
+func (s *shelf) JoinLabels(_ context.Context, predictions, labels []modelwatch.DataFile, w modelwatch.Window, fields modelwatch.JoinedFields, f func(modelwatch.Joined) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := map[string]string{}
@@ -224,12 +232,86 @@ func (s *shelf) JoinLabels(_ context.Context, predictions, labels []modelwatch.D
 				continue
 			}
 			label, ok := known[r.id]
-			if err := f(modelwatch.Joined{ID: r.id, Time: r.time, Predicted: r.predicted, HasPredicted: r.predicted != "", Label: label, HasLabel: ok, Weight: 1}); err != nil {
+			j := r.joined(fields)
+			if j.Label, j.HasLabel = label, ok; ok {
+				j.LabelValue = numberOf(label)
+			}
+			if err := f(j); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// joined is the row without its label.
+func (r *shelfRow) joined(fields modelwatch.JoinedFields) modelwatch.Joined {
+	j := modelwatch.Joined{ID: r.id, Time: r.time, Predicted: r.predicted, PredictedValue: numberOf(r.predicted), HasPredicted: r.predicted != "", Weight: 1}
+	if fields.Group {
+		j.Group, j.HasGroup = r.group, r.group != ""
+	}
+	for _, class := range fields.Classes {
+		score, ok := r.scores[class]
+		if !ok {
+			score = math.NaN()
+		}
+		j.Scores = append(j.Scores, score)
+	}
+	for _, column := range fields.Segments {
+		value, ok := r.segments[column]
+		if !ok {
+			value = modelwatch.SegmentMissing
+		}
+		j.Segments = append(j.Segments, value)
+	}
+	return j
+}
+
+func numberOf(text string) float64 {
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return math.NaN()
+	}
+	return x
+}
+
+// Rows gives the training rows that a test has put there; none without truth.
+func (s *shelf) Rows(_ context.Context, b modelwatch.Baseline, fields modelwatch.JoinedFields, f func(modelwatch.Joined) error) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rows := s.training[b.Version]
+	for i := range rows {
+		j := rows[i].joined(fields)
+		j.Label, j.LabelValue, j.HasLabel = rows[i].label, numberOf(rows[i].label), true
+		if err := f(j); err != nil {
+			return true, err
+		}
+	}
+	s.read++
+	return len(rows) > 0, nil
+}
+
+// Crossings finds the combinations of the training rows, in the order of the rows.
+func (s *shelf) Crossings(_ context.Context, b modelwatch.Baseline, columns [][]string) ([]modelwatch.Crossing, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []modelwatch.Crossing
+	for _, names := range columns {
+		c := modelwatch.Crossing{Columns: names}
+		seen := map[string]bool{}
+		for _, r := range s.training[b.Version] {
+			values := r.joined(modelwatch.JoinedFields{Segments: names}).Segments
+			if key := modelwatch.CrossingKey(values); !seen[key] {
+				seen[key] = true
+				c.Known = append(c.Known, values)
+			}
+		}
+		if len(c.Known) == 0 {
+			return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "there is no column %q", names[0])
+		}
+		out = append(out, c)
+	}
+	return out, nil
 }
 
 // worker makes a worker on the bundle's catalog, or on a store around it.

@@ -38,6 +38,14 @@ func (w *whole) Chunks(context.Context, modelwatch.Baseline, *profile.Set, int, 
 	return errors.New("no threshold of this test learns")
 }
 
+func (w *whole) Rows(context.Context, modelwatch.Baseline, modelwatch.JoinedFields, func(modelwatch.Joined) error) (bool, error) {
+	return false, nil
+}
+
+func (w *whole) Crossings(context.Context, modelwatch.Baseline, [][]string) ([]modelwatch.Crossing, error) {
+	return nil, errors.New("no job asks for segments")
+}
+
 func (w *whole) Profile(context.Context, modelwatch.Baseline) (*profile.Set, error) {
 	return w.training, nil
 }
