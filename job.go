@@ -26,13 +26,17 @@ type Job struct {
 	Metrics  []string
 	Columns  []string // names in results; a trailing "*" matches a prefix
 	Baseline BaselineRef
-	// Segments are lists of columns whose values, crossed, divide the rows into
-	// slices of the population; each is measured beside the whole.
-	Segments [][]string
 	// MinimumRows gates every value: under it there is none, with the reason too_few.
 	MinimumRows int64
 	Thresholds  []Threshold
 	Sinks       []string
+	// Segments are lists of columns: results are also computed for each combination
+	// of their values. They are features, and in backtests tags and what was predicted.
+	Segments [][]string
+	// Compat is the preset of another tool whose numbers are reproduced, and Exact
+	// measures distances by sorting the rows. Drift jobs only, not by segments.
+	Compat string
+	Exact  bool
 
 	// LabelDelay is how long after its prediction a label usually arrives: a
 	// backtest window is due that long after its end (plus Delay).

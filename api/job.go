@@ -30,7 +30,9 @@ type JobBody struct {
 	LabelDelay string `json:"label_delay,omitempty" example:"3d" doc:"Backtests: how long after its prediction a label usually arrives."`
 	Maturity   string `json:"maturity,omitempty" example:"14d" doc:"How long after its end a window is computed again when late rows or labels change it. Absent: 14d for backtests, 1d otherwise."`
 
-	Segments any `json:"segments,omitempty" doc:"Not offered by this version yet."`
+	Segments [][]string `json:"segments,omitempty" nullable:"false" maxItems:"10" doc:"Kinds drift and quality: results are also computed for each value of a feature, and for each combination of several, against the baseline's rows of the same segment. At most 100 each; the rest is the segment other." example:"[[\"country\"],[\"country\",\"device\"]]"`
+	Compat   string     `json:"compat,omitempty" enum:"evidently,nannyml,azureml,sagemaker,sagemaker_simple,vertex" doc:"Kind drift: reproduce the numbers of that tool. Reads the rows of both sides, at most 5,000,000 each; not by segments."`
+	Exact    bool       `json:"exact,omitempty" doc:"Kind drift: K-S and Wasserstein by sorting the rows of both sides, at most 5,000,000 each, instead of from the grid; not by segments."`
 }
 
 // BaselineRef is a job's choice of baseline.
@@ -104,7 +106,7 @@ func newJob(j modelwatch.Job) Job {
 		Kind: j.Kind, Versions: j.Versions, Cron: j.Cron, Timezone: j.Timezone,
 		Window: modelwatch.FormatDuration(j.Window), Delay: modelwatch.FormatDuration(j.Delay),
 		Metrics: j.Metrics, Columns: j.Columns, Baseline: newBaselineRef(j.Baseline),
-		MinimumRows: &minimum, Sinks: j.Sinks, Maturity: modelwatch.FormatDuration(j.Maturity),
+		MinimumRows: &minimum, Segments: j.Segments, Compat: j.Compat, Exact: j.Exact, Sinks: j.Sinks, Maturity: modelwatch.FormatDuration(j.Maturity),
 	}
 	if j.LabelDelay > 0 {
 		body.LabelDelay = modelwatch.FormatDuration(j.LabelDelay)

@@ -62,9 +62,9 @@ func (c *jobCheck) job(b JobBody) (modelwatch.Job, error) {
 			c.faults.add(fmt.Sprintf("body.sinks[%d]", i), sink, "is not a sink of this server: %s", listOr(c.opts.Sinks, "it has none configured"))
 		}
 	}
-	if b.Segments != nil {
-		c.faults.notOffered("body.segments")
-	}
+	j.Segments = c.segments(b)
+	j.Compat, j.Exact = b.Compat, b.Exact
+	c.rows(b)
 	return j, c.faults.err("the job")
 }
 
@@ -182,4 +182,60 @@ func (c *jobCheck) column(at, name string) {
 		return
 	}
 	c.faults.add(at, name, "is not a column of any version of the model%s", c.nearest(name, names))
+}
+
+// maxSegmentColumns is how many columns may be crossed.
+const maxSegmentColumns = 4
+
+func (c *jobCheck) segments(b JobBody) [][]string {
+	if len(b.Segments) == 0 {
+		return nil
+	}
+	if b.Kind == modelwatch.JobBacktest {
+		c.faults.notOffered("body.segments")
+	}
+	seen := map[string]int{}
+	for i, names := range b.Segments {
+		at := fmt.Sprintf("body.segments[%d]", i)
+		if len(names) == 0 || len(names) > maxSegmentColumns {
+			c.faults.add(at, nil, "must name from 1 to %d features", maxSegmentColumns)
+		}
+		for k, name := range names {
+			inner := fmt.Sprintf("%s[%d]", at, k)
+			if strings.Contains(name, "*") {
+				c.faults.add(inner, name, "must be one feature in full")
+			} else {
+				c.column(inner, name)
+			}
+			if slices.Contains(names[:k], name) {
+				c.faults.add(inner, name, "is named twice")
+			}
+		}
+		key := fmt.Sprintf("%q", sorted(names))
+		if first, ok := seen[key]; ok {
+			c.faults.add(at, nil, "are the segments of segments[%d] already", first)
+		}
+		seen[key] = i
+	}
+	return b.Segments
+}
+
+// rows checks what is measured from rows instead of profiles.
+func (c *jobCheck) rows(b JobBody) {
+	for _, field := range [...]struct {
+		name  string
+		given bool
+	}{{"compat", b.Compat != ""}, {"exact", b.Exact}} {
+		at := "body." + field.name
+		switch {
+		case !field.given:
+		case b.Kind != modelwatch.JobDrift:
+			c.faults.add(at, nil, "applies to the kind drift only, and this job's is %s", b.Kind)
+		case len(b.Segments) > 0:
+			c.faults.add(at, nil, "does not go with segments: those are measured from profiles")
+		}
+	}
+	if b.Compat != "" && b.Exact {
+		c.faults.add("body.exact", nil, "does not go with compat, which measures as the other tool does")
+	}
 }

@@ -58,6 +58,9 @@ func TestPutJobShownIsPutBack(t *testing.T) {
 		"backtest": `{"kind":"backtest","cron":"0 6 * * *","window":"15d","label_delay":"3d","maturity":"14d","metrics":["precision"]}`,
 		"fixed":    `{"kind":"drift","cron":"0 6 * * *","window":"1d","baseline":{"kind":"window","start":"2026-01-01T00:00:00Z","end":"2026-02-01T00:00:00+01:00"}}`,
 		"rolling":  `{"kind":"drift","cron":"0 6 * * *","window":"90m","baseline":{"kind":"rolling","offset":"7d","length":"36h"}}`,
+		"segments": `{"kind":"quality","cron":"0 6 * * *","window":"1d","segments":[["country"],["country","device"]]}`,
+		"compat":   `{"kind":"drift","cron":"0 6 * * *","window":"1d","compat":"nannyml"}`,
+		"exact":    `{"kind":"drift","cron":"0 6 * * *","window":"1d","exact":true}`,
 		"zero":     `{"kind":"drift","cron":"0 6 * * *","window":"1d","delay":"0s","maturity":"0s","baseline":{"kind":"previous"}}`,
 	} {
 		if _, err := b.client.Job(t.Context(), "fraud", name); asDomain(t, err).Code != modelwatch.CodeNotFound {
@@ -125,7 +128,12 @@ func TestPutJobRefuses(t *testing.T) {
 		{"learn of a backtest", "fraud", `{"kind":"backtest","cron":"0 6 * * *","window":"1d","thresholds":[{"metric":"precision","learn":{"sd":3}},{"metric":"recall","over":"null"}]}`,
 			[]string{"body.thresholds[0].learn", "body.thresholds[1].over"}, "not offered by this version yet"},
 		{"two sorts", "fraud", head + `"thresholds":[{"metric":"ks","over":"null","lower":0.1}]}`, []string{"body.thresholds[0].over"}, "does not go with lower"},
-		{"segments", "fraud", head + `"segments":[["country"]]}`, []string{"body.segments"}, "not offered by this version yet"},
+		{"segments of a backtest", "fraud", `{"kind":"backtest","cron":"0 6 * * *","window":"1d","segments":[["country"]]}`, []string{"body.segments"}, "not offered by this version yet"},
+		{"segments", "fraud", head + `"segments":[["country"],["cuontry"],[],["a*","country","country"],["country"]]}`,
+			[]string{"body.segments[1][0]", "body.segments[2]", "body.segments[3][0]", "body.segments[3][2]", "body.segments[4]"}, "did you mean country?"},
+		{"compat", "fraud", head + `"compat":"excel"}`, []string{"body.compat"}, "nannyml"},
+		{"compat of segments", "fraud", head + `"compat":"nannyml","exact":true,"segments":[["country"]]}`, []string{"body.compat", "body.exact", "body.exact"}, "does not go with segments"},
+		{"exact backtest", "fraud", `{"kind":"backtest","cron":"0 6 * * *","window":"1d","exact":true}`, []string{"body.exact"}, "kind drift only"},
 		{"same weekday", "fraud", head + `"baseline":{"kind":"same_weekday","weeks":6}}`, []string{"body.baseline.kind"}, "not offered by this version yet"},
 		{"another version", "fraud", head + `"baseline":{"kind":"version","version":"2"}}`, []string{"body.baseline.kind"}, "not offered by this version yet"},
 		{"window without end", "fraud", head + `"baseline":{"kind":"window","start":"2026-01-01T00:00:00Z"}}`, []string{"body.baseline.end"}, "is missing"},

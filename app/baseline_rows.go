@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"math"
 
 	"github.com/modelwatch/modelwatch"
@@ -12,59 +10,32 @@ import (
 	"github.com/modelwatch/modelwatch/table"
 )
 
-// openRows opens the rows of a baseline. One that is a profile alone has none:
-// CodeInvalid.
-func (b *baselines) openRows(ctx context.Context, baseline modelwatch.Baseline) (*table.Reader, io.Closer, error) {
-	if baseline.DataKey == "" {
-		return nil, nil, modelwatch.Errorf(modelwatch.CodeInvalid, "baseline %s has no rows, it was registered from statistics", baseline.ID)
-	}
-	object, err := b.bucket.Open(ctx, baseline.DataKey)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open rows of baseline %s: %w", baseline.ID, err)
-	}
-	reader, err := table.OpenParquet(object, object.Size())
-	if err != nil {
-		object.Close()
-		return nil, nil, fmt.Errorf("open rows of baseline %s: %w", baseline.ID, err)
-	}
-	return reader, object, nil
-}
-
-// weightColumn is the column of the rows' weights, "" if they have none.
-func weightColumn(r *table.Reader) string {
-	if _, ok := r.Column(modelwatch.ColumnWeight); ok {
-		return modelwatch.ColumnWeight
-	}
-	return ""
-}
-
 // Chunks implements schedule.BaselineProfiles.
 func (b *baselines) Chunks(ctx context.Context, baseline modelwatch.Baseline, grids *profile.Set, n int, f func(*profile.Set) error) error {
 	if baseline.DataKey == "" {
 		return nil
 	}
-	reader, object, err := b.openRows(ctx, baseline)
+	reader, closer, err := b.open(ctx, baseline)
 	if err != nil {
 		return err
 	}
-	defer object.Close()
-	rows := max(1, (reader.Rows()+int64(n)-1)/int64(n))
-	_, err = engine.ProfileGroups(ctx, reader, grids, engine.GroupOptions{ChunkRows: rows}, func(g engine.Group) error { return f(g.Set) })
+	defer closer.Close()
+	_, err = engine.ProfileGroups(ctx, reader, grids, engine.GroupOptions{ChunkRows: chunkRows(reader.Rows(), n), Weight: engine.WeightColumn(reader)}, func(g engine.Group) error { return f(g.Set) })
 	return err
 }
 
 // Crossings implements schedule.BaselineProfiles.
 func (b *baselines) Crossings(ctx context.Context, baseline modelwatch.Baseline, columns [][]string) ([]modelwatch.Crossing, error) {
-	reader, object, err := b.openRows(ctx, baseline)
+	reader, closer, err := b.open(ctx, baseline)
 	if err != nil {
 		return nil, err
 	}
-	defer object.Close()
+	defer closer.Close()
 	return engine.Crossings(ctx, reader, columns)
 }
 
-// Rows implements schedule.BaselineProfiles.
-func (b *baselines) Rows(ctx context.Context, baseline modelwatch.Baseline, fields modelwatch.JoinedFields, f func(modelwatch.Joined) error) (bool, error) {
+// Truth implements schedule.BaselineProfiles.
+func (b *baselines) Truth(ctx context.Context, baseline modelwatch.Baseline, fields modelwatch.JoinedFields, f func(modelwatch.Joined) error) (bool, error) {
 	if baseline.DataKey == "" {
 		return false, nil
 	}
@@ -72,11 +43,11 @@ func (b *baselines) Rows(ctx context.Context, baseline modelwatch.Baseline, fiel
 	if err != nil {
 		return false, err
 	}
-	reader, object, err := b.openRows(ctx, baseline)
+	reader, closer, err := b.open(ctx, baseline)
 	if err != nil {
 		return false, err
 	}
-	defer object.Close()
+	defer closer.Close()
 	rows := newBaselineRows(reader, fields)
 	if !rows.scored() {
 		return false, nil

@@ -145,7 +145,7 @@ func (b *baselines) freeze(ctx context.Context, spooled *table.Spooled) (*profil
 	if err != nil {
 		return nil, err
 	}
-	set, err := engine.BuildBaseline(ctx, reader, spooled.Schema.Profiled(), engine.BuildOptions{Workers: baselineWorkers})
+	set, err := engine.BuildBaseline(ctx, reader, spooled.Schema.Profiled(), engine.BuildOptions{Workers: baselineWorkers, Weight: engine.WeightColumn(reader)})
 	if err != nil {
 		return nil, fmt.Errorf("profile baseline: %w", err)
 	}

@@ -108,6 +108,7 @@ func (s *service) limitMemory() {
 func (s *service) work() error {
 	worker := schedule.New(schedule.Options{
 		Store: s.catalog, Baselines: s.baselines(), Windows: windowProfiles{s.engine}, Labels: s.archive,
+		Rows:   rows{s.engine, s.baselines()},
 		Worker: s.owner, Executors: s.cfg.Work.Concurrency,
 		Lease: time.Duration(s.cfg.Work.Lease), Poll: time.Duration(s.cfg.Work.Poll), ReviseAfter: time.Duration(s.cfg.Work.ReviseAfter),
 		EventNow: s.eventNow, Log: s.log, Registerer: s.registry,

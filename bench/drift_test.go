@@ -1,12 +1,19 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync/atomic"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/table"
@@ -28,6 +35,104 @@ func BenchmarkDrift(b *testing.B) {
 				b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
 			}
 		})
+	}
+}
+
+// BenchmarkDriftSavedProfile is BenchmarkDrift against the baseline's profile as
+// --save-profile wrote it, which leaves one file to be read.
+func BenchmarkDriftSavedProfile(b *testing.B) {
+	for _, rows := range []int{100_000, 1_000_000, 5_000_000} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			dir := b.TempDir()
+			baseline, current := filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")
+			saved := filepath.Join(dir, "baseline.profile")
+			writeTable(b, baseline, rows, 1)
+			writeTable(b, current, rows, 2)
+			measure(b, binary(b), "drift", "--baseline", baseline, "--current", current, "--save-profile", saved)
+			for b.Loop() {
+				u := measure(b, binary(b), "drift", "--baseline", saved, "--current", current)
+				b.ReportMetric(u.wall.Seconds(), "wall-s")
+				b.ReportMetric(u.cpu.Seconds(), "CPU-s")
+				b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
+			}
+		})
+	}
+}
+
+// BenchmarkDecode decodes what BenchmarkDrift compares, both files, with
+// parquet-go and does nothing with it: the least that any comparison takes. It is to be
+// compared by CPU time, since it runs within the benchmark's process.
+func BenchmarkDecode(b *testing.B) {
+	for _, rows := range []int{100_000, 1_000_000, 5_000_000} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			dir := b.TempDir()
+			paths := []string{filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")}
+			for i, path := range paths {
+				writeTable(b, path, rows, uint64(i)+1)
+			}
+			before := self(b)
+			for b.Loop() {
+				for _, path := range paths {
+					if n := decodeFile(b, path); n != 20*int64(rows) {
+						b.Fatalf("%d values", n)
+					}
+				}
+			}
+			b.ReportMetric((self(b).cpu-before.cpu).Seconds()/float64(b.N), "CPU-s")
+		})
+	}
+}
+
+// decodeFile reads every page of a file, a column per goroutine, and returns the number of values.
+func decodeFile(b *testing.B, path string) int64 {
+	b.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	stat, err := f.Stat()
+	if err != nil {
+		b.Fatal(err)
+	}
+	file, err := parquet.OpenFile(f, stat.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	var values atomic.Int64
+	for column := range file.RowGroups()[0].ColumnChunks() {
+		g.Go(func() error {
+			for _, group := range file.RowGroups() {
+				n, err := decodeChunk(group.ColumnChunks()[column])
+				if err != nil {
+					return err
+				}
+				values.Add(n)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	return values.Load()
+}
+
+func decodeChunk(chunk parquet.ColumnChunk) (values int64, err error) {
+	pages := chunk.Pages()
+	defer func() { err = errors.Join(err, pages.Close()) }()
+	for {
+		page, err := pages.ReadPage()
+		if errors.Is(err, io.EOF) {
+			return values, nil
+		}
+		if err != nil {
+			return values, err
+		}
+		values += page.NumValues()
+		parquet.Release(page)
 	}
 }
 

@@ -68,6 +68,16 @@ func finished(cmd *exec.Cmd, wall time.Duration) usage {
 	return u
 }
 
+// self is what this process has taken so far.
+func self(tb testing.TB) usage {
+	tb.Helper()
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		tb.Fatal(err)
+	}
+	return usage{cpu: time.Duration(r.Utime.Nano() + r.Stime.Nano()), peakBytes: r.Maxrss << 10}
+}
+
 // running is what a process that still runs has taken so far, by /proc.
 func running(tb testing.TB, pid int) usage {
 	tb.Helper()

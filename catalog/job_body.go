@@ -17,11 +17,13 @@ type jobBody struct {
 	DelayNanoseconds      time.Duration   `json:"delay_nanoseconds,omitempty"`
 	Metrics               []string        `json:"metrics,omitempty"`
 	Columns               []string        `json:"columns,omitempty"`
-	Segments              [][]string      `json:"segments,omitempty"`
 	Baseline              baselineRefBody `json:"baseline,omitzero"`
 	MinimumRows           int64           `json:"minimum_rows,omitempty"`
 	Thresholds            []thresholdBody `json:"thresholds,omitempty"`
 	Sinks                 []string        `json:"sinks,omitempty"`
+	Segments              [][]string      `json:"segments,omitempty"`
+	Compat                string          `json:"compat,omitempty"`
+	Exact                 bool            `json:"exact,omitempty"`
 	LabelDelayNanoseconds time.Duration   `json:"label_delay_nanoseconds,omitempty"`
 	MaturityNanoseconds   time.Duration   `json:"maturity_nanoseconds,omitempty"`
 }
@@ -90,14 +92,15 @@ func newJobBody(j modelwatch.Job) jobBody {
 	return jobBody{
 		Versions: j.Versions, Cron: j.Cron, Timezone: j.Timezone,
 		WindowNanoseconds: j.Window, DelayNanoseconds: j.Delay,
-		Metrics: j.Metrics, Columns: j.Columns, Segments: j.Segments,
+		Metrics: j.Metrics, Columns: j.Columns,
 		Baseline: baselineRefBody{
 			Kind: j.Baseline.Kind, Window: newWindowBody(j.Baseline.Window),
 			OffsetNanoseconds: j.Baseline.Offset, LengthNanoseconds: j.Baseline.Length,
 		},
-		MinimumRows:           j.MinimumRows,
-		Thresholds:            convert(j.Thresholds, newThresholdBody),
-		Sinks:                 j.Sinks,
+		MinimumRows: j.MinimumRows,
+		Thresholds:  convert(j.Thresholds, newThresholdBody),
+		Sinks:       j.Sinks,
+		Segments:    j.Segments, Compat: j.Compat, Exact: j.Exact,
 		LabelDelayNanoseconds: j.LabelDelay, MaturityNanoseconds: j.Maturity,
 	}
 }
@@ -106,7 +109,7 @@ func newJobBody(j modelwatch.Job) jobBody {
 func (b jobBody) fill(j *modelwatch.Job) {
 	j.Versions, j.Cron, j.Timezone = b.Versions, b.Cron, b.Timezone
 	j.Window, j.Delay = b.WindowNanoseconds, b.DelayNanoseconds
-	j.Metrics, j.Columns, j.Segments = b.Metrics, b.Columns, b.Segments
+	j.Metrics, j.Columns = b.Metrics, b.Columns
 	j.Baseline = modelwatch.BaselineRef{
 		Kind: b.Baseline.Kind, Window: b.Baseline.Window.window(),
 		Offset: b.Baseline.OffsetNanoseconds, Length: b.Baseline.LengthNanoseconds,
@@ -114,5 +117,6 @@ func (b jobBody) fill(j *modelwatch.Job) {
 	j.MinimumRows = b.MinimumRows
 	j.Thresholds = convert(b.Thresholds, thresholdBody.threshold)
 	j.Sinks = b.Sinks
+	j.Segments, j.Compat, j.Exact = b.Segments, b.Compat, b.Exact
 	j.LabelDelay, j.Maturity = b.LabelDelayNanoseconds, b.MaturityNanoseconds
 }

@@ -29,9 +29,8 @@ func (w *Worker) mature(a *attempt) bool {
 	return !w.opts.EventNow().Before(a.run.Window.End.Add(a.job.Maturity))
 }
 
-// results are what was measured of one version.
+// results are what was measured of one version, or of one segment of it.
 type results struct {
-	version      string
 	measurements []modelwatch.Measurement
 	// learnt are values of the metrics over the baseline's chunks, for thresholds
 	// that learn.

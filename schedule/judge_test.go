@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/drift"
 	"github.com/modelwatch/modelwatch/schedule"
 )
 
@@ -153,4 +154,65 @@ func TestFeatureGroups(t *testing.T) {
 			t.Errorf("drifted share %v, mean %v of %v and %v; want both weighted 3 to 1", share, mean, amount, fee)
 		}
 	})
+}
+
+func TestSegments(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.model("fraud", "1")
+		ms := b.hours(modelwatch.Job{Metrics: []string{"ks", "drifted_share"}, Segments: [][]string{{"second"}}, Thresholds: []modelwatch.Threshold{{Metric: "ks", Upper: pointer(0.2)}}}, 50)
+		var got []string
+		for _, m := range ms {
+			got = append(got, fmt.Sprintf("%v %s %s %d/%d breached=%v", m.Segment, m.Subject, m.Metric, m.NCurrent, m.NBaseline, m.Breached))
+		}
+		want := []string{
+			"map[] feature ks 1000/1000 breached=true", "map[] model drifted_share 1000/1000 breached=false",
+			"map[second:even] feature ks 500/1000 breached=true", "map[second:even] model drifted_share 500/1000 breached=false",
+			"map[second:odd] feature ks 500/1000 breached=true", "map[second:odd] model drifted_share 500/1000 breached=false",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Rows are read where the job asks for what profiles do not answer, and limits are
+// learnt by the same rules.
+func TestMeasuredFromRows(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		job    modelwatch.Job
+		metric string
+	}{
+		{"exact", modelwatch.Job{Exact: true, Metrics: []string{"ks"}}, "ks"},
+		{"compat", modelwatch.Job{Compat: "nannyml", Metrics: []string{"js_distance"}}, "js_distance"},
+		{"the tool's own metric", modelwatch.Job{Compat: "nannyml"}, "js_distance"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, b *bundle) {
+				b.model("fraud", "1")
+				tt.job.Thresholds = []modelwatch.Threshold{{Metric: tt.metric, Learn: &modelwatch.Learn{SD: 3}}}
+				ms := features(b.hours(tt.job, 50))
+				if len(ms) == 0 || ms[0].Metric != tt.metric || ms[0].Value.Value == nil || ms[0].Lower != nil || ms[0].Threshold == nil || ms[0].Threshold.Upper == nil {
+					t.Fatalf("measurements %+v; want %s with a learnt limit and no bounds", ms, tt.metric)
+				}
+				shelf := &shelf{rows: b.shelf.rows}
+				x, y, err := shelf.Samples(t.Context(), schedule.Sides{Current: schedule.Traffic{Files: []modelwatch.DataFile{{Key: "file-1"}}, Window: ms[0].Window}}, modelwatch.Column{}, 5000)
+				must(t, err)
+				var want float64
+				if tt.job.Exact {
+					want, _ = drift.ExactKS(x.Floats, y.Floats)
+				} else {
+					values, err := drift.MeasureCompat("nannyml", x, y, []string{tt.metric}, drift.Options{})
+					must(t, err)
+					want = *values[0].Value
+				}
+				if *ms[0].Value.Value != want {
+					t.Errorf("%v, want %v", *ms[0].Value.Value, want)
+				}
+			})
+		})
+	}
 }

@@ -56,36 +56,82 @@ func (l *lessons) put(key lesson, values learnt) {
 }
 
 // learnDrift measures the chunks of a baseline against the whole of it, for the
-// metrics that the job has learnt thresholds for.
-func (w *Worker) learnDrift(ctx context.Context, c *comparison, b modelwatch.Baseline, training *profile.Set) (map[modelwatch.Series][]float64, error) {
-	metrics := learns(c.a.job.Thresholds)
+// metrics that the job has learnt thresholds for, in the way the job measures.
+func (w *Worker) learnDrift(ctx context.Context, c comparison, training *profile.Set) (map[modelwatch.Series][]float64, error) {
+	job, b := c.a.job, c.sides.Training
+	metrics := learns(job.Thresholds)
 	if len(metrics) == 0 {
 		return nil, nil
 	}
-	key := lesson{baseline: b.ID, model: c.a.job.Model, job: c.a.job.Name, revision: c.a.job.Revision, with: fmt.Sprint(c.groups, c.importance)}
+	key := lesson{baseline: b.ID, model: job.Model, job: job.Name, revision: job.Revision, with: fmt.Sprint(c.groups, c.importance)}
 	if known, ok := w.lessons.get(key); ok {
 		return known.chunks, nil
 	}
-	job := c.a.job
 	job.Metrics = metrics
+	learner := comparison{w: w, a: &attempt{job: job, run: c.a.run}, sides: c.sides, groups: c.groups, importance: c.importance, baseline: training}
+	chunks, err := learner.chunks(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("learn from baseline %s: %w", b.ID, err)
+	}
 	values := map[modelwatch.Series][]float64{}
-	err := w.opts.Baselines.Chunks(ctx, b, training, baselineChunks, func(chunk *profile.Set) error {
-		part := comparison{w: w, a: &attempt{job: job, run: c.a.run}, version: b.Version, baseline: training, current: chunk, groups: c.groups, importance: c.importance}
-		ms := part.measure()
-		ms = append(ms, drift.Group(ms, part.members, part.groups)...)
+	for _, ms := range chunks {
 		for i := range ms {
 			if m := &ms[i]; m.Value.Value != nil {
 				values[m.Series()] = append(values[m.Series()], *m.Value.Value)
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("learn from baseline %s: %w", b.ID, err)
 	}
 	if len(values) == 0 {
 		c.a.warn("version %s: nothing is learnt from a baseline of %d rows: a tenth of it is under minimum_rows, %d", b.Version, b.Rows, job.MinimumRows)
 	}
 	w.lessons.put(key, learnt{chunks: values})
 	return values, nil
+}
+
+// chunks measures each chunk of the training set, and its groups.
+func (c *comparison) chunks(ctx context.Context) ([][]modelwatch.Measurement, error) {
+	if c.a.job.Compat != "" {
+		return c.compatChunks(ctx)
+	}
+	var all [][]modelwatch.Measurement
+	err := c.w.opts.Baselines.Chunks(ctx, c.sides.Training, c.baseline, baselineChunks, func(chunk *profile.Set) error {
+		part := *c
+		part.a.job.Exact = false // what the grid leaves open is less than what chunks differ by
+		part.current = chunk
+		ms, err := part.measure(ctx)
+		all = append(all, append(ms, drift.Group(ms, part.members, part.groups)...))
+		return err
+	})
+	return all, err
+}
+
+// compatChunks does so by the rules of another tool, a column at a time.
+func (c *comparison) compatChunks(ctx context.Context) ([][]modelwatch.Measurement, error) {
+	job := c.a.job
+	all := make([][]modelwatch.Measurement, baselineChunks)
+	for _, col := range c.baseline.Columns {
+		match, exact := matchColumn(job.Columns, col.Column)
+		metrics, ok := columnMetrics(job, col.Column, exact)
+		if !match || !ok || col.View != modelwatch.ViewValue {
+			continue
+		}
+		c.member(col.Column)
+		whole, chunks, err := c.w.opts.Rows.ChunkSamples(ctx, c.sides.Training, col.Column, baselineChunks, maxSampleRows)
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", col.Name, err)
+		}
+		for i, chunk := range chunks[:min(len(chunks), baselineChunks)] {
+			values, err := compat(job.Compat, whole, chunk, col.Column, metrics, drift.Options{MinimumRows: job.MinimumRows})
+			if err != nil {
+				return nil, err
+			}
+			for _, v := range values {
+				all[i] = append(all[i], c.measurement(v, col.Subject, col.Name))
+			}
+		}
+	}
+	for i, ms := range all {
+		all[i] = append(ms, drift.Group(ms, c.members, c.groups)...)
+	}
+	return all, nil
 }

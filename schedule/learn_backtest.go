@@ -74,7 +74,7 @@ func (w *Worker) scoreBaseline(ctx context.Context, s *scoring, b modelwatch.Bas
 	if len(learns(s.a.job.Thresholds)) > 0 {
 		c.values = map[modelwatch.Series][]float64{}
 	}
-	ok, err := w.opts.Baselines.Rows(ctx, b, s.fields, func(j modelwatch.Joined) error {
+	ok, err := w.opts.Baselines.Truth(ctx, b, s.fields, func(j modelwatch.Joined) error {
 		if err := whole.add(j); err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func (w *Worker) measureBacktest(ctx context.Context, a *attempt) error {
 		if n := board.whole.Unscored(); n > 0 {
 			a.warn("version %s: %d predictions carry nothing that a %s model can be scored by", version, n, model.Task)
 		}
-		all = append(all, results{version: version, measurements: s.measure(w, board), learnt: s.learnt.chunks})
+		all = append(all, results{measurements: s.measure(w, board), learnt: s.learnt.chunks})
 	}
 	return w.judge(ctx, a, all)
 }

@@ -3,7 +3,6 @@ package schedule
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/drift"
@@ -46,39 +45,48 @@ func (w *Worker) measureDrift(ctx context.Context, a *attempt) error {
 		if err != nil {
 			return fmt.Errorf("version %s: %w", version, err)
 		}
-		all = append(all, r)
+		all = append(all, r...)
 	}
 	return w.judge(ctx, a, all)
 }
 
-// measureVersion compares the window of one version with what the job says.
-func (w *Worker) measureVersion(ctx context.Context, a *attempt, b modelwatch.Baseline, files []modelwatch.DataFile, groups map[string][]string) (results, error) {
-	r := results{version: b.Version}
+// measureVersion compares the window of one version with what the job says: the
+// whole population first, then its segments.
+func (w *Worker) measureVersion(ctx context.Context, a *attempt, b modelwatch.Baseline, files []modelwatch.DataFile, groups map[string][]string) ([]results, error) {
 	training, err := w.opts.Baselines.Profile(ctx, b)
 	if err != nil {
-		return r, fmt.Errorf("read baseline %s: %w", b.ID, err)
+		return nil, fmt.Errorf("read baseline %s: %w", b.ID, err)
 	}
-	baseline, err := w.baselineProfile(ctx, a, b, training)
+	reference, err := w.reference(ctx, a, b)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
-	current, err := w.opts.Windows.WindowProfile(ctx, files, a.run.Window, training)
-	if err != nil {
-		return r, fmt.Errorf("profile window: %w", err)
+	sides := Sides{Training: b, Baseline: reference, Current: Traffic{Files: files, Window: a.run.Window}}
+	c := comparison{w: w, a: a, sides: sides, groups: groups, baseline: training}
+	if reference != nil {
+		if c.baseline, err = w.opts.Windows.WindowProfile(ctx, reference.Files, reference.Window, training); err != nil {
+			return nil, fmt.Errorf("profile baseline: %w", err)
+		}
 	}
-	a.run.Rows += rowsOf(current)
-	c := &comparison{w: w, a: a, version: b.Version, baseline: baseline, current: current, groups: groups}
+	if c.current, err = w.opts.Windows.WindowProfile(ctx, files, a.run.Window, training); err != nil {
+		return nil, fmt.Errorf("profile window: %w", err)
+	}
+	a.run.Rows += rowsOf(c.current)
 	if c.importance, err = w.importance(ctx, b); err != nil {
-		return r, err
+		return nil, err
 	}
-	r.measurements = c.measure()
-	if r.learnt, err = w.learnDrift(ctx, c, b, training); err != nil {
-		return r, err
+	r := results{}
+	if r.measurements, err = c.measure(ctx); err != nil {
+		return nil, err
+	}
+	if r.learnt, err = w.learnDrift(ctx, c, training); err != nil {
+		return nil, err
 	}
 	if a.job.Kind == modelwatch.JobDrift {
 		r.summarise = c.summarise
 	}
-	return r, nil
+	segments, err := c.segments(ctx, training)
+	return append([]results{r}, segments...), err
 }
 
 // importance returns the importance of a version's features.
@@ -94,23 +102,19 @@ func (w *Worker) importance(ctx context.Context, b modelwatch.Baseline) (map[str
 	return importance, nil
 }
 
-// baselineProfile is what the window is compared with: the training set's own
-// counts, or another window's counts on the training set's grid.
-func (w *Worker) baselineProfile(ctx context.Context, a *attempt, b modelwatch.Baseline, training *profile.Set) (*profile.Set, error) {
+// reference is the traffic that the window is compared with; nil if it is the
+// training set.
+func (w *Worker) reference(ctx context.Context, a *attempt, b modelwatch.Baseline) (*Traffic, error) {
 	span, ok, err := baselineSpan(a.job.Baseline, a.run.Window)
 	if err != nil || !ok {
-		return training, err
+		return nil, err
 	}
 	files, err := w.opts.Store.DataFiles(ctx, modelwatch.DataFileFilter{Model: b.Model, Version: b.Version, Kind: modelwatch.KindPrediction, Window: span})
 	if err != nil {
 		return nil, fmt.Errorf("list data files of the baseline: %w", err)
 	}
 	a.run.DataFiles += len(files)
-	set, err := w.opts.Windows.WindowProfile(ctx, files, span, training)
-	if err != nil {
-		return nil, fmt.Errorf("profile baseline: %w", err)
-	}
-	return set, nil
+	return &Traffic{Files: files, Window: span}, nil
 }
 
 // baselineSpan is the span of archived traffic that a window is compared with,
@@ -128,102 +132,6 @@ func baselineSpan(ref modelwatch.BaselineRef, w modelwatch.Window) (span modelwa
 		return modelwatch.Window{Start: end.Add(-ref.Length), End: end}, true, nil
 	}
 	return span, false, modelwatch.Errorf(modelwatch.CodeUnimplemented, "baseline kind %q is not known", ref.Kind)
-}
-
-// comparison is one version's window against its baseline.
-type comparison struct {
-	w                 *Worker
-	a                 *attempt
-	version           string
-	baseline, current *profile.Set
-	groups            map[string][]string
-	importance        map[string]float64 // by column in the table
-	members           []drift.Member     // the features that were measured
-	measurements      []modelwatch.Measurement
-}
-
-// measure returns what is measured of the job's columns, not judged yet.
-func (c *comparison) measure() []modelwatch.Measurement {
-	for i, col := range c.baseline.Columns {
-		match, exact := matchColumn(c.a.job.Columns, col.Column)
-		if !match {
-			continue
-		}
-		c.column(col, c.current.Columns[i].Profile, exact)
-		if col.Subject == modelwatch.SubjectFeature {
-			c.members = append(c.members, drift.Member{Name: col.Name, Column: col.Column.Column, Importance: c.importance[col.Column.Column]})
-		}
-	}
-	drift.Correct(c.measurements)
-	return c.measurements
-}
-
-func (c *comparison) column(col profile.SetColumn, current *profile.Profile, exact bool) {
-	metrics, ok := columnMetrics(c.a.job, col.Column, exact)
-	if !ok {
-		return
-	}
-	opts := drift.Options{MinimumRows: c.a.job.MinimumRows, View: col.View}
-	for _, v := range drift.Measure(col.Profile, current, metrics, opts) {
-		c.measurements = append(c.measurements, c.measurement(v, col.Subject, col.Name))
-	}
-}
-
-// columnMetrics lists the metrics of one column, ok false if there are none. Nil
-// is the default ones. Of the metrics that do not apply to a column only a
-// column that is named in full gets to hear.
-func columnMetrics(job modelwatch.Job, column modelwatch.Column, exact bool) (metrics []string, ok bool) {
-	metrics = slices.Clone(job.Metrics)
-	if job.Kind == modelwatch.JobQuality {
-		if len(metrics) == 0 {
-			metrics, exact = slices.Clone(qualityMetrics), false
-		}
-		metrics = slices.DeleteFunc(metrics, func(m string) bool { return !slices.Contains(qualityMetrics, m) })
-	} else if len(metrics) == 0 {
-		return nil, true
-	}
-	if !exact {
-		metrics = slices.DeleteFunc(metrics, func(m string) bool { return !drift.AppliesTo(m, column) })
-	}
-	return metrics, len(metrics) > 0
-}
-
-func (c *comparison) measurement(v modelwatch.Value, subject modelwatch.Subject, name string) modelwatch.Measurement {
-	m := c.a.measurement(v, c.version, c.w.mature(c.a))
-	m.Subject, m.Name, m.Baseline = subject, name, string(c.a.job.Baseline.Kind)
-	if m.Baseline == "" {
-		m.Baseline = string(modelwatch.BaselineTraining)
-	}
-	return m
-}
-
-// summarise makes of judged measurements what is said of groups and of the
-// model: drifted_features and drifted_share where the job asks for them or has
-// thresholds by which features can be called drifted, and averages.
-func (c *comparison) summarise(judged []modelwatch.Measurement) []modelwatch.Measurement {
-	var wanted []string
-	for _, m := range c.a.job.Metrics {
-		if m == drift.DriftedFeatures || m == drift.DriftedShare {
-			wanted = append(wanted, m)
-		}
-	}
-	drifted := drift.Drifted(judged)
-	over := 0
-	for _, is := range drifted {
-		if is {
-			over++
-		}
-	}
-	var out []modelwatch.Measurement
-	if len(wanted) > 0 || len(drifted) > 0 {
-		for _, v := range drift.Summarise(over, len(drifted), rowsOf(c.baseline), rowsOf(c.current), wanted) {
-			out = append(out, c.measurement(v, modelwatch.SubjectModel, ""))
-		}
-	}
-	for _, m := range drift.Group(judged, c.members, c.groups) {
-		out = append(out, c.measurement(m.Value, m.Subject, m.Name))
-	}
-	return out
 }
 
 func rowsOf(s *profile.Set) int64 {

@@ -106,9 +106,9 @@ type BaselineProfiles interface {
 	// rows, the last of which may have fewer, and calls f for each with its
 	// profile on the grids. An error of f ends it and is returned.
 	Chunks(ctx context.Context, b modelwatch.Baseline, grids *profile.Set, n int, f func(chunk *profile.Set) error) error
-	// Rows calls f for each row, in their order, as a prediction with its truth. ok
+	// Truth calls f for each row, in their order, as a prediction with its truth. ok
 	// is false, and f is not called, if they have no predictions or no labels.
-	Rows(ctx context.Context, b modelwatch.Baseline, fields modelwatch.JoinedFields, f func(modelwatch.Joined) error) (ok bool, err error)
+	Truth(ctx context.Context, b modelwatch.Baseline, fields modelwatch.JoinedFields, f func(modelwatch.Joined) error) (ok bool, err error)
 	// Crossings finds the segments that the rows have by each list of columns. It
 	// returns CodeInvalid for columns that are not there or cannot divide rows.
 	Crossings(ctx context.Context, b modelwatch.Baseline, columns [][]string) ([]modelwatch.Crossing, error)
@@ -133,6 +133,7 @@ type Options struct {
 	Baselines BaselineProfiles
 	Windows   WindowProfiles
 	Labels    LabelJoiner
+	Rows      Rows
 
 	// Worker names this process among all that share the catalog; no two alike.
 	Worker string
@@ -200,8 +201,8 @@ type Worker struct {
 
 // New makes a worker; Run starts it. It panics if Options lacks a part.
 func New(opts Options) *Worker {
-	if opts.Store == nil || opts.Baselines == nil || opts.Windows == nil || opts.Labels == nil || opts.Worker == "" {
-		panic("schedule: New without Store, Baselines, Windows, Labels or Worker")
+	if opts.Store == nil || opts.Baselines == nil || opts.Windows == nil || opts.Labels == nil || opts.Rows == nil || opts.Worker == "" {
+		panic("schedule: New without Store, Baselines, Windows, Labels, Rows or Worker")
 	}
 	opts = opts.withDefaults()
 	return &Worker{opts: opts, metrics: newMetrics(opts.Registerer), wake: make(chan struct{}, opts.Executors)}

@@ -3,10 +3,12 @@ package schedule_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/catalog"
+	"github.com/modelwatch/modelwatch/drift"
 	"github.com/modelwatch/modelwatch/profile"
 	"github.com/modelwatch/modelwatch/schedule"
 )
@@ -275,8 +278,8 @@ func numberOf(text string) float64 {
 	return x
 }
 
-// Rows gives the training rows that a test has put there; none without truth.
-func (s *shelf) Rows(_ context.Context, b modelwatch.Baseline, fields modelwatch.JoinedFields, f func(modelwatch.Joined) error) (bool, error) {
+// Truth gives the training rows that a test has put there; none without truth.
+func (s *shelf) Truth(_ context.Context, b modelwatch.Baseline, fields modelwatch.JoinedFields, f func(modelwatch.Joined) error) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rows := s.training[b.Version]
@@ -318,7 +321,7 @@ func (s *shelf) Crossings(_ context.Context, b modelwatch.Baseline, columns [][]
 func (b *bundle) worker(name string, change ...func(*schedule.Options)) *running {
 	r := &running{t: b.t, registry: prometheus.NewRegistry()}
 	opts := schedule.Options{
-		Store: b.catalog, Baselines: b.shelf, Windows: b.shelf, Labels: b.shelf,
+		Store: b.catalog, Baselines: b.shelf, Windows: b.shelf, Labels: b.shelf, Rows: b.shelf,
 		Worker: name, Executors: 2, Poll: time.Minute, Registerer: r.registry, Log: slog.New(slog.NewTextHandler(b.logs, nil)),
 		Jitter: func() float64 { return 0 },
 	}
@@ -433,4 +436,64 @@ func (l *logs) count(text string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return bytes.Count(l.buf.Bytes(), []byte(text))
+}
+
+// Segments divides by the second of a row, even or odd; the training set's values
+// are the same in both. It knows no other column.
+func (s *shelf) Segments(_ context.Context, sides schedule.Sides, by [][]string, grids *profile.Set, f func(map[string]string, *profile.Set, *profile.Set) error) error {
+	if len(by) != 1 || !slices.Equal(by[0], []string{"second"}) {
+		return fmt.Errorf("segments by %v", by)
+	}
+	for odd, name := range []string{"even", "odd"} {
+		current := grids.Empty()
+		for _, r := range s.in(sides.Current) {
+			if r.time.Second()%2 == odd {
+				current.Columns[0].Profile.AddFloats([]float64{r.amount}, nil)
+			}
+		}
+		if err := f(map[string]string{"second": name}, grids, current); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shelf) in(t schedule.Traffic) (rows []shelfRow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range t.Files {
+		for _, r := range s.rows[f.Key] {
+			if t.Window.Contains(r.time) {
+				rows = append(rows, r)
+			}
+		}
+	}
+	return rows
+}
+
+func (s *shelf) Samples(_ context.Context, sides schedule.Sides, _ modelwatch.Column, limit int64) (x, y drift.Sample, err error) {
+	if sides.Baseline != nil || limit < 1000 {
+		return x, y, errors.New("not the training set")
+	}
+	x, y = drift.Sample{Kind: profile.KindNumber}, drift.Sample{Kind: profile.KindNumber}
+	for i := range 1000 {
+		x.Floats = append(x.Floats, float64(i%100))
+	}
+	for _, r := range s.in(sides.Current) {
+		y.Floats = append(y.Floats, r.amount)
+	}
+	return x, y, nil
+}
+
+func (s *shelf) ChunkSamples(_ context.Context, _ modelwatch.Baseline, _ modelwatch.Column, n int, _ int64) (whole drift.Sample, chunks []drift.Sample, err error) {
+	whole.Kind = profile.KindNumber
+	for chunk := range n {
+		part := drift.Sample{Kind: profile.KindNumber}
+		for i := range 1000 / n {
+			part.Floats = append(part.Floats, float64((i+chunk*i)%100))
+		}
+		whole.Floats = append(whole.Floats, part.Floats...)
+		chunks = append(chunks, part)
+	}
+	return whole, chunks, nil
 }

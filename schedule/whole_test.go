@@ -38,7 +38,7 @@ func (w *whole) Chunks(context.Context, modelwatch.Baseline, *profile.Set, int, 
 	return errors.New("no threshold of this test learns")
 }
 
-func (w *whole) Rows(context.Context, modelwatch.Baseline, modelwatch.JoinedFields, func(modelwatch.Joined) error) (bool, error) {
+func (w *whole) Truth(context.Context, modelwatch.Baseline, modelwatch.JoinedFields, func(modelwatch.Joined) error) (bool, error) {
 	return false, nil
 }
 
@@ -179,7 +179,7 @@ func TestWholeWay(t *testing.T) {
 		_, _, err := w.catalog.PutJob(t.Context(), j)
 		must(t, err)
 	}
-	worker := schedule.New(schedule.Options{Store: told{w.catalog, w.finished}, Baselines: w, Windows: w, Labels: w.archive, Worker: "a"})
+	worker := schedule.New(schedule.Options{Store: told{w.catalog, w.finished}, Baselines: w, Windows: w, Labels: w.archive, Rows: &shelf{}, Worker: "a"})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- worker.Run(ctx) }()

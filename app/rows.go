@@ -1,0 +1,119 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/drift"
+	"github.com/modelwatch/modelwatch/engine"
+	"github.com/modelwatch/modelwatch/profile"
+	"github.com/modelwatch/modelwatch/schedule"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// rows implements schedule.Rows on the archive and the stored baselines.
+type rows struct {
+	engine    *engine.Engine
+	baselines *baselines
+}
+
+// open opens the rows of a baseline as they were registered. One that is a profile
+// alone has none: CodeInvalid.
+func (b *baselines) open(ctx context.Context, baseline modelwatch.Baseline) (*table.Reader, io.Closer, error) {
+	if baseline.DataKey == "" {
+		return nil, nil, modelwatch.Errorf(modelwatch.CodeInvalid, "baseline %s has no rows, it was registered from statistics", baseline.ID)
+	}
+	object, err := b.bucket.Open(ctx, baseline.DataKey)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open rows of baseline %s: %w", baseline.ID, err)
+	}
+	reader, err := table.OpenParquet(object, object.Size())
+	if err != nil {
+		object.Close()
+		return nil, nil, fmt.Errorf("open rows of baseline %s: %w", baseline.ID, err)
+	}
+	return reader, object, nil
+}
+
+// sides opens both sides as tables.
+func (r rows) sides(ctx context.Context, s schedule.Sides) (training, baseline, current engine.Source, closer io.Closer, err error) {
+	reader, closer, err := r.baselines.open(ctx, s.Training)
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	training, baseline = reader, reader
+	if s.Baseline != nil {
+		baseline, err = r.engine.WindowSource(ctx, s.Baseline.Files, s.Baseline.Window)
+	}
+	if err == nil {
+		current, err = r.engine.WindowSource(ctx, s.Current.Files, s.Current.Window)
+	}
+	if err != nil {
+		closer.Close()
+		return nil, nil, nil, nil, fmt.Errorf("read rows: %w", err)
+	}
+	return training, baseline, current, closer, nil
+}
+
+// Segments implements schedule.Rows.
+func (r rows) Segments(ctx context.Context, s schedule.Sides, by [][]string, grids *profile.Set, f func(map[string]string, *profile.Set, *profile.Set) error) error {
+	training, baseline, current, closer, err := r.sides(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	return engine.CompareSegments(ctx, training, baseline, current, grids, by, f)
+}
+
+// Samples implements schedule.Rows.
+func (r rows) Samples(ctx context.Context, s schedule.Sides, column modelwatch.Column, limit int64) (baseline, current drift.Sample, err error) {
+	_, before, now, closer, err := r.sides(ctx, s)
+	if err != nil {
+		return baseline, current, err
+	}
+	defer closer.Close()
+	x, err := readSamples(ctx, "baseline", before, column, 0, limit)
+	if err != nil {
+		return baseline, current, err
+	}
+	y, err := readSamples(ctx, "window", now, column, 0, limit)
+	if err != nil {
+		return baseline, current, err
+	}
+	return x[0], y[0], nil
+}
+
+// ChunkSamples implements schedule.Rows.
+func (r rows) ChunkSamples(ctx context.Context, b modelwatch.Baseline, column modelwatch.Column, n int, limit int64) (whole drift.Sample, chunks []drift.Sample, err error) {
+	reader, closer, err := r.baselines.open(ctx, b)
+	if err != nil {
+		return whole, nil, err
+	}
+	defer closer.Close()
+	all, err := readSamples(ctx, "baseline", reader, column, 0, limit)
+	if err != nil {
+		return whole, nil, err
+	}
+	chunks, err = readSamples(ctx, "baseline", reader, column, chunkRows(reader.Rows(), n), limit)
+	return all[0], chunks, err
+}
+
+// chunkRows is how many rows make a chunk, so that there are at most n chunks.
+func chunkRows(rows int64, n int) int64 { return max(1, (rows+int64(n)-1)/int64(n)) }
+
+func readSamples(ctx context.Context, side string, src engine.Source, column modelwatch.Column, chunk, limit int64) ([]drift.Sample, error) {
+	if src.Rows() > limit {
+		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "the %s has %d rows: compat and exact hold a column of at most %d in memory; take a shorter window, or measure from profiles", side, src.Rows(), limit)
+	}
+	read, err := engine.ReadSamples(ctx, src, column, engine.WeightColumn(src), chunk)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]drift.Sample, len(read))
+	for i, s := range read {
+		out[i] = drift.Sample(s)
+	}
+	return out, nil
+}
