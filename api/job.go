@@ -30,7 +30,7 @@ type JobBody struct {
 	LabelDelay string `json:"label_delay,omitempty" example:"3d" doc:"Backtests: how long after its prediction a label usually arrives."`
 	Maturity   string `json:"maturity,omitempty" example:"14d" doc:"How long after its end a window is computed again when late rows or labels change it. Absent: 14d for backtests, 1d otherwise."`
 
-	Segments [][]string `json:"segments,omitempty" nullable:"false" maxItems:"10" doc:"Kinds drift and quality: results are also computed for each value of a feature, and for each combination of several, against the baseline's rows of the same segment. At most 100 each; the rest is the segment other." example:"[[\"country\"],[\"country\",\"device\"]]"`
+	Segments [][]string `json:"segments,omitempty" nullable:"false" maxItems:"10" doc:"Results are also computed for each value of a feature, and for each combination of several; backtests also by a key of the tags and by what was predicted. The segments are those of the newest baseline's rows, at most 100 each, and beside each value stands that of the baseline's rows of the same segment; the rest is the segment other. Where a backtest has no such baseline, they are those of each window." example:"[[\"country\"],[\"country\",\"device\"]]"`
 	Compat   string     `json:"compat,omitempty" enum:"evidently,nannyml,azureml,sagemaker,sagemaker_simple,vertex" doc:"Kind drift: reproduce the numbers of that tool. Reads the rows of both sides, at most 5,000,000 each; not by segments."`
 	Exact    bool       `json:"exact,omitempty" doc:"Kind drift: K-S and Wasserstein by sorting the rows of both sides, at most 5,000,000 each, instead of from the grid; not by segments."`
 }
@@ -60,7 +60,7 @@ type Threshold struct {
 	Change     string   `json:"change,omitempty" example:"+50%" doc:"Relative change against a reference: a rise by more than +50%, a fall by more than -20%. No limit where the reference is 0 or absent."`
 	Difference *float64 `json:"difference,omitempty" example:"0.05" doc:"Distance from a reference: 0.05 is a breach above reference + 0.05, -0.05 one below reference - 0.05."`
 	Against    string   `json:"against,omitempty" example:"7d" doc:"The reference of change and difference: the same series so long before (the window that ends nearest, at most an hour and a 24th of it away), or version:NAME, the same window of that version."`
-	Learn      *Learn   `json:"learn,omitempty" doc:"Kinds drift and quality: limits from the metric over ten consecutive chunks of the training set's own rows, each against the whole set. Segments have none."`
+	Learn      *Learn   `json:"learn,omitempty" doc:"Limits from the metric over ten consecutive chunks of the training set's own rows: for drift and quality each chunk against the whole set, for backtests the metric of the chunk, whose rows then have predictions and the truth."`
 
 	For string `json:"for,omitempty" example:"2 of 3" doc:"Breached when so many of the last windows, this one included, are over the limit. Windows without a value are not."`
 }
@@ -181,7 +181,7 @@ func (s *Server) putJob(ctx context.Context, in *struct {
 		return nil, err
 	}
 	check := jobCheck{opts: &s.opts, task: model.Task}
-	if check.columns, err = s.knownColumns(ctx, in.Model); err != nil {
+	if check.columns, check.tags, err = s.knownColumns(ctx, in.Model); err != nil {
 		return nil, err
 	}
 	job, err := check.job(in.Body)
@@ -228,14 +228,14 @@ func (s *Server) listJobs(ctx context.Context, in *struct {
 }
 
 // knownColumns are the names that results of the model may have, by all of its
-// versions; nil while no version has a schema.
-func (s *Server) knownColumns(ctx context.Context, model string) (map[string]bool, error) {
-	var known map[string]bool
+// versions, nil while no version has a schema; and the keys of its tags.
+func (s *Server) knownColumns(ctx context.Context, model string) (known, tags map[string]bool, err error) {
+	tags = map[string]bool{}
 	page := Page{Limit: 1000}
 	for {
 		versions, next, err := s.opts.Store.Versions(ctx, model, page)
 		if err != nil {
-			return nil, fmt.Errorf("list versions: %w", err)
+			return nil, nil, fmt.Errorf("list versions: %w", err)
 		}
 		for _, v := range versions {
 			for _, c := range v.Schema.Profiled() {
@@ -244,12 +244,15 @@ func (s *Server) knownColumns(ctx context.Context, model string) (map[string]boo
 				}
 				known[c.Name] = true
 			}
+			for _, tag := range v.Schema.Tags {
+				tags[tag] = true
+			}
 			if known != nil && v.Schema.Label != "" {
 				known[labelName(v.Schema)] = true
 			}
 		}
 		if next == "" {
-			return known, nil
+			return known, tags, nil
 		}
 		page.Cursor = next
 	}

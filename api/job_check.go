@@ -32,6 +32,7 @@ type jobCheck struct {
 	opts    *Options
 	task    modelwatch.Task
 	columns map[string]bool // nil: not known, so anything may be named
+	tags    map[string]bool // keys that backtests may divide rows by
 	faults  faults
 }
 
@@ -184,27 +185,21 @@ func (c *jobCheck) column(at, name string) {
 	c.faults.add(at, name, "is not a column of any version of the model%s", c.nearest(name, names))
 }
 
-// maxSegmentColumns is how many columns may be crossed.
-const maxSegmentColumns = 4
-
 func (c *jobCheck) segments(b JobBody) [][]string {
 	if len(b.Segments) == 0 {
 		return nil
 	}
-	if b.Kind == modelwatch.JobBacktest {
-		c.faults.notOffered("body.segments")
-	}
 	seen := map[string]int{}
 	for i, names := range b.Segments {
 		at := fmt.Sprintf("body.segments[%d]", i)
-		if len(names) == 0 || len(names) > maxSegmentColumns {
-			c.faults.add(at, nil, "must name from 1 to %d features", maxSegmentColumns)
+		if len(names) == 0 || len(names) > modelwatch.MaxSegmentColumns {
+			c.faults.add(at, nil, "must name from 1 to %d columns", modelwatch.MaxSegmentColumns)
 		}
 		for k, name := range names {
 			inner := fmt.Sprintf("%s[%d]", at, k)
 			if strings.Contains(name, "*") {
-				c.faults.add(inner, name, "must be one feature in full")
-			} else {
+				c.faults.add(inner, name, "must be one column in full")
+			} else if b.Kind != modelwatch.JobBacktest || !c.tags[name] {
 				c.column(inner, name)
 			}
 			if slices.Contains(names[:k], name) {

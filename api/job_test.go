@@ -55,7 +55,7 @@ func TestPutJobShownIsPutBack(t *testing.T) {
 	b.putModel("fraud", modelwatch.TaskBinary)
 	for name, body := range map[string]string{
 		"least":    `{"kind":"drift","cron":"0 6 * * *","window":"1d"}`,
-		"backtest": `{"kind":"backtest","cron":"0 6 * * *","window":"15d","label_delay":"3d","maturity":"14d","metrics":["precision"]}`,
+		"backtest": `{"kind":"backtest","cron":"0 6 * * *","window":"15d","label_delay":"3d","maturity":"14d","metrics":["precision"],"segments":[["country"],["country","device"]],"thresholds":[{"metric":"precision","learn":{"sd":3}}]}`,
 		"fixed":    `{"kind":"drift","cron":"0 6 * * *","window":"1d","baseline":{"kind":"window","start":"2026-01-01T00:00:00Z","end":"2026-02-01T00:00:00+01:00"}}`,
 		"rolling":  `{"kind":"drift","cron":"0 6 * * *","window":"90m","baseline":{"kind":"rolling","offset":"7d","length":"36h"}}`,
 		"segments": `{"kind":"quality","cron":"0 6 * * *","window":"1d","segments":[["country"],["country","device"]]}`,
@@ -125,10 +125,10 @@ func TestPutJobRefuses(t *testing.T) {
 		{"learn", "fraud", head + `"thresholds":[{"metric":"ks","learn":{"sd":0}}]}`, []string{"body.thresholds[0].learn.sd"}, "> 0"},
 		{"over", "fraud", head + `"thresholds":[{"metric":"ks","over":"zero"}]}`, []string{"body.thresholds[0].over"}, "null"},
 		{"group of what is not measured", "fraud", head + `"metrics":["psi"],"thresholds":[{"metric":"ks_max","upper":1}]}`, []string{"body.thresholds[0].metric"}, "is not a drift metric"},
-		{"learn of a backtest", "fraud", `{"kind":"backtest","cron":"0 6 * * *","window":"1d","thresholds":[{"metric":"precision","learn":{"sd":3}},{"metric":"recall","over":"null"}]}`,
-			[]string{"body.thresholds[0].learn", "body.thresholds[1].over"}, "not offered by this version yet"},
+		{"null point of a backtest", "fraud", `{"kind":"backtest","cron":"0 6 * * *","window":"1d","thresholds":[{"metric":"recall","over":"null"}]}`,
+			[]string{"body.thresholds[0].over"}, "kind drift only"},
 		{"two sorts", "fraud", head + `"thresholds":[{"metric":"ks","over":"null","lower":0.1}]}`, []string{"body.thresholds[0].over"}, "does not go with lower"},
-		{"segments of a backtest", "fraud", `{"kind":"backtest","cron":"0 6 * * *","window":"1d","segments":[["country"]]}`, []string{"body.segments"}, "not offered by this version yet"},
+		{"segments of a backtest", "fraud", `{"kind":"backtest","cron":"0 6 * * *","window":"1d","segments":[["country"],["cuontry"]]}`, []string{"body.segments[1][0]"}, "did you mean country?"},
 		{"segments", "fraud", head + `"segments":[["country"],["cuontry"],[],["a*","country","country"],["country"]]}`,
 			[]string{"body.segments[1][0]", "body.segments[2]", "body.segments[3][0]", "body.segments[3][2]", "body.segments[4]"}, "did you mean country?"},
 		{"compat", "fraud", head + `"compat":"excel"}`, []string{"body.compat"}, "nannyml"},

@@ -20,9 +20,6 @@ func (c *jobCheck) thresholds(b JobBody, versions []string) []modelwatch.Thresho
 		if t.Name != "" {
 			c.column(at+".name", t.Name)
 		}
-		if b.Kind == modelwatch.JobBacktest && t.Learn != nil {
-			c.faults.notOffered(at + ".learn")
-		}
 		if b.Kind != modelwatch.JobDrift && t.Over != "" {
 			c.faults.add(at+".over", t.Over, "applies to the kind drift only, and this job's is %s", b.Kind)
 		}

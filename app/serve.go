@@ -59,9 +59,7 @@ func (s *service) assemble() error {
 		}
 	}
 	if s.has(roleWork) {
-		if err := s.work(); err != nil {
-			return err
-		}
+		s.front = append(s.front, part{"worker", schedule.New(s.workerOptions()).Run})
 		if err := s.deliver(); err != nil {
 			return err
 		}
@@ -105,16 +103,14 @@ func (s *service) limitMemory() {
 	}
 }
 
-func (s *service) work() error {
-	worker := schedule.New(schedule.Options{
+func (s *service) workerOptions() schedule.Options {
+	return schedule.Options{
 		Store: s.catalog, Baselines: s.baselines(), Windows: windowProfiles{s.engine}, Labels: s.archive,
 		Rows:   rows{s.engine, s.baselines()},
 		Worker: s.owner, Executors: s.cfg.Work.Concurrency,
 		Lease: time.Duration(s.cfg.Work.Lease), Poll: time.Duration(s.cfg.Work.Poll), ReviseAfter: time.Duration(s.cfg.Work.ReviseAfter),
 		EventNow: s.eventNow, Log: s.log, Registerer: s.registry,
-	})
-	s.front = append(s.front, part{"worker", worker.Run})
-	return nil
+	}
 }
 
 // windowProfiles leaves out what a profile took.
@@ -169,7 +165,7 @@ var jobSinks = []string{"datadog", "stdout"} //nolint:gochecknoglobals // a cons
 
 func backtestMetrics() []string {
 	seen, out := map[string]bool{}, []string(nil)
-	for _, task := range []modelwatch.Task{modelwatch.TaskBinary, modelwatch.TaskMulticlass, modelwatch.TaskRegression} {
+	for _, task := range []modelwatch.Task{modelwatch.TaskBinary, modelwatch.TaskMulticlass, modelwatch.TaskRegression, modelwatch.TaskRanking} {
 		for _, m := range backtest.Metrics(task) {
 			if !seen[m] {
 				seen[m] = true
