@@ -157,3 +157,8 @@ type ReplayState struct {
 
 // DeadLetterPrefix begins the keys of the objects that hold large dead letters.
 const DeadLetterPrefix = "dead-letters/"
+
+// DeadLetterKey is the key of the object that holds the large dead letters of a commit.
+func DeadLetterKey(commit string, at time.Time) string {
+	return DeadLetterPrefix + "date=" + at.UTC().Format(time.DateOnly) + "/" + commit + ".bin"
+}

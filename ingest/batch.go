@@ -27,6 +27,8 @@ type batch struct {
 	lastVolume  *modelwatch.Volume
 	lastKey     volumeKey
 	deadLetters []modelwatch.DeadLetter
+	replays     []modelwatch.Replay
+	replaying   *replaying // the record that is being placed is a replay
 	bytes       int64
 	counts      counts
 	resetAfter  bool // when it is committed, reading resumes at the catalog's cursors
@@ -42,6 +44,7 @@ type volumeKey struct {
 type counts struct {
 	records, kept, sampledOut               int64
 	invalid, outOfRange, unknown, truncated int64
+	replayedAgain                           int64
 	rejected                                map[modelwatch.DeadLetterReason]int64
 }
 
@@ -120,26 +123,19 @@ func (b *batch) volume(v *version, kind modelwatch.Kind, micros int64) *modelwat
 	return vol
 }
 
-// maxKeptTooLarge bounds what is kept of a record that is too large to be read.
-const maxKeptTooLarge = 64 << 10
-
 // reject keeps a record that has no place.
 func (b *batch) reject(r *kgo.Record, rej *rejection, now time.Time) {
+	if b.replaying != nil && b.refuse(rej) {
+		return // counted when it was refused first
+	}
 	b.counts.records++
 	b.counts.rejected[rej.reason]++
 	if rej.version != nil {
 		b.volume(rej.version, rej.kind, rej.micros).Rejected++
 	}
-	letter := modelwatch.DeadLetter{
-		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Reason: rej.reason, Detail: rej.detail,
-		Model: rej.model, Key: slices.Clone(r.Key), Value: r.Value, Time: r.Timestamp.UTC(), CreatedAt: now.UTC(),
-	}
-	if rej.reason == modelwatch.DeadTooLarge {
-		letter.Value = letter.Value[:min(len(letter.Value), maxKeptTooLarge)]
-	}
-	letter.Value = slices.Clone(letter.Value)
+	letter := newLetter(r, rej, now)
 	b.deadLetters = append(b.deadLetters, letter)
-	b.bytes += int64(len(letter.Value) + len(letter.Key) + len(letter.Detail) + 256)
+	b.bytes += letterBytes(&letter)
 }
 
 // empty reports that there is nothing but cursors to commit.
@@ -147,7 +143,7 @@ func (b *batch) empty() bool { return b.counts.records == 0 && len(b.deadLetters
 
 // full reports that the batch must be flushed whatever its age.
 func (b *batch) full(flushBytes int64) bool {
-	return b.bytes >= flushBytes || len(b.builders) >= maxBuilders || len(b.deadLetters) >= maxDeadLetters
+	return b.bytes >= flushBytes || len(b.builders) >= maxBuilders || len(b.deadLetters)+len(b.replays) >= maxDeadLetters
 }
 
 // files returns the builders in a fixed order.

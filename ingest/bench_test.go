@@ -149,6 +149,8 @@ func (a encodingArchive) WriteDataFile(_ context.Context, spec modelwatch.FileSp
 	return modelwatch.DataFile{Key: fakeKey(spec), Kind: spec.Kind, Model: spec.Model, Version: spec.Version, Rows: int64(c.Rows)}, nil
 }
 
+func (encodingArchive) WriteDeadLetters(context.Context, string, []byte) error { return nil }
+
 // BenchmarkConsume is the whole way but for the object store and SQL: from a broker in
 // memory, which takes its share of the processor, to encoded Parquet. An operation
 // is a record.

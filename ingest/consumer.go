@@ -39,7 +39,8 @@ type Consumer struct {
 	kafka    *kprom.Metrics
 	versions *versions
 	sources  map[string]*source // by topic
-	client   *kgo.Client        // set by Run, before opened is closed
+	replays  replays
+	client   *kgo.Client // set by Run, before opened is closed
 	opened   chan struct{}
 	progress chan struct{} // something was committed
 	building *batch        // touched between a poll and AllowRebalance, or else under mu

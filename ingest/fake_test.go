@@ -21,6 +21,7 @@ type fakeCatalog struct {
 	intents  map[string]string
 	claims   map[string]modelwatch.IngestIntent // by key
 	commits  map[string]modelwatch.IngestCommit
+	replays  map[modelwatch.RecordID]modelwatch.ReplayState
 	order    []string                // of commits
 	fail     func(step string) error // asked before each call
 	after    func(step string) error // asked after it: a lost answer
@@ -31,7 +32,7 @@ type fakeCatalog struct {
 func newFakeCatalog() *fakeCatalog {
 	return &fakeCatalog{
 		versions: map[[2]string]modelwatch.Version{}, cursors: map[string]modelwatch.Cursor{}, owners: map[string]string{},
-		intents: map[string]string{}, claims: map[string]modelwatch.IngestIntent{}, commits: map[string]modelwatch.IngestCommit{}, changed: make(chan struct{}),
+		intents: map[string]string{}, claims: map[string]modelwatch.IngestIntent{}, commits: map[string]modelwatch.IngestCommit{}, replays: map[modelwatch.RecordID]modelwatch.ReplayState{}, changed: make(chan struct{}),
 	}
 }
 
@@ -128,6 +129,24 @@ func (c *fakeCatalog) CommitIngest(_ context.Context, commit modelwatch.IngestCo
 			return modelwatch.Errorf(modelwatch.CodeFenced, "intent of %s is %q", f.Key, c.intents[f.Key])
 		}
 	}
+	for i := range commit.DeadLetters {
+		if key := commit.DeadLetters[i].Object.Key; key != "" && c.intents[key] == "" {
+			return modelwatch.Errorf(modelwatch.CodeFenced, "intent of %s is missing", key)
+		}
+	}
+	for _, r := range commit.Replays {
+		if state, ok := c.replays[r.Record]; !ok || state.State == modelwatch.DeadLetterReplayed {
+			return modelwatch.Errorf(modelwatch.CodeFenced, "replay %s is %q", r.Record, state.State)
+		}
+	}
+	for _, r := range commit.Replays {
+		state := c.replays[r.Record]
+		state.State = modelwatch.DeadLetterReplayed
+		if r.Reason != "" {
+			state.State = modelwatch.DeadLetterOpen
+		}
+		c.replays[r.Record] = state
+	}
 	for _, r := range commit.Ranges {
 		k := cursorKey(commit.Group, r.Partition)
 		c.cursors[k] = modelwatch.Cursor{Next: r.To, Epoch: c.cursors[k].Epoch, LeaderEpoch: r.LeaderEpoch}
@@ -140,6 +159,23 @@ func (c *fakeCatalog) CommitIngest(_ context.Context, commit modelwatch.IngestCo
 	close(c.changed)
 	c.changed = make(chan struct{})
 	return nil
+}
+
+func (c *fakeCatalog) Replay(_ context.Context, record modelwatch.RecordID) (state modelwatch.ReplayState, ok bool, err error) {
+	leave, err := c.enter("replay")
+	if err != nil {
+		return state, false, err
+	}
+	defer leave(&err)
+	state, ok = c.replays[record]
+	return state, ok, nil
+}
+
+// queue makes a replay known.
+func (c *fakeCatalog) queue(record modelwatch.RecordID, kept bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replays[record] = modelwatch.ReplayState{State: modelwatch.DeadLetterQueued, Kept: kept}
 }
 
 func (c *fakeCatalog) EnsureVersion(_ context.Context, model, version string) (v modelwatch.Version, err error) {
@@ -241,10 +277,13 @@ func (c *fakeCatalog) await(ctx context.Context, ok func([]modelwatch.IngestComm
 type fakeArchive struct {
 	mu      sync.Mutex
 	objects map[string]*table.Chunk
+	letters map[string][]byte
 	fail    func(key string) error
 }
 
-func newFakeArchive() *fakeArchive { return &fakeArchive{objects: map[string]*table.Chunk{}} }
+func newFakeArchive() *fakeArchive {
+	return &fakeArchive{objects: map[string]*table.Chunk{}, letters: map[string][]byte{}}
+}
 
 func fakeKey(s modelwatch.FileSpec) string {
 	return strings.Join([]string{string(s.Kind), s.Model, s.Version, s.Hour.Format("2006-01-02T15"), s.Unique}, "|")
@@ -268,6 +307,28 @@ func (a *fakeArchive) WriteDataFile(_ context.Context, spec modelwatch.FileSpec,
 		Key: key, Kind: spec.Kind, Model: spec.Model, Version: spec.Version, Rows: int64(c.Rows), Bytes: int64(c.Rows), CommitID: spec.CommitID,
 		MinTime: microsTime(slices.Min(times)), MaxTime: microsTime(slices.Max(times)), SamplingRate: spec.SamplingRate, SchemaRevision: spec.SchemaRevision,
 	}, nil
+}
+
+func (a *fakeArchive) WriteDeadLetters(_ context.Context, key string, body []byte) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fail != nil {
+		if err := a.fail(key); err != nil {
+			return err
+		}
+	}
+	a.letters[key] = body
+	return nil
+}
+
+// letter returns the value of a dead letter, wherever it lies.
+func (a *fakeArchive) letter(d modelwatch.DeadLetter) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if d.Object.Key == "" {
+		return d.Value
+	}
+	return a.letters[d.Object.Key][d.Object.Offset:][:d.Object.Length]
 }
 
 func (a *fakeArchive) setFail(f func(key string) error) {

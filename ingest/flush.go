@@ -29,6 +29,9 @@ type flight struct {
 	files      []*upload
 	volumes    []modelwatch.Volume
 	letters    []modelwatch.DeadLetter
+	letterKey  string // of the object with the large ones; "" if there are none
+	letterBody []byte
+	replays    []modelwatch.Replay
 	resetAfter bool
 	sealed     time.Time
 
@@ -63,7 +66,7 @@ func (c *Consumer) launch(ctx context.Context) *flight {
 	b := c.building
 	now := time.Now().UTC()
 	f := &flight{
-		id: strings.ToLower(rand.Text()), counts: b.counts, bytes: b.bytes, volumes: b.volumeList(), letters: b.deadLetters,
+		id: strings.ToLower(rand.Text()), counts: b.counts, bytes: b.bytes, volumes: b.volumeList(), letters: b.deadLetters, replays: b.replays,
 		resetAfter: b.resetAfter, sealed: time.Now(), done: make(chan struct{}),
 	}
 	for _, a := range c.parts {
@@ -103,9 +106,13 @@ func (c *Consumer) deliver(ctx context.Context, f *flight) error {
 	if err := c.at(PointSealed); err != nil {
 		return err
 	}
-	keys := make([]string, len(f.files))
+	f.letterKey, f.letterBody = packLetters(f.letters, f.id, f.sealed)
+	keys := make([]string, len(f.files), len(f.files)+1)
 	for i, u := range f.files {
 		keys[i] = u.key
+	}
+	if f.letterKey != "" {
+		keys = append(keys, f.letterKey)
 	}
 	if len(keys) > 0 {
 		if err := c.intend(ctx, f, keys); err != nil {
@@ -122,7 +129,7 @@ func (c *Consumer) deliver(ctx context.Context, f *flight) error {
 		return err
 	}
 	commit := modelwatch.IngestCommit{
-		ID: f.id, Group: c.options.Group, Owner: c.options.Owner, Ranges: f.ranges, Volumes: f.volumes, DeadLetters: f.letters,
+		ID: f.id, Group: c.options.Group, Owner: c.options.Owner, Ranges: f.ranges, Volumes: f.volumes, DeadLetters: f.letters, Replays: f.replays,
 	}
 	for _, u := range f.files {
 		commit.Files = append(commit.Files, u.file)
@@ -161,7 +168,16 @@ func (c *Consumer) upload(ctx context.Context, f *flight) error {
 	for _, u := range f.files {
 		group.Go(func() error { return c.uploadFile(ctx, f, u) })
 	}
-	return group.Wait()
+	if f.letterKey != "" {
+		group.Go(func() error {
+			return c.insist(ctx, "upload", func(ctx context.Context) error {
+				return c.options.Archive.WriteDeadLetters(ctx, f.letterKey, f.letterBody)
+			})
+		})
+	}
+	err := group.Wait()
+	f.letterBody = nil
+	return err
 }
 
 // uploadFile writes one file. If its key holds something else already, which a
@@ -244,6 +260,8 @@ func (c *Consumer) settleLocked(f *flight) {
 		c.metrics.flushes.WithLabelValues("committed").Inc()
 		c.metrics.flushSeconds.Observe(time.Since(f.sealed).Seconds())
 		c.metrics.committed(&f.counts)
+		c.metrics.replayed(f.replays)
+		c.replays.release(f.replays...)
 		c.stats.add(&f.counts)
 		c.stats.Buffered = c.building.counts.records
 		c.refusals = 0

@@ -36,6 +36,9 @@ type Ledger interface {
 	// CodeFenced if a cursor has moved or an intent was condemned. Called again
 	// with the same ID after an error, it returns nil if the first call had done it.
 	CommitIngest(ctx context.Context, commit modelwatch.IngestCommit) error
+	// Replay returns what is known of the replay of a dead letter; ok is false if
+	// nobody has asked for it.
+	Replay(ctx context.Context, record modelwatch.RecordID) (state modelwatch.ReplayState, ok bool, err error)
 }
 
 // Registry is the part of the catalog that knows models and their schemas.
@@ -62,6 +65,9 @@ type Archive interface {
 	// key that Options.FileKey derives from the spec. Writing the same again is
 	// not an error. The archive may read the chunk only until it returns.
 	WriteDataFile(ctx context.Context, spec modelwatch.FileSpec, chunk *table.Chunk) (modelwatch.DataFile, error)
+	// WriteDeadLetters writes the values of dead letters that are too large for the
+	// catalog. Writing the same again is not an error.
+	WriteDeadLetters(ctx context.Context, key string, body []byte) error
 }
 
 // clock is when now is, in the time of events.

@@ -15,6 +15,7 @@ type metrics struct {
 	rejected                           *prometheus.CounterVec
 	invalid, outOfRange, unknown, cut  prometheus.Counter
 	gaps                               prometheus.Counter
+	replays                            *prometheus.CounterVec
 	flushes                            *prometheus.CounterVec
 	flushSeconds, flushBytes           prometheus.Histogram
 	retries                            *prometheus.CounterVec
@@ -35,6 +36,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		outOfRange: f.counter("out_of_range_values_total", "Of the invalid values, those beyond the declared range."),
 		unknown:    f.counter("unknown_fields_total", "Fields of kept rows that the schema does not know, kept in _extra."),
 		cut:        f.counter("truncated_fields_total", "Of the unknown fields, those for which _extra had no room."),
+		replays:    f.counterVec("replays_total", "Replays of dead letters: placed, refused again, or repeated without effect.", "outcome"),
 		gaps:       f.counter("gap_records_total", "Offsets that Kafka no longer had when they were to be read."),
 		flushes:    f.counterVec("flushes_total", "Ended flushes: committed, fenced, or aborted.", "outcome"),
 		flushSeconds: f.histogram("flush_duration_seconds", "Time from sealing a batch to its commit.",
@@ -59,8 +61,20 @@ func (m *metrics) committed(c *counts) {
 	m.outOfRange.Add(float64(c.outOfRange))
 	m.unknown.Add(float64(c.unknown))
 	m.cut.Add(float64(c.truncated))
+	m.replays.WithLabelValues("repeated").Add(float64(c.replayedAgain))
 	for reason, n := range c.rejected {
 		m.rejected.WithLabelValues(string(reason)).Add(float64(n))
+	}
+}
+
+// replayed counts replays that are committed.
+func (m *metrics) replayed(replays []modelwatch.Replay) {
+	for _, r := range replays {
+		if r.Reason == "" {
+			m.replays.WithLabelValues("placed").Inc()
+		} else {
+			m.replays.WithLabelValues("refused").Inc()
+		}
 	}
 }
 

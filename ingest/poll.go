@@ -109,6 +109,15 @@ func (c *Consumer) placeRecords(ctx context.Context, records []*kgo.Record, next
 }
 
 func (c *Consumer) placeRecord(ctx context.Context, b *batch, r *kgo.Record) error {
+	if len(r.Headers) > 0 {
+		if id, ok := replayOf(r); ok {
+			return c.placeReplay(ctx, b, r, id)
+		}
+	}
+	return c.placeOne(ctx, b, r)
+}
+
+func (c *Consumer) placeOne(ctx context.Context, b *batch, r *kgo.Record) error {
 	s := c.sources[r.Topic]
 	if s.format != nil {
 		return c.placeEvents(ctx, b, s, r)
