@@ -40,6 +40,7 @@ type driftRun struct {
 
 	baseline, current side
 	columns           []modelwatch.Column // to be compared
+	outlines          []outline           // of the columns; nil where a preset compares them
 	changes           []api.SchemaChange
 
 	measured []modelwatch.Measurement
@@ -193,8 +194,8 @@ func (r *driftRun) resultColumns() []api.Column {
 	out := make([]api.Column, len(r.columns))
 	for i, c := range r.columns {
 		out[i] = api.Column{Name: c.Name, Type: c.Type}
-		if r.baseline.set != nil {
-			out[i].Bins = apiBins(r.baseline.set.Columns[i].Profile.Grid())
+		if r.outlines != nil {
+			out[i].Bins = r.outlines[i].bins
 		}
 	}
 	return out

@@ -38,17 +38,36 @@ func (r *driftRun) measure(ctx context.Context) error {
 			return err
 		}
 	}
+	var err error
+	if r.columnwise() {
+		err = r.compareColumnwise(ctx)
+	} else {
+		err = r.compareCurrent(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	r.sort()
+	r.changes = r.schemaChanges()
+	return nil
+}
+
+// compareCurrent compares the current rows where the profiles of all columns are
+// there at the same time.
+func (r *driftRun) compareCurrent(ctx context.Context) error {
 	if r.baseline.set != nil && (r.byRows() || r.byGroups()) {
 		r.current.set = r.baseline.set.Empty()
 	}
 	err := r.compare(ctx, comparing{source: r.current.source, uri: r.current.uri, chunk: r.chunk, count: r.countCurrent, emit: func(m modelwatch.Measurement) {
 		r.measured = append(r.measured, m)
 	}})
-	if err != nil {
+	if err != nil || r.baseline.set == nil {
 		return err
 	}
-	r.sort()
-	r.changes = r.schemaChanges()
+	r.outlines = make([]outline, len(r.columns))
+	for i := range r.columns {
+		r.outlines[i] = r.outline(&r.baseline.set.Columns[i], &r.current.set.Columns[i])
+	}
 	return nil
 }
 
@@ -130,14 +149,19 @@ func (r *driftRun) profileTable(ctx context.Context, source engine.Source) (set 
 // what the measurements have in common.
 func (r *driftRun) measureSets(baseline, current *profile.Set, like modelwatch.Measurement, emit func(modelwatch.Measurement)) {
 	for i, c := range baseline.Columns {
-		metrics := r.applicable(c.Column)
-		if len(metrics) == 0 {
-			continue
-		}
-		for _, v := range drift.Measure(c.Profile, current.Columns[i].Profile, metrics, r.measureOptions(c.Column)) {
+		for _, v := range r.measureColumn(&c, &current.Columns[i]) {
 			emit(about(like, c.Column, v))
 		}
 	}
+}
+
+// measureColumn measures a column of two profiles on the same grid.
+func (r *driftRun) measureColumn(baseline, current *profile.SetColumn) []modelwatch.Value {
+	metrics := r.applicable(baseline.Column)
+	if len(metrics) == 0 {
+		return nil
+	}
+	return drift.Measure(baseline.Profile, current.Profile, metrics, r.measureOptions(baseline.Column))
 }
 
 func (r *driftRun) measureOptions(c modelwatch.Column) drift.Options {

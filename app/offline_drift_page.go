@@ -35,17 +35,13 @@ func (r *driftRun) page(w io.Writer) error {
 // reportColumns are the distributions of the columns. A preset of another tool
 // leaves none: it has no bins of ours.
 func (r *driftRun) reportColumns() []report.Column {
-	importance := map[string]float64{}
-	known := r.known.importance()
-	for _, c := range r.columns {
-		importance[c.Name] = known[c.Column]
-	}
-	if r.baseline.set != nil {
-		return reportColumns(r.baseline.set, r.current.set, importance)
-	}
-	var out []report.Column
-	for _, c := range r.columns {
-		out = append(out, report.Column{Name: c.Name, Type: c.Type, Subject: c.Subject, Importance: importance[c.Name]})
+	importance := r.known.importance()
+	out := make([]report.Column, len(r.columns))
+	for i, c := range r.columns {
+		if out[i] = (report.Column{Name: c.Name, Type: c.Type, Subject: c.Subject}); r.outlines != nil {
+			out[i] = r.outlines[i].page
+		}
+		out[i].Importance = importance[c.Column]
 	}
 	return out
 }

@@ -170,9 +170,10 @@ func columnNames(columns []modelwatch.Column) string {
 	return strings.Join(names, ", ")
 }
 
-// freeze makes the baseline's profile and grids, unless they were saved.
+// freeze makes the baseline's profile and grids, unless they were saved or are
+// needed only while a column is compared.
 func (r *driftRun) freeze(ctx context.Context) (err error) {
-	if r.baseline.set == nil && r.opts.Compat == "" {
+	if r.baseline.set == nil && r.opts.Compat == "" && !r.columnwise() {
 		bar := progressCount(r.opts.Streams.Err, len(r.columns), "profiling "+r.baseline.uri)
 		r.baseline.set, err = engine.BuildBaseline(ctx, r.baseline.source, r.columns, engine.BuildOptions{
 			Weight:   r.known.columns.Weight,

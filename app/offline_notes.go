@@ -29,7 +29,7 @@ func (r *driftRun) schemaChanges() []api.SchemaChange {
 			out = append(out, api.SchemaChange{Column: c.Column, Baseline: c.Type})
 		case r.changedType(c, now):
 			out = append(out, api.SchemaChange{Column: c.Column, Baseline: c.Type, Current: now.Type})
-		case r.current.set != nil && c.View == modelwatch.ViewValue && allInvalid(r.current.set.Columns[i].Profile):
+		case r.outlines != nil && r.outlines[i].allInvalid:
 			out = append(out, api.SchemaChange{Column: c.Column, Baseline: c.Type, Current: modelwatch.TypeCategory})
 		}
 	}
@@ -150,13 +150,10 @@ func (r *driftRun) noteMixed(w io.Writer, t *tables) {
 // noteIdentifiers names the categories that have too many values to be known one
 // by one: what is not among the most frequent ones is one bin.
 func (r *driftRun) noteIdentifiers(w io.Writer) {
-	if r.baseline.set == nil {
-		return
-	}
 	var names []string
-	for _, c := range r.baseline.set.Columns {
-		if g := c.Profile.Grid(); g.Kind() == profile.KindCategory && c.View == modelwatch.ViewValue && !g.KnowsCategories() {
-			names = append(names, c.Name)
+	for i := range r.outlines {
+		if r.outlines[i].identifier {
+			names = append(names, r.columns[i].Name)
 		}
 	}
 	if len(names) > 0 {

@@ -5,19 +5,14 @@ import (
 	"github.com/modelwatch/modelwatch/report"
 )
 
-// reportColumns is how the columns of two sides on the same grids are
-// distributed, for the HTML report. importance gives the relative weights by name; it
-// may be nil.
-func reportColumns(baseline, current *profile.Set, importance map[string]float64) []report.Column {
-	out := make([]report.Column, len(baseline.Columns))
-	for i, c := range baseline.Columns {
-		b, n := c.Profile, current.Columns[i].Profile
-		out[i] = report.Column{
-			Name: c.Name, Type: c.Type, Subject: c.Subject, Importance: importance[c.Name],
-			Bins: reportBins(b, n), Curve: reportCurve(b, n), Baseline: reportQuality(b), Current: reportQuality(n),
-		}
+// reportColumn is how a column of two sides on the same grid is distributed, for the
+// HTML report.
+func reportColumn(baseline, current *profile.SetColumn) report.Column {
+	b, n := baseline.Profile, current.Profile
+	return report.Column{
+		Name: baseline.Name, Type: baseline.Type, Subject: baseline.Subject,
+		Bins: reportBins(b, n), Curve: reportCurve(b, n), Baseline: reportQuality(b), Current: reportQuality(n),
 	}
-	return out
 }
 
 func reportBins(baseline, current *profile.Profile) []report.Bin {

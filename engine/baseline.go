@@ -51,6 +51,32 @@ func BuildBaseline(ctx context.Context, r Source, columns []modelwatch.Column, o
 }
 
 func buildSet(ctx context.Context, r Source, columns []modelwatch.Column, opts BuildOptions) (*profile.Set, error) {
+	weighted, err := hasWeights(ctx, r, opts.Weight)
+	if err != nil {
+		return nil, err
+	}
+	b, err := newSetBuilder(ctx, r, columns)
+	if err != nil {
+		return nil, err
+	}
+	if weighted {
+		return buildWeighted(ctx, r, b.set, opts)
+	}
+	set := &profile.Set{Columns: make([]profile.SetColumn, len(columns))}
+	return set, eachColumn(ctx, len(columns), opts, func(ctx context.Context, i int) (err error) {
+		set.Columns[i], err = b.column(ctx, i)
+		return err
+	})
+}
+
+// setBuilder builds the columns of a set one by one.
+type setBuilder struct {
+	src     Source
+	set     *profile.Set // without profiles
+	invalid []tally
+}
+
+func newSetBuilder(ctx context.Context, r Source, columns []modelwatch.Column) (*setBuilder, error) {
 	set := &profile.Set{Columns: make([]profile.SetColumn, len(columns))}
 	dims, err := dimensions(ctx, r, columns)
 	if err != nil {
@@ -62,29 +88,22 @@ func buildSet(ctx context.Context, r Source, columns []modelwatch.Column, opts B
 			set.Columns[i].Seed = profile.ProjectionSeed(c.Column)
 		}
 	}
-	weighted, err := hasWeights(ctx, r, opts.Weight)
-	if err != nil {
-		return nil, err
-	}
-	if weighted {
-		return buildWeighted(ctx, r, set, opts)
-	}
 	invalid, err := newTallies(columns).scan(ctx, r)
+	return &setBuilder{r, set, invalid}, err
+}
+
+// column builds the i-th column. It may be called from several goroutines at once.
+func (b *setBuilder) column(ctx context.Context, i int) (profile.SetColumn, error) {
+	c := b.set.Columns[i]
+	p, err := buildColumn(ctx, through(b.src, &c), &c)
 	if err != nil {
-		return nil, err
+		return c, fmt.Errorf("column %s: %w", c.Name, err)
 	}
-	return set, eachColumn(ctx, len(columns), opts, func(ctx context.Context, i int) error {
-		c := &set.Columns[i]
-		p, err := buildColumn(ctx, through(r, c), c)
-		if err != nil {
-			return fmt.Errorf("column %s: %w", c.Name, err)
-		}
-		if c.View == modelwatch.ViewValue {
-			addInvalid(p, invalid[i])
-		}
-		c.Profile = p
-		return nil
-	})
+	if c.View == modelwatch.ViewValue {
+		addInvalid(p, b.invalid[i])
+	}
+	c.Profile = p
+	return c, nil
 }
 
 // eachColumn calls f for every column, some at a time.

@@ -6,35 +6,48 @@ import (
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/profile"
-	"github.com/modelwatch/modelwatch/table"
 )
 
 // ProfileTable counts a whole table on the grids of a baseline, its columns in
 // parallel. A column that the table lacks is all missing. One that has another
 // type there is invalid wherever it has a value; TypeChanges names it.
 func ProfileTable(ctx context.Context, r Source, like *profile.Set) (*profile.Set, error) {
-	invalid, err := newTallies(setColumns(like)).scan(ctx, r)
-	if err != nil {
-		return nil, fmt.Errorf("profile table: %w", err)
-	}
-	set := like.Empty()
-	err = eachColumn(ctx, len(set.Columns), BuildOptions{}, func(ctx context.Context, i int) error {
-		c := &set.Columns[i]
-		count := newCounter(c)
-		err := through(r, c).ScanColumn(ctx, c.Column.Column, func(rows int, col *table.Column) error {
-			count.add(rows, col)
-			return nil
+	set := &profile.Set{Columns: make([]profile.SetColumn, len(like.Columns))}
+	t, err := newTableCounter(ctx, r, setColumns(like))
+	if err == nil {
+		err = eachColumn(ctx, len(like.Columns), BuildOptions{}, func(ctx context.Context, i int) (err error) {
+			set.Columns[i], err = t.column(ctx, i, &like.Columns[i])
+			return err
 		})
-		if err != nil {
-			return fmt.Errorf("column %s: %w", c.Name, err)
-		}
-		addInvalid(c.Profile, invalid[i])
-		return nil
-	})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("profile table: %w", err)
 	}
 	return set, nil
+}
+
+// tableCounter counts the columns of a table one by one.
+type tableCounter struct {
+	src     Source
+	invalid []tally
+}
+
+func newTableCounter(ctx context.Context, r Source, columns []modelwatch.Column) (*tableCounter, error) {
+	invalid, err := newTallies(columns).scan(ctx, r)
+	return &tableCounter{r, invalid}, err
+}
+
+// column counts the i-th column on the grid of like. It may be called from several
+// goroutines at once.
+func (t *tableCounter) column(ctx context.Context, i int, like *profile.SetColumn) (profile.SetColumn, error) {
+	c := *like
+	c.Profile = like.Profile.Empty()
+	count := newCounter(&c)
+	if err := count.scan(ctx, through(t.src, &c)); err != nil {
+		return c, fmt.Errorf("column %s: %w", c.Name, err)
+	}
+	addInvalid(c.Profile, t.invalid[i])
+	return c, nil
 }
 
 // TypeChange is a column that is not of the type that it has in the baseline.

@@ -26,6 +26,9 @@ type drawnCurve struct {
 // drawn keeps the points of a curve that a reader can tell apart, and always
 // the two ends and the largest gap. It is nil where the curve has no shape.
 func (c *Curve) drawn() *drawnCurve {
+	if c.reduced {
+		return c.kept
+	}
 	x, f, g := c.points()
 	if len(x) < 2 || x[0] == x[len(x)-1] {
 		return nil

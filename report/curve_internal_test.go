@@ -119,3 +119,27 @@ func TestRounded(t *testing.T) {
 		t.Errorf("rounded to %s, want %s", got, want)
 	}
 }
+
+// A page is the same whether a curve holds all its points or only those that are drawn.
+func TestReducedCurve(t *testing.T) {
+	t.Parallel()
+	for name, n := range map[string]int{"many points": 4000, "two points": 2, "none": 0} {
+		var c Curve
+		for i := range n {
+			x := float64(i) / float64(n)
+			c.X, c.Baseline, c.Current = append(c.X, math.Exp(20*x)), append(c.Baseline, x), append(c.Current, x*x)
+		}
+		want, err := json.Marshal(c.drawn())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Reduce()
+		got, err := json.Marshal(c.drawn())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != string(want) || c.X != nil {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+	}
+}

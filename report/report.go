@@ -89,6 +89,16 @@ type Quality struct {
 type Curve struct {
 	X                 []float64
 	Baseline, Current []float64
+
+	reduced bool
+	kept    *drawnCurve
+}
+
+// Reduce lets go of the points that are not drawn, which are most of those of a
+// fine grid. The page is the same.
+func (c *Curve) Reduce() {
+	c.kept = c.drawn()
+	c.X, c.Baseline, c.Current, c.reduced = nil, nil, nil, true
 }
 
 // Chunk is one part of the current rows, in the order of the file or of time.

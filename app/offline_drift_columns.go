@@ -1,0 +1,84 @@
+package app
+
+import (
+	"context"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/api"
+	"github.com/modelwatch/modelwatch/engine"
+	"github.com/modelwatch/modelwatch/profile"
+	"github.com/modelwatch/modelwatch/report"
+)
+
+// outline is what a result shows of a column's profiles. It takes a fiftieth of
+// their memory, so that the profiles themselves need not be kept.
+type outline struct {
+	bins       []api.Bin
+	identifier bool // too many categories to know a new one
+	allInvalid bool // none of the current values is of the column's type
+	page       report.Column
+}
+
+func (r *driftRun) outline(baseline, current *profile.SetColumn) outline {
+	grid := baseline.Profile.Grid()
+	o := outline{
+		bins:       apiBins(grid),
+		identifier: grid.Kind() == profile.KindCategory && baseline.View == modelwatch.ViewValue && !grid.KnowsCategories(),
+		allInvalid: baseline.View == modelwatch.ViewValue && allInvalid(current.Profile),
+	}
+	if r.opts.Format == "html" {
+		if o.page = reportColumn(baseline, current); o.page.Curve != nil {
+			o.page.Curve.Reduce()
+		}
+	}
+	return o
+}
+
+// columnwise reports whether a column's profiles are needed only until it is
+// measured: no result is of several columns, and nothing reads the rows again.
+func (r *driftRun) columnwise() bool {
+	return !r.byRows() && !r.byGroups() && !r.learns() && r.opts.SaveProfile == ""
+}
+
+// compareColumnwise builds, counts and measures one column after the other, some at
+// a time, so that memory does not grow with the number of columns.
+func (r *driftRun) compareColumnwise(ctx context.Context) error {
+	values := make([][]modelwatch.Value, len(r.columns))
+	r.outlines = make([]outline, len(r.columns))
+	var unweighed [2]int64
+	measure := func(i int, baseline, current *profile.SetColumn) error {
+		values[i], r.outlines[i] = r.measureColumn(baseline, current), r.outline(baseline, current)
+		if i == 0 { // rows without a weight are the same in all columns
+			unweighed = [2]int64{baseline.Profile.InvalidWeights(), current.Profile.InvalidWeights()}
+		}
+		return nil
+	}
+	bar := progressCount(r.opts.Streams.Err, len(r.columns), "comparing "+r.current.uri)
+	opts := engine.BuildOptions{
+		Weight:   r.known.columns.Weight,
+		Progress: func(done, _ int) { _ = bar.Set(done) }, // drawing only
+	}
+	baseline, current := engine.Side{Name: r.baseline.uri, Source: r.baseline.source}, engine.Side{Name: r.current.uri, Source: r.current.source}
+	var err error
+	if r.baseline.set == nil {
+		err = engine.CompareTables(ctx, baseline, current, r.columns, opts, measure)
+	} else {
+		err = engine.CompareProfile(ctx, r.baseline.set, current, opts, measure)
+	}
+	_ = bar.Finish() // drawing only
+	if err != nil {
+		return err
+	}
+	if r.baseline.set == nil {
+		noteRows(r.opts.Streams.Err, r.baseline.uri, r.known.columns.Weight, unweighed[0])
+	}
+	noteRows(r.opts.Streams.Err, r.current.uri, r.known.columns.Weight, unweighed[1])
+	r.countCurrent(0, nil, nil, nil, r.current.rows)
+	for i, c := range r.columns {
+		for _, v := range values[i] {
+			r.measured = append(r.measured, about(modelwatch.Measurement{}, c, v))
+		}
+		values[i] = nil
+	}
+	return nil
+}

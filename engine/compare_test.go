@@ -1,0 +1,149 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/engine"
+	"github.com/modelwatch/modelwatch/profile"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// wideColumns are more columns than weighted tables are compared by at a time, of several types.
+func wideColumns(shift int) (infos []modelwatch.Column, columns []table.Column) {
+	for i := range 150 {
+		name := fmt.Sprintf("x%03d", i)
+		if i%5 == 4 {
+			infos = append(infos, featureOf(name, modelwatch.TypeCategory))
+			columns = append(columns, category(name, "a", "b", fmt.Sprint((i+shift)%7), "", "a"))
+			continue
+		}
+		infos = append(infos, featureOf(name, modelwatch.TypeNumber))
+		columns = append(columns, number(name, float64(i%10), float64(shift), gone, float64(i+shift), 2))
+	}
+	return infos, append(columns, number("w", 1, 2, 0.5, 3, -1), category(modelwatch.ColumnInvalid, "", "", `{"x000":"abc"}`, `{"x004":7}`, ""))
+}
+
+// Compared column by column, tables have the profiles that they have whole.
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	infos, left := wideColumns(0)
+	_, right := wideColumns(3)
+	baseline, current := tableOf(t, left...), tableOf(t, right...)
+	for _, weight := range []string{"", "w"} {
+		t.Run("weight "+weight, func(t *testing.T) {
+			t.Parallel()
+			opts := engine.BuildOptions{Weight: weight}
+			want, err := engine.BuildBaseline(t.Context(), baseline, infos, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			counted := want.Empty()
+			_, err = engine.ProfileGroups(t.Context(), current, want, engine.GroupOptions{Weight: weight}, func(g engine.Group) error {
+				return counted.Merge(g.Set)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := newPairs(len(infos))
+			sides := []engine.Side{{Name: "one", Source: baseline}, {Name: "two", Source: current}}
+			if err := engine.CompareTables(t.Context(), sides[0], sides[1], infos, opts, got.take); err != nil {
+				t.Fatal(err)
+			}
+			got.check(t, want, counted)
+			got = newPairs(len(infos))
+			if err := engine.CompareProfile(t.Context(), want, sides[1], opts, got.take); err != nil {
+				t.Fatal(err)
+			}
+			got.check(t, want, counted)
+		})
+	}
+}
+
+// pairs are the profiles that a comparison gave.
+type pairs struct {
+	mu                sync.Mutex
+	baseline, current profile.Set
+	given             []int
+}
+
+func newPairs(n int) *pairs {
+	return &pairs{given: make([]int, n), baseline: profile.Set{Columns: make([]profile.SetColumn, n)}, current: profile.Set{Columns: make([]profile.SetColumn, n)}}
+}
+
+func (p *pairs) take(i int, baseline, current *profile.SetColumn) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.given[i]++
+	p.baseline.Columns[i], p.current.Columns[i] = *baseline, *current
+	return nil
+}
+
+func (p *pairs) check(t *testing.T, baseline, current *profile.Set) {
+	t.Helper()
+	for i, n := range p.given {
+		if n != 1 {
+			t.Fatalf("column %d came %d times", i, n)
+		}
+	}
+	for name, sets := range map[string][2]*profile.Set{"baseline": {baseline, &p.baseline}, "current": {current, &p.current}} {
+		if encoded(t, sets[0]) != encoded(t, sets[1]) {
+			t.Errorf("%s: the profiles differ", name)
+		}
+	}
+}
+
+// failingSource has features that cannot be read.
+type failingSource struct{ *table.Reader }
+
+var errUnreadable = errors.New("unreadable")
+
+func (failingSource) Scan(context.Context, []string, func(*table.Chunk) error) error {
+	return errUnreadable
+}
+
+func (s failingSource) ScanColumn(ctx context.Context, name string, f func(int, *table.Column) error) error {
+	if strings.HasPrefix(name, "x") {
+		return errUnreadable
+	}
+	return s.Reader.ScanColumn(ctx, name, f)
+}
+
+func (s failingSource) ScanColumnSpread(ctx context.Context, name string, f func(int, *table.Column) error) error {
+	return s.ScanColumn(ctx, name, f)
+}
+
+// An error says in which of the two tables it is, and one of the receiver's is its own.
+func TestCompareFails(t *testing.T) {
+	t.Parallel()
+	infos, columns := wideColumns(0)
+	good := tableOf(t, columns...)
+	broken := failingSource{good}
+	enough := errors.New("enough")
+	take := func(int, *profile.SetColumn, *profile.SetColumn) error { return enough }
+	for name, test := range map[string]struct {
+		baseline, current engine.Source
+		weight, want      string
+	}{
+		"baseline":          {broken, good, "", "profile one: column x"},
+		"current":           {good, broken, "", "profile two: column x"},
+		"weighted baseline": {broken, good, "w", "profile one: "},
+		"weighted current":  {good, broken, "w", "profile two: "},
+		"receiver":          {good, good, "", "enough"},
+		"weighted receiver": {good, good, "w", "enough"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := engine.CompareTables(t.Context(), engine.Side{Name: "one", Source: test.baseline}, engine.Side{Name: "two", Source: test.current},
+				infos, engine.BuildOptions{Weight: test.weight}, take)
+			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+				t.Errorf("got %v, want %s...", err, test.want)
+			}
+		})
+	}
+}
