@@ -84,6 +84,8 @@ type Options struct {
 	Columns map[string]string
 	// Paths are JSONPath expressions by what they select: see PathNames.
 	Paths map[string]string
+	// Timezone is that of times that are written without one; "" is UTC.
+	Timezone string
 	// Registry is where schemas come from.
 	Registry *Registry
 }
@@ -103,7 +105,14 @@ type maker struct {
 func makers() map[string]maker {
 	return map[string]maker{
 		"algorithmia": {newAlgorithmia, ""},
+		"azureml":     {newAzureML, "inputs outputs"},
+		"bentoml":     {newBentoML, "timezone"},
+		"databricks":  {newDatabricks, "inputs outputs"},
 		"json":        {newJSON, "kind paths"},
+		"kserve":      {newKServe, "inputs outputs"},
+		"mlserver":    {newMLServer, "inputs outputs"},
+		"sagemaker":   {newSageMaker, "inputs outputs"},
+		"seldon":      {newSeldon, "inputs outputs kind"},
 	}
 }
 
@@ -131,7 +140,7 @@ func New(name string, o Options) (Format, error) {
 
 func (o *Options) check(name string, uses []string) error {
 	for option, given := range map[string]bool{
-		"inputs": len(o.Inputs) > 0, "outputs": len(o.Outputs) > 0, "kind": o.Kind != "",
+		"inputs": len(o.Inputs) > 0, "outputs": len(o.Outputs) > 0, "kind": o.Kind != "", "timezone": o.Timezone != "",
 		"paths": len(o.Paths) > 0, "registry": o.Registry != nil,
 	} {
 		if given && !slices.Contains(uses, option) {

@@ -105,7 +105,7 @@ func (f *file) record(t testing.TB, name string) *format.Record {
 		}
 	}
 	for line := range strings.Lines(string(part("headers"))) {
-		key, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
+		key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
 		if !ok {
 			t.Fatalf("%s: header %q", name, line)
 		}
@@ -217,3 +217,10 @@ func fuzzFormat(f *testing.F, name string) {
 
 func FuzzAlgorithmia(f *testing.F) { fuzzFormat(f, "algorithmia") }
 func FuzzJSON(f *testing.F)        { fuzzFormat(f, "json") }
+func FuzzAzureML(f *testing.F)     { fuzzFormat(f, "azureml") }
+func FuzzBentoML(f *testing.F)     { fuzzFormat(f, "bentoml") }
+func FuzzDatabricks(f *testing.F)  { fuzzFormat(f, "databricks") }
+func FuzzKServe(f *testing.F)      { fuzzFormat(f, "kserve") }
+func FuzzMLServer(f *testing.F)    { fuzzFormat(f, "mlserver") }
+func FuzzSageMaker(f *testing.F)   { fuzzFormat(f, "sagemaker") }
+func FuzzSeldon(f *testing.F)      { fuzzFormat(f, "seldon") }

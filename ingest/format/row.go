@@ -1,6 +1,7 @@
 package format
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,11 @@ type call struct {
 // for it, say the same id. What only went in or only came out is half a row.
 func (o *Options) events(c *call, events []Event) ([]Event, error) {
 	kind, n := modelwatch.KindPrediction, len(c.inputs)
+	if c.inputs == nil || c.outputs == nil {
+		// Only one half may say the model and the version: the configuration makes
+		// them meet.
+		c.model, c.version = cmp.Or(o.Model, c.model), cmp.Or(o.Version, c.version)
+	}
 	switch {
 	case c.inputs == nil && c.outputs == nil:
 		return events, invalid("the record has neither inputs nor outputs")
@@ -143,13 +149,14 @@ func (e *Event) take(part string, m Member) {
 func (e *Event) takeOutput(m Member) {
 	v := present(m.Value)
 	class, isScore := strings.CutPrefix(m.Name, "score_")
+	predicted := m.Name == "predicted" || m.Name == "predicted_label" // as SageMaker's own algorithms call it
 	switch {
 	case v == nil:
-	case m.Name == "predicted" && isNumber(v):
+	case predicted && isNumber(v):
 		// A version with classes takes a value for one, so what the number is need
 		// not be known here.
 		e.Prediction = append(e.Prediction, Member{"value", v})
-	case m.Name == "predicted":
+	case predicted:
 		e.Prediction = append(e.Prediction, Member{"label", v})
 	case m.Name == "scores" && (v[0] == '{' || v[0] == '['):
 		e.takeScores(v)

@@ -1,0 +1,65 @@
+package format
+
+import (
+	"context"
+	"strings"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// kserve reads the events of KServe's inference logger: a CloudEvent with the
+// body of the request and one with that of the response, of one id.
+type kserve struct{ *Options }
+
+func newKServe(o *Options) (Format, error) { return kserve{o}, nil }
+
+func (f kserve) Decode(_ context.Context, r *Record, events []Event) ([]Event, error) {
+	list, fail := cloudEvents(r)
+	if fail != nil {
+		return events, fail
+	}
+	for i := range list {
+		var err error
+		if events, err = f.event(&list[i], events); err != nil {
+			return events, err
+		}
+	}
+	return events, nil
+}
+
+func (f kserve) event(ce *cloudEvent, events []Event) ([]Event, error) {
+	c := &call{id: ce.get("id"), time: ce.time(), tags: ce.tags("namespace", "component", "endpoint")}
+	c.model = ce.get(f.attribute("model", "inferenceservicename"))
+	c.version = ce.get(f.attribute("version", ""))
+	return f.half(c, ce.get("type"), ce.data, events)
+}
+
+// attribute is the attribute that Columns names for a part.
+func (o *Options) attribute(part, fallback string) string {
+	if name := o.Columns[part]; name != "" {
+		return strings.ToLower(name)
+	}
+	return fallback
+}
+
+// half takes a body that is a request or a response, which the end of the event's
+// type tells.
+func (o *Options) half(c *call, kind string, body []byte, events []Event) ([]Event, error) {
+	request, response := strings.HasSuffix(kind, ".request"), strings.HasSuffix(kind, ".response")
+	if !request && !response {
+		return events, failf(modelwatch.DeadUnknownKind, "the event's type is %q; it must end in .request or .response", shorten(kind))
+	}
+	v, fail := parseData(body)
+	if fail != nil {
+		return events, fail
+	}
+	if request {
+		c.inputs, fail = o.in().body(v, false)
+	} else {
+		c.outputs, fail = o.out().body(v, false)
+	}
+	if fail != nil {
+		return events, fail
+	}
+	return o.events(c, events)
+}
