@@ -1,6 +1,9 @@
 package modelwatch
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Kind says what a row of the archive is.
 type Kind string
@@ -33,6 +36,40 @@ type DataFile struct {
 	SchemaRevision int64
 	CommitID       string
 	CreatedAt      time.Time
+	// Place orders the rows of files whose times are equal: a file that was made
+	// of others has the lowest place of theirs, any other its ID. So compaction
+	// does not change which of two rows of one id is the first.
+	Place int64
+}
+
+// ErrDataFileGone is returned, beside CodeNotFound, by whoever reads a data file
+// whose object no longer exists: a reader kept its list of files for longer than
+// replaced ones are kept. List the files again.
+var ErrDataFileGone = errors.New("the object of a data file is gone")
+
+// FileGroup are data files that may become one: of one partition of the archive
+// and one sampling rate.
+type FileGroup struct {
+	Kind         Kind
+	Model        string
+	Version      string
+	Hour         time.Time // of event time
+	SamplingRate float64
+	Files        int
+	Bytes        int64
+}
+
+// Replacement takes data files out of the readers' sight and puts others in
+// their place, all or nothing.
+type Replacement struct {
+	// ID identifies the attempt: one whose outcome was lost is resolved by it.
+	ID    string
+	Owner string
+	// Files are written and announced. There may be none.
+	Files []DataFile
+	// Retired are the ids of the files that are replaced: each must still be in
+	// the readers' sight.
+	Retired []int64
 }
 
 // Volume counts what arrived for one model version, kind and time bucket. It is

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -44,11 +45,13 @@ func (a *Archive) Bucket() Bucket { return a.bucket }
 
 // OpenDataFile opens a registered file. It is read under ctx, until the closer
 // is called. A file whose object is gone or has another length than registered
-// is an error that says so: the bucket was changed behind the catalog's back.
+// is an error that says so: the bucket was changed behind the catalog's back, or
+// the file was replaced and its grace has passed. An object that is gone, be it
+// while it is read, is modelwatch.ErrDataFileGone.
 func (a *Archive) OpenDataFile(ctx context.Context, f modelwatch.DataFile) (*table.Reader, io.Closer, error) {
 	o, err := a.bucket.Open(ctx, f.Key)
 	if modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
-		return nil, nil, modelwatch.Wrap(modelwatch.CodeNotFound, err, "data file %s is registered, but its object is gone from %s", f.Key, a.bucket.URI())
+		return nil, nil, gone(f.Key, a.bucket.URI(), err)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("open data file: %w", err)
@@ -57,6 +60,7 @@ func (a *Archive) OpenDataFile(ctx context.Context, f modelwatch.DataFile) (*tab
 		o.Close()
 		return nil, nil, modelwatch.Errorf(modelwatch.CodeInternal, "data file %s: registered with %d bytes, %s holds %d", f.Key, f.Bytes, a.bucket.URI(), o.Size())
 	}
+	o = dataObject{o, f.Key, a.bucket}
 	t, err := readTail(o)
 	if err != nil {
 		o.Close()
@@ -68,4 +72,24 @@ func (a *Archive) OpenDataFile(ctx context.Context, f modelwatch.DataFile) (*tab
 		return nil, nil, fmt.Errorf("open data file %s: %w", f.Key, err)
 	}
 	return r, o, nil
+}
+
+// gone says that a registered object does not exist.
+func gone(key, uri string, err error) error {
+	return modelwatch.Wrap(modelwatch.CodeNotFound, errors.Join(modelwatch.ErrDataFileGone, err), "data file %s was listed, but its object is gone from %s", key, uri)
+}
+
+// dataObject is the object of a data file, which may go while it is read.
+type dataObject struct {
+	Object
+	key    string
+	bucket Bucket
+}
+
+func (o dataObject) ReadAt(p []byte, off int64) (int, error) {
+	n, err := o.Object.ReadAt(p, off)
+	if modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
+		err = gone(o.key, o.bucket.URI(), err)
+	}
+	return n, err
 }

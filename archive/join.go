@@ -17,8 +17,8 @@ type Joined = modelwatch.Joined
 // sorted by rank, so they are merged in one pass.
 //
 // An id that was predicted more than once within the window counts once, with
-// its first prediction: the lowest _time, then the lowest file id. Of several
-// labels the last one counts: the highest _time, then the highest file id. All
+// its first prediction: the lowest _time, then the lowest place of its file. Of several
+// labels the last one counts: the highest _time, then the highest place. All
 // rows of the label files take part, whatever their time. Rows without a rank
 // or an id are no part of a join and are skipped.
 //

@@ -13,7 +13,7 @@ type row struct {
 	rank     int64
 	id       string
 	time     int64 // microseconds UTC
-	file     int64 // id of the data file
+	file     int64 // place of the data file
 	seq      int64 // place in the file
 	text     string
 	value    float64

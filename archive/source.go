@@ -52,7 +52,7 @@ func (a *Archive) openFileSource(ctx context.Context, f *modelwatch.DataFile, s 
 		}
 	}
 	src := &fileSource{file: f, side: s, closer: closer, further: make([]Values, len(s.further()))}
-	src.row.file, src.row.weight, src.row.rank = f.ID, weight(f), -1
+	src.row.file, src.row.weight, src.row.rank = place(f), weight(f), -1
 	src.pull, src.stop = iter.Pull2(chunks(ctx, r, columns))
 	return src, nil
 }

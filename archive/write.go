@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/modelwatch/modelwatch"
@@ -82,13 +81,7 @@ func encode(spec modelwatch.FileSpec, c *table.Chunk) ([]byte, error) {
 		columns[i] = table.ColumnInfo{Name: c.Columns[i].Name, Type: c.Columns[i].Type, Physical: c.Columns[i].Physical}
 	}
 	var buf bytes.Buffer
-	w, err := table.NewWriter(&buf, columns, map[string]string{
-		MetadataKind:           string(spec.Kind),
-		MetadataModel:          spec.Model,
-		MetadataVersion:        spec.Version,
-		MetadataSamplingRate:   strconv.FormatFloat(spec.SamplingRate, 'g', -1, 64),
-		MetadataSchemaRevision: strconv.FormatInt(spec.SchemaRevision, 10),
-	})
+	w, err := newFileWriter(&buf, spec, columns)
 	if err != nil {
 		return nil, err
 	}

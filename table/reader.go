@@ -202,6 +202,31 @@ func (r *Reader) ScanColumnSpread(ctx context.Context, name string, f func(rows 
 	return s.run(ctx, func(c *Chunk) error { return f(c.Rows, &c.Columns[0]) })
 }
 
+// ScanGroups is Scan of the given row groups, in that order.
+func (r *Reader) ScanGroups(ctx context.Context, groups []int, columns []string, f func(*Chunk) error) error {
+	s := newScan(r, columns, runtime.GOMAXPROCS(0))
+	s.order = append([]int{}, groups...)
+	return s.run(ctx, f)
+}
+
+// Groups is the number of row groups.
+func (r *Reader) Groups() int { return len(r.groups) }
+
+// ScanBytes estimates what a scan of all columns holds: a chunk, decoded and as
+// the pages it comes from, and the bytes that are read ahead.
+func (r *Reader) ScanBytes() int64 {
+	var most int64
+	for _, g := range r.groups {
+		var compressed int64
+		for i := range g.Columns {
+			compressed += g.Columns[i].MetaData.TotalCompressedSize
+		}
+		cells := min(g.NumRows, RowGroupRows) * int64(len(r.fields)) * 9
+		most = max(most, 2*cells+3*compressed)
+	}
+	return most
+}
+
 // recoverAs turns a panic of the Parquet library, which malformed bytes can
 // cause, into an error.
 func recoverAs(err *error, place string) {

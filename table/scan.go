@@ -22,7 +22,7 @@ type scan struct {
 	r       *Reader
 	cursors []*cursor // nil where the file lacks the column
 	chunk   Chunk
-	order   []int // row groups; nil: as they are in the file
+	order   []int // row groups to be read; nil: all, as they are in the file
 	rows    int   // most rows in a chunk
 	workers int
 }
@@ -49,11 +49,14 @@ func newScan(r *Reader, columns []string, workers int) *scan {
 
 func (s *scan) run(ctx context.Context, f func(*Chunk) error) error {
 	groups := s.r.groups
-	for i := range groups {
-		g := i
-		if s.order != nil {
-			g = s.order[i]
+	order := s.order
+	if order == nil {
+		order = make([]int, len(groups))
+		for i := range order {
+			order[i] = i
 		}
+	}
+	for _, g := range order {
 		group := &groups[g]
 		for _, c := range s.cursors {
 			if c != nil {
