@@ -70,6 +70,10 @@ type Replacement struct {
 	// Retired are the ids of the files that are replaced: each must still be in
 	// the readers' sight.
 	Retired []int64
+	Reason  string
+	// ErasedUntil is the newest erasure whose rows Files do not hold; 0: as far as
+	// all of the replaced files.
+	ErasedUntil int64
 }
 
 // Volume counts what arrived for one model version, kind and time bucket. It is

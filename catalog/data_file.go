@@ -12,11 +12,14 @@ schema_revision, commit_id, created_at`
 
 func scanDataFile(r row) (f modelwatch.DataFile, err error) {
 	err = r.Scan(&f.ID, &f.Key, &f.Kind, &f.Model, &f.Version, &f.Rows, &f.Bytes, &f.Checksum,
-		timeColumn{&f.MinTime}, timeColumn{&f.MaxTime}, &f.SamplingRate, &f.SchemaRevision, &f.CommitID, timeColumn{&f.CreatedAt})
+		timeColumn{&f.MinTime}, timeColumn{&f.MaxTime}, &f.SamplingRate, &f.SchemaRevision, &f.CommitID, timeColumn{&f.CreatedAt}, &f.Place)
+	if f.Place == 0 {
+		f.Place = f.ID
+	}
 	return f, err
 }
 
-const selectDataFiles = `SELECT id, ` + dataFileColumns + ` FROM data_file`
+const selectDataFiles = `SELECT id, ` + dataFileColumns + `, place FROM data_file`
 
 // DataFiles returns the registered files, by id, that may hold rows of the
 // filter's window: those whose span of event time touches it.
@@ -36,7 +39,7 @@ func (c *Catalog) DataFiles(ctx context.Context, f DataFileFilter) ([]modelwatch
 	return find(ctx, c, "find data files", scanDataFile, q.text.String(), q.args...)
 }
 
-const insertDataFiles = `INSERT INTO data_file (` + dataFileColumns + `, retired_at) VALUES `
+const insertDataFiles = `INSERT INTO data_file (` + dataFileColumns + `, retired_at, place) VALUES `
 
 // addDataFiles registers the files of a commit under its id.
 func (c *Catalog) addDataFiles(ctx context.Context, tx *sql.Tx, commit modelwatch.IngestCommit) error {
@@ -48,7 +51,7 @@ func (c *Catalog) addDataFiles(ctx context.Context, tx *sql.Tx, commit modelwatc
 		}
 		rows[i] = []any{
 			f.Key, f.Kind, f.Model, f.Version, f.Rows, f.Bytes, f.Checksum, micros(f.MinTime), micros(f.MaxTime), f.SamplingRate,
-			f.SchemaRevision, commit.ID, micros(f.CreatedAt), 0,
+			f.SchemaRevision, commit.ID, micros(f.CreatedAt), 0, f.Place,
 		}
 	}
 	_, err := insertRows(ctx, tx, insertDataFiles, "", rows)
