@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"time"
 )
 
@@ -51,14 +52,39 @@ func (a *Archive) CollectGarbage(ctx context.Context, intents Intents, olderThan
 	}
 }
 
-// deleteAll deletes what it can and returns the keys that are gone. It stops at
-// the first failure: what is left is condemned already and comes again.
+// deleteAll deletes what it can, with what was derived of it, and returns the keys
+// that are gone. It stops at the first failure: what is left is condemned already
+// and comes again.
 func (a *Archive) deleteAll(ctx context.Context, keys []string) (done []string, err error) {
 	for _, key := range keys {
+		if err := a.deleteDerived(ctx, key); err != nil {
+			return done, err
+		}
 		if err := a.bucket.Delete(ctx, key); err != nil {
 			return done, err
 		}
 		done = append(done, key)
 	}
 	return done, nil
+}
+
+// deleteDerived deletes what was stored beside a data file.
+func (a *Archive) deleteDerived(ctx context.Context, key string) error {
+	for o, err := range a.bucket.List(ctx, DerivedPrefix(key)) {
+		if err == nil {
+			err = a.bucket.Delete(ctx, o.Key)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DerivedPrefix is how the keys of objects begin that are derived of a data file,
+// such as its profiles: in the file's folder, and with the underscore that makes
+// query engines pass over them. They go when it goes.
+func DerivedPrefix(key string) string {
+	dir, base := path.Split(key)
+	return dir + "_" + base + "."
 }

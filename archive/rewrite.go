@@ -36,8 +36,8 @@ func (r *Rewritten) Key() string { return r.file.Key }
 
 // RewriteOptions bound a rewrite and say what it leaves out.
 type RewriteOptions struct {
-	// Memory bounds what the open files hold; default 128 MiB. The new object comes
-	// on top: at most about the sum of those it is made of.
+	// Memory bounds what the open files hold, two of them apart; default 128 MiB. The
+	// new object comes on top: at most about the sum of those it is made of.
 	Memory int64
 	// Drop says which rows are left out; nil keeps all.
 	Drop func(rank int64, id string) bool
@@ -124,7 +124,7 @@ func (w *rewriter) open(ctx context.Context, a *Archive, f *modelwatch.DataFile)
 	}
 	need := r.ScanBytes()
 	columns, fits := joinColumns(w.columns, r.Columns())
-	if len(w.sources) > 0 && (!fits || w.memory+need > w.opts.Memory) {
+	if len(w.sources) > 0 && !fits || len(w.sources) > 1 && w.memory+need > w.opts.Memory {
 		return closer.Close()
 	}
 	if skipped := r.Skipped(); len(skipped) > 0 {

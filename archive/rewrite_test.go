@@ -225,15 +225,16 @@ func TestRewriteLeavesOutWhatDoesNotFit(t *testing.T) {
 	text := writeFile(t, a, 1, modelwatch.KindPrediction, 1, []event{{1, "a", day, "x", nil}})
 	number := writeFile(t, a, 2, modelwatch.KindPrediction, 1, []event{{1, "b", day, 0.5, nil}})
 	again := writeFile(t, a, 3, modelwatch.KindPrediction, 1, []event{{2, "c", day, "y", nil}})
+	last := writeFile(t, a, 4, modelwatch.KindPrediction, 1, []event{{3, "d", day, "y", nil}})
 	tests := map[string]struct {
 		opts archive.RewriteOptions
 		want []int64
 	}{
-		"another type of a column": {archive.RewriteOptions{}, []int64{1, 3}},
-		"more than the memory":     {archive.RewriteOptions{Memory: 1}, []int64{1}},
+		"another type of a column": {archive.RewriteOptions{}, []int64{1, 3, 4}},
+		"more than the memory":     {archive.RewriteOptions{Memory: 1}, []int64{1, 3}},
 	}
 	for name, test := range tests {
-		out, err := a.Rewrite(t.Context(), name, []modelwatch.DataFile{again, number, text}, test.opts)
+		out, err := a.Rewrite(t.Context(), name, []modelwatch.DataFile{last, again, number, text}, test.opts)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -8,11 +8,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"path"
 	"sync"
 	"time"
 
 	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/archive"
 	"github.com/modelwatch/modelwatch/profile"
 )
 
@@ -30,11 +30,9 @@ type storedBucket struct {
 	counts []byte
 }
 
-// objectKey names such an object: in the file's folder, and with the underscore
-// that makes query engines pass over it.
+// objectKey names such an object, beside the file.
 func objectKey(f modelwatch.DataFile, grid, kind string) string {
-	dir, base := path.Split(f.Key)
-	return dir + "_" + base + "." + grid + "." + kind
+	return archive.DerivedPrefix(f.Key) + grid + "." + kind
 }
 
 // counted is a file on a baseline's grids: what is asked for, from memory, from
