@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -292,11 +293,7 @@ func (s *service) Distribution(ctx context.Context, model, version, column strin
 		return nil, modelwatch.Errorf(modelwatch.CodeNotFound, "baseline %s of %s %s has no column %q", baseline.ID, model, version, column)
 	}
 	col := set.Columns[i]
-	files, err := s.catalog.DataFiles(ctx, modelwatch.DataFileFilter{Model: model, Version: version, Kind: modelwatch.KindPrediction, Window: w})
-	if err != nil {
-		return nil, err
-	}
-	current, _, err := s.engine.WindowProfile(ctx, files, w, set)
+	current, err := s.windowProfile(ctx, modelwatch.DataFileFilter{Model: model, Version: version, Kind: modelwatch.KindPrediction, Window: w}, set)
 	if err != nil {
 		return nil, err
 	}
@@ -305,6 +302,21 @@ func (s *service) Distribution(ctx context.Context, model, version, column strin
 		Bins:     apiBins(col.Profile.Grid()),
 		Baseline: apiCounts(baseline.ID, col.Profile), Current: apiCounts("", current.Columns[i].Profile),
 	}, nil
+}
+
+// windowProfile profiles the files of a window, listing them once more if one was
+// replaced so long ago that its object is gone.
+func (s *service) windowProfile(ctx context.Context, f modelwatch.DataFileFilter, like *profile.Set) (*profile.Set, error) {
+	for attempt := 1; ; attempt++ {
+		files, err := s.catalog.DataFiles(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		set, _, err := s.engine.WindowProfile(ctx, files, f.Window, like)
+		if !errors.Is(err, modelwatch.ErrDataFileGone) || attempt == 2 {
+			return set, err
+		}
+	}
 }
 
 func apiCounts(id string, p *profile.Profile) api.Counts {

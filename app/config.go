@@ -44,6 +44,18 @@ type ArchiveConfig struct {
 	PathStyle bool   `yaml:"path_style"`
 	AccessKey string `yaml:"access_key"`
 	SecretKey string `yaml:"secret_key"`
+
+	Compaction CompactionConfig `yaml:"compaction"`
+	// DeleteAfter is how long objects that were replaced are kept for whoever is
+	// still reading them.
+	DeleteAfter Duration `yaml:"delete_after"`
+}
+
+// CompactionConfig says which data files become one.
+type CompactionConfig struct {
+	Enabled    bool     `yaml:"enabled"`
+	MinAge     Duration `yaml:"min_age"`
+	TargetSize Bytes    `yaml:"target_size"`
 }
 
 // KafkaConfig says where events come from.
@@ -170,6 +182,10 @@ func DefaultConfig() Config {
 			Sources:        []SourceConfig{{Topic: "modelwatch.events", Format: "modelwatch"}},
 			SessionTimeout: Duration(45 * time.Second),
 		},
+		Archive: ArchiveConfig{
+			Compaction:  CompactionConfig{Enabled: true, MinAge: Duration(30 * time.Minute), TargetSize: 64 << 20},
+			DeleteAfter: Duration(time.Hour),
+		},
 		Ingest:   IngestConfig{FlushBytes: 64 << 20, FlushAge: Duration(30 * time.Second), Memory: 384 << 20},
 		Work:     WorkConfig{Concurrency: 2, Lease: Duration(time.Minute), Poll: Duration(time.Second), ReviseAfter: Duration(time.Minute)},
 		Sampling: SamplingConfig{Rate: 1},
@@ -264,6 +280,8 @@ func (c *Config) Validate() error {
 	for i, s := range c.Kafka.Sources {
 		require(s.Topic != "", "kafka.sources[%d].topic is missing", i)
 	}
+	require(c.Archive.Compaction.TargetSize >= 1<<20 && c.Archive.Compaction.TargetSize <= 1<<30, "archive.compaction.target_size is %s: it must be 1 MiB to 1 GiB",
+		humanize.IBytes(uint64(c.Archive.Compaction.TargetSize)))
 	require(c.Sampling.Rate > 0 && c.Sampling.Rate <= 1, "sampling.rate is %v: it must be over 0 and at most 1", c.Sampling.Rate)
 	require(c.Work.Concurrency > 0 && c.Work.Concurrency <= 64, "work.concurrency is %d: it must be 1 to 64", c.Work.Concurrency)
 	require(c.Ingest.Memory >= 2*c.Ingest.FlushBytes, "ingest.memory (%s) must be at least twice ingest.flush_bytes (%s)",

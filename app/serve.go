@@ -63,6 +63,7 @@ func (s *service) assemble() error {
 		if err := s.deliver(); err != nil {
 			return err
 		}
+		s.keep()
 	}
 	return s.serveHTTP(handler)
 }

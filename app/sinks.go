@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"os"
 	"time"
 
@@ -45,8 +44,7 @@ func (s *service) sinkNames() []string {
 	return names
 }
 
-// deliver adds a deliverer for each sink, the reporter of counts, and the
-// collection of garbage.
+// deliver adds a deliverer for each sink, and the reporter of counts.
 func (s *service) deliver() error {
 	for _, k := range s.sinks {
 		d, err := sink.NewDeliverer(sink.DelivererOptions{
@@ -62,32 +60,6 @@ func (s *service) deliver() error {
 	if err != nil {
 		return err
 	}
-	s.back = append(s.back, part{"reporter", r.Run}, part{"garbage", s.collectGarbage})
+	s.back = append(s.back, part{"reporter", r.Run})
 	return nil
-}
-
-const (
-	garbageInterval = 10 * time.Minute
-	// garbageAge only decides when an orphan is worth deleting. A slow upload
-	// that outlives it fails to register; nothing is lost by that.
-	garbageAge = time.Hour
-)
-
-func (s *service) collectGarbage(ctx context.Context) error {
-	tick := time.NewTicker(garbageInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		deleted, err := s.archive.CollectGarbage(ctx, s.catalog, time.Now().Add(-garbageAge))
-		switch {
-		case err != nil:
-			s.log.Warn("garbage not collected", "error", err)
-		case deleted > 0:
-			s.log.Info("orphaned objects deleted", "objects", deleted)
-		}
-	}
 }

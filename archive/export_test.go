@@ -8,6 +8,7 @@ var (
 	EncodeName  = encodeName
 	Encode      = encode
 	Verify      = verify
+	Mergeable   = mergeable
 )
 
 // SetPartSize lowers the size from which an S3 bucket uploads in parts.

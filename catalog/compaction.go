@@ -72,10 +72,11 @@ func (c *Catalog) replaceDataFiles(ctx context.Context, tx *sql.Tx, r modelwatch
 	if int(retired) != len(ids) {
 		return modelwatch.Errorf(modelwatch.CodeFenced, "%d of %d data files were replaced by another", len(ids)-int(retired), len(ids))
 	}
-	if err := registerUploads(ctx, tx, r.Files); err != nil {
+	added := modelwatch.IngestCommit{ID: r.ID, Files: r.Files}
+	if err := registerUploads(ctx, tx, objectKeys(added)); err != nil {
 		return err
 	}
-	if err := c.addDataFiles(ctx, tx, modelwatch.IngestCommit{ID: r.ID, Files: r.Files}); err != nil {
+	if err := c.addDataFiles(ctx, tx, added); err != nil {
 		return err
 	}
 	return markErased(ctx, tx, r, ids)

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// maxInternal is how often a run that ends in a fault of ours is tried.
+	// maxInternal is how often a run is tried that ends in a fault of ours, or
+	// because the object of a data file is gone.
 	maxInternal = 3
 	// storeTimeout bounds one attempt to store an outcome; it outlives shutdown.
 	storeTimeout = 30 * time.Second
@@ -173,7 +174,7 @@ func (w *Worker) settle(ctx, runCtx context.Context, a *attempt, err error) (sta
 		}
 	case ctx.Err() != nil:
 		state, store = stateReleased, func(ctx context.Context) error { return w.opts.Store.ReleaseRun(ctx, a.run) }
-	case transient(err) || modelwatch.ErrorCode(err) == modelwatch.CodeInternal && a.run.Attempts < maxInternal:
+	case transient(err) || repeatable(err) && a.run.Attempts < maxInternal:
 		notBefore := w.opts.Now().Add(w.backOff(a.run.Attempts))
 		state, store = stateRetried, func(ctx context.Context) error {
 			return w.opts.Store.RetryRun(ctx, a.run, notBefore, message(err))
@@ -195,6 +196,13 @@ func (w *Worker) settle(ctx, runCtx context.Context, a *attempt, err error) (sta
 		return w.settle(ctx, runCtx, a, fmt.Errorf("store results: %w", storeErr))
 	}
 	return stateAbandoned, storeErr
+}
+
+// repeatable reports whether another attempt may succeed: after a fault of ours,
+// or where a data file was replaced so long ago that its object is gone. The next
+// attempt lists the files again.
+func repeatable(err error) bool {
+	return modelwatch.ErrorCode(err) == modelwatch.CodeInternal || errors.Is(err, modelwatch.ErrDataFileGone)
 }
 
 // persist stores an outcome, again and again for as long as the lease, while the

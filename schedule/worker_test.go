@@ -400,6 +400,7 @@ func TestOutcomeIsKept(t *testing.T) {
 func TestWhatBecomesOfErrors(t *testing.T) {
 	t.Parallel()
 	unavailable := modelwatch.Errorf(modelwatch.CodeUnavailable, "the archive does not answer")
+	gone := modelwatch.Wrap(modelwatch.CodeNotFound, modelwatch.ErrDataFileGone, "data file a")
 	tests := []struct {
 		name      string
 		errs      []error // of attempt after attempt; nil or none left: success
@@ -416,6 +417,8 @@ func TestWhatBecomesOfErrors(t *testing.T) {
 		{"bad data", []error{modelwatch.Errorf(modelwatch.CodeInvalid, "the file is malformed")}, false, 2 * time.Minute, modelwatch.RunFailed, 1, "the file is malformed", 1},
 		{"a fault of ours", slices.Repeat([]error{errors.New("index out of range")}, 9), false, 10 * time.Minute, modelwatch.RunFailed, 3, "index out of range", 1},
 		{"a passing fault of ours", []error{errors.New("odd")}, false, 10 * time.Minute, modelwatch.RunSucceeded, 2, "", 1},
+		{"a data file was replaced and is gone", []error{gone}, false, 10 * time.Minute, modelwatch.RunSucceeded, 2, "", 1},
+		{"a data file is gone", slices.Repeat([]error{gone}, 9), false, 10 * time.Minute, modelwatch.RunFailed, 3, "data file a", 1},
 		{"panic", nil, true, 10 * time.Minute, modelwatch.RunFailed, 3, "the computation broke off: boom", 1},
 	}
 	for _, test := range tests {
