@@ -195,7 +195,7 @@ func TestRewriteKeepsJoins(t *testing.T) {
 			return files
 		}
 		predictions, labels := write(modelwatch.KindPrediction), write(modelwatch.KindLabel)
-		want := joinAll(t, a, predictions, labels, w)
+		want := joinAll(t, a, predictions, labels, w, modelwatch.JoinedFields{})
 		merge := func(files []modelwatch.DataFile) []modelwatch.DataFile {
 			from := rapid.IntRange(0, len(files)-2).Draw(rt, "from")
 			to := rapid.IntRange(from+2, len(files)).Draw(rt, "to")
@@ -211,7 +211,7 @@ func TestRewriteKeepsJoins(t *testing.T) {
 			f.ID = n // as the catalog: newer than all others
 			return append(slices.Delete(slices.Clone(files), from, to), f)
 		}
-		have := joinAll(t, a, merge(predictions), merge(labels), w)
+		have := joinAll(t, a, merge(predictions), merge(labels), w, modelwatch.JoinedFields{})
 		byID := cmpopts.SortSlices(func(x, y archive.Joined) bool { return x.ID < y.ID })
 		if diff := gocmp.Diff(want, have, byID); diff != "" {
 			rt.Fatalf("joined (-before +after):\n%s", diff)
