@@ -33,10 +33,12 @@ type BaselineKind string
 
 // The kinds of baselines a job may name.
 const (
-	BaselineTraining BaselineKind = "training"
-	BaselineWindow   BaselineKind = "window"
-	BaselinePrevious BaselineKind = "previous"
-	BaselineRolling  BaselineKind = "rolling"
+	BaselineTraining    BaselineKind = "training"
+	BaselineWindow      BaselineKind = "window"
+	BaselinePrevious    BaselineKind = "previous"
+	BaselineRolling     BaselineKind = "rolling"
+	BaselineSameWeekday BaselineKind = "same_weekday" // as many weeks before, by the job's time zone
+	BaselineVersion     BaselineKind = "version"      // the same window of another version
 )
 
 // BaselineRef is a job's choice of baseline.
@@ -45,4 +47,9 @@ type BaselineRef struct {
 	Window Window        // kind window
 	Offset time.Duration // kind rolling: the baseline ends Offset before the window's end
 	Length time.Duration // kind rolling
+	// Weeks is how many weeks kind same_weekday looks back. A week whose window
+	// touches one of Exclude is left out.
+	Weeks   int
+	Exclude []Window
+	Version string // kind version
 }

@@ -37,15 +37,21 @@ type JobBody struct {
 
 // BaselineRef is a job's choice of baseline.
 type BaselineRef struct {
-	Kind   string     `json:"kind" enum:"training,window,previous,rolling,same_weekday,version" doc:"same_weekday and version are not offered by this version yet."`
+	Kind   string     `json:"kind" enum:"training,window,previous,rolling,same_weekday,version" doc:"training: the rows of the newest baseline; the others are archived traffic, counted on its bins."`
 	Start  *time.Time `json:"start,omitempty" doc:"Kind window."`
 	End    *time.Time `json:"end,omitempty" doc:"Kind window."`
 	Offset string     `json:"offset,omitempty" example:"7d" doc:"Kind rolling: the baseline ends this long before the window's end."`
 	Length string     `json:"length,omitempty" example:"7d" doc:"Kind rolling."`
 
-	Weeks   any `json:"weeks,omitempty" doc:"Kind same_weekday, which is not offered by this version yet."`
-	Exclude any `json:"exclude,omitempty" doc:"Kind same_weekday, which is not offered by this version yet."`
-	Version any `json:"version,omitempty" doc:"Kind version, which is not offered by this version yet."`
+	Weeks   int           `json:"weeks,omitempty" maximum:"52" doc:"Kind same_weekday: the windows that end at the same time, by the job's time zone, on the same weekday of so many weeks before, together." example:"6"`
+	Exclude []ExcludeSpan `json:"exclude,omitempty" nullable:"false" maxItems:"100" doc:"Kind same_weekday: a week whose window touches one of these spans, such as a holiday, is left out."`
+	Version string        `json:"version,omitempty" doc:"Kind version: the same window of another version of the model. That version itself is passed over." example:"3.0.0"`
+}
+
+// ExcludeSpan is a span of time that is not compared with.
+type ExcludeSpan struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
 }
 
 // Threshold is a limit on one metric: one of constant (upper, lower), over, change
@@ -130,6 +136,13 @@ func newBaselineRef(r modelwatch.BaselineRef) *BaselineRef {
 		out.Start, out.End = optionalTime(r.Window.Start), optionalTime(r.Window.End)
 	case modelwatch.BaselineRolling:
 		out.Offset, out.Length = modelwatch.FormatDuration(r.Offset), modelwatch.FormatDuration(r.Length)
+	case modelwatch.BaselineSameWeekday:
+		out.Weeks = r.Weeks
+		for _, x := range r.Exclude {
+			out.Exclude = append(out.Exclude, ExcludeSpan{Start: x.Start.UTC(), End: x.End.UTC()})
+		}
+	case modelwatch.BaselineVersion:
+		out.Version = r.Version
 	}
 	return out
 }

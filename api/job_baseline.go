@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/modelwatch/modelwatch"
@@ -26,12 +27,37 @@ func (c *jobCheck) baseline(b JobBody, window time.Duration) modelwatch.Baseline
 		if out.Offset > 0 && out.Offset < window {
 			c.faults.add("body.baseline.offset", ref.Offset, "must be at least the job's window, %s: the baseline would reach into what is compared with it", modelwatch.FormatDuration(window))
 		}
-	default:
-		c.faults.add("body.baseline.kind", ref.Kind, "not offered by this version yet: use training, window, previous or rolling")
-		return out
+	case modelwatch.BaselineSameWeekday:
+		c.sameWeekday(ref, window, &out)
+	case modelwatch.BaselineVersion:
+		out.Version = ref.Version
+		if fault := nameFault(ref.Version); fault != "" {
+			c.faults.add("body.baseline.version", ref.Version, "%s: say which version windows are compared with", fault)
+		}
+	}
+	if b.Kind == modelwatch.JobBacktest && out.Kind != modelwatch.BaselineTraining {
+		c.faults.add("body.baseline.kind", ref.Kind, "applies to drift and quality: a backtest stands beside the training set; compare it with earlier windows or other versions by thresholds with change or difference")
 	}
 	c.strayFields(ref)
 	return out
+}
+
+// maxWeekdayWindow keeps windows of the same weekday apart, also where clocks are changed.
+const maxWeekdayWindow = 6 * day
+
+func (c *jobCheck) sameWeekday(ref *BaselineRef, window time.Duration, out *modelwatch.BaselineRef) {
+	if out.Weeks = ref.Weeks; ref.Weeks < 1 {
+		c.faults.add("body.baseline.weeks", ref.Weeks, "must say how many weeks are looked back, from 1 to 52")
+	}
+	if window > maxWeekdayWindow {
+		c.faults.add("body.baseline.kind", ref.Kind, "takes windows of at most %s, and this job's are %s", modelwatch.FormatDuration(maxWeekdayWindow), modelwatch.FormatDuration(window))
+	}
+	for i, x := range ref.Exclude {
+		if !x.Start.Before(x.End) {
+			c.faults.add(fmt.Sprintf("body.baseline.exclude[%d].end", i), x.End, "must be after start")
+		}
+		out.Exclude = append(out.Exclude, modelwatch.Window{Start: x.Start.UTC(), End: x.End.UTC()})
+	}
 }
 
 func (c *jobCheck) fixedWindow(ref *BaselineRef) modelwatch.Window {
@@ -66,17 +92,12 @@ func (c *jobCheck) strayFields(ref *BaselineRef) {
 		{"end", ref.End != nil, modelwatch.BaselineWindow},
 		{"offset", ref.Offset != "", modelwatch.BaselineRolling},
 		{"length", ref.Length != "", modelwatch.BaselineRolling},
+		{"weeks", ref.Weeks != 0, modelwatch.BaselineSameWeekday},
+		{"exclude", len(ref.Exclude) > 0, modelwatch.BaselineSameWeekday},
+		{"version", ref.Version != "", modelwatch.BaselineVersion},
 	} {
 		if f.given && f.kind != kind {
 			c.faults.add("body.baseline."+f.name, nil, "applies to the kind %s only, and this one is %s", f.kind, kind)
-		}
-	}
-	for _, f := range [...]struct {
-		name  string
-		value any
-	}{{"weeks", ref.Weeks}, {"exclude", ref.Exclude}, {"version", ref.Version}} {
-		if f.value != nil {
-			c.faults.notOffered("body.baseline." + f.name)
 		}
 	}
 }

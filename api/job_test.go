@@ -61,6 +61,8 @@ func TestPutJobShownIsPutBack(t *testing.T) {
 		"segments": `{"kind":"quality","cron":"0 6 * * *","window":"1d","segments":[["country"],["country","device"]]}`,
 		"compat":   `{"kind":"drift","cron":"0 6 * * *","window":"1d","compat":"nannyml"}`,
 		"exact":    `{"kind":"drift","cron":"0 6 * * *","window":"1d","exact":true}`,
+		"weekday":  `{"kind":"drift","cron":"0 6 * * *","window":"1d","baseline":{"kind":"same_weekday","weeks":6,"exclude":[{"start":"2026-12-24T00:00:00+01:00","end":"2026-12-27T00:00:00+01:00"}]}}`,
+		"version":  `{"kind":"drift","cron":"0 6 * * *","window":"1d","baseline":{"kind":"version","version":"3.0.0"}}`,
 		"zero":     `{"kind":"drift","cron":"0 6 * * *","window":"1d","delay":"0s","maturity":"0s","baseline":{"kind":"previous"}}`,
 	} {
 		if _, err := b.client.Job(t.Context(), "fraud", name); asDomain(t, err).Code != modelwatch.CodeNotFound {
@@ -134,8 +136,11 @@ func TestPutJobRefuses(t *testing.T) {
 		{"compat", "fraud", head + `"compat":"excel"}`, []string{"body.compat"}, "nannyml"},
 		{"compat of segments", "fraud", head + `"compat":"nannyml","exact":true,"segments":[["country"]]}`, []string{"body.compat", "body.exact", "body.exact"}, "does not go with segments"},
 		{"exact backtest", "fraud", `{"kind":"backtest","cron":"0 6 * * *","window":"1d","exact":true}`, []string{"body.exact"}, "kind drift only"},
-		{"same weekday", "fraud", head + `"baseline":{"kind":"same_weekday","weeks":6}}`, []string{"body.baseline.kind"}, "not offered by this version yet"},
-		{"another version", "fraud", head + `"baseline":{"kind":"version","version":"2"}}`, []string{"body.baseline.kind"}, "not offered by this version yet"},
+		{"same weekday", "fraud", `{"kind":"drift","cron":"0 6 * * *","window":"7d","baseline":{"kind":"same_weekday","exclude":[{"start":"2026-12-26T00:00:00Z","end":"2026-12-25T00:00:00Z"}]}}`,
+			[]string{"body.baseline.weeks", "body.baseline.kind", "body.baseline.exclude[0].end"}, "at most 6d"},
+		{"many weeks", "fraud", head + `"baseline":{"kind":"same_weekday","weeks":53}}`, []string{"body.baseline.weeks"}, "<= 52"},
+		{"another version", "fraud", head + `"baseline":{"kind":"version","weeks":2}}`, []string{"body.baseline.version", "body.baseline.weeks"}, "say which version"},
+		{"baseline of a backtest", "fraud", `{"kind":"backtest","cron":"0 6 * * *","window":"1d","baseline":{"kind":"previous"}}`, []string{"body.baseline.kind"}, "thresholds with change or difference"},
 		{"window without end", "fraud", head + `"baseline":{"kind":"window","start":"2026-01-01T00:00:00Z"}}`, []string{"body.baseline.end"}, "is missing"},
 		{"window backwards", "fraud", head + `"baseline":{"kind":"window","start":"2026-01-02T00:00:00Z","end":"2026-01-01T00:00:00Z"}}`, []string{"body.baseline.end"}, "after start"},
 		{"rolling without length", "fraud", head + `"baseline":{"kind":"rolling","offset":"7d"}}`, []string{"body.baseline.length"}, "is not a duration"},

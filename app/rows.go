@@ -45,10 +45,10 @@ func (r rows) sides(ctx context.Context, s schedule.Sides) (training, baseline, 
 	}
 	training, baseline = reader, reader
 	if s.Baseline != nil {
-		baseline, err = r.engine.WindowSource(ctx, s.Baseline.Files, s.Baseline.Window)
+		baseline, err = r.engine.WindowSource(ctx, s.Baseline.Files, s.Baseline.Windows...)
 	}
 	if err == nil {
-		current, err = r.engine.WindowSource(ctx, s.Current.Files, s.Current.Window)
+		current, err = r.engine.WindowSource(ctx, s.Current.Files, s.Current.Windows...)
 	}
 	if err != nil {
 		closer.Close()

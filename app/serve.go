@@ -117,8 +117,8 @@ func (s *service) workerOptions() schedule.Options {
 // windowProfiles leaves out what a profile took.
 type windowProfiles struct{ *engine.Engine }
 
-func (w windowProfiles) WindowProfile(ctx context.Context, files []modelwatch.DataFile, span modelwatch.Window, grids *profile.Set) (*profile.Set, error) {
-	set, _, err := w.Engine.WindowProfile(ctx, files, span, grids)
+func (w windowProfiles) WindowProfile(ctx context.Context, t schedule.Traffic, grids *profile.Set) (*profile.Set, error) {
+	set, _, err := w.Engine.WindowsProfile(ctx, t.Files, t.Windows, grids)
 	return set, err
 }
 

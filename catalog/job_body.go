@@ -33,6 +33,9 @@ type baselineRefBody struct {
 	Window            windowBody              `json:"window,omitzero"`
 	OffsetNanoseconds time.Duration           `json:"offset_nanoseconds,omitempty"`
 	LengthNanoseconds time.Duration           `json:"length_nanoseconds,omitempty"`
+	Weeks             int                     `json:"weeks,omitempty"`
+	Exclude           []windowBody            `json:"exclude,omitempty"`
+	Version           string                  `json:"version,omitempty"`
 }
 
 type windowBody struct {
@@ -96,6 +99,7 @@ func newJobBody(j modelwatch.Job) jobBody {
 		Baseline: baselineRefBody{
 			Kind: j.Baseline.Kind, Window: newWindowBody(j.Baseline.Window),
 			OffsetNanoseconds: j.Baseline.Offset, LengthNanoseconds: j.Baseline.Length,
+			Weeks: j.Baseline.Weeks, Exclude: convert(j.Baseline.Exclude, newWindowBody), Version: j.Baseline.Version,
 		},
 		MinimumRows: j.MinimumRows,
 		Thresholds:  convert(j.Thresholds, newThresholdBody),
@@ -113,6 +117,7 @@ func (b jobBody) fill(j *modelwatch.Job) {
 	j.Baseline = modelwatch.BaselineRef{
 		Kind: b.Baseline.Kind, Window: b.Baseline.Window.window(),
 		Offset: b.Baseline.OffsetNanoseconds, Length: b.Baseline.LengthNanoseconds,
+		Weeks: b.Baseline.Weeks, Exclude: convert(b.Baseline.Exclude, windowBody.window), Version: b.Baseline.Version,
 	}
 	j.MinimumRows = b.MinimumRows
 	j.Thresholds = convert(b.Thresholds, thresholdBody.threshold)

@@ -29,10 +29,15 @@ type Stats struct {
 // record of Kafka: a request id that was sent twice is two rows here, while
 // JoinWindow takes it once. At most Options.Files files are held at a time.
 func (e *Engine) WindowProfile(ctx context.Context, files []modelwatch.DataFile, w modelwatch.Window, like *profile.Set) (*profile.Set, Stats, error) {
+	return e.WindowsProfile(ctx, files, []modelwatch.Window{w}, like)
+}
+
+// WindowsProfile is WindowProfile of several windows, which do not overlap.
+func (e *Engine) WindowsProfile(ctx context.Context, files []modelwatch.DataFile, windows []modelwatch.Window, like *profile.Set) (*profile.Set, Stats, error) {
 	files = slices.Clone(files)
 	slices.SortFunc(files, func(a, b modelwatch.DataFile) int { return int(a.ID - b.ID) })
 	ctx, cancel := context.WithCancel(ctx)
-	parts := e.fileParts(ctx, files, w, like)
+	parts := e.fileParts(ctx, files, windows, like)
 	set, stats := like.Empty(), Stats{Files: len(files)}
 	var failed error
 	for p := range parts { // to its end, also after a failure: who was started is waited for
@@ -59,7 +64,7 @@ func (e *Engine) WindowProfile(ctx context.Context, files []modelwatch.DataFile,
 	return set, stats, nil
 }
 
-// part is what one file gives to a window.
+// part is what one file gives to one window.
 type part struct {
 	set    *profile.Set
 	weight float64
@@ -69,25 +74,30 @@ type part struct {
 
 // fileParts profiles the files, some at a time, and yields them in their order.
 // The channel is closed when every goroutine has ended.
-func (e *Engine) fileParts(ctx context.Context, files []modelwatch.DataFile, w modelwatch.Window, like *profile.Set) <-chan part {
-	grid, weight := like.GridID(), fileWeights(files, w)
+func (e *Engine) fileParts(ctx context.Context, files []modelwatch.DataFile, windows []modelwatch.Window, like *profile.Set) <-chan part {
+	grid, weight := like.GridID(), fileWeights(files, windows)
 	out := make(chan part)
 	waiting := make(chan chan part, e.files-1)
 	go func() {
 		defer close(waiting)
 		for _, f := range files {
-			one := make(chan part, 1)
-			waiting <- one
-			go func() {
-				p := part{weight: weight(f)}
-				if p.err = ctx.Err(); p.err == nil {
-					p.set, p.hit, p.err = e.fileProfile(ctx, f, w, like, grid)
+			for _, w := range windows {
+				if len(windows) > 1 && outside(f, w) {
+					continue
 				}
-				if p.err != nil {
-					p.err = fmt.Errorf("file %s: %w", f.Key, p.err)
-				}
-				one <- p
-			}()
+				one := make(chan part, 1)
+				waiting <- one
+				go func() {
+					p := part{weight: weight(f)}
+					if p.err = ctx.Err(); p.err == nil {
+						p.set, p.hit, p.err = e.fileProfile(ctx, f, w, like, grid)
+					}
+					if p.err != nil {
+						p.err = fmt.Errorf("file %s: %w", f.Key, p.err)
+					}
+					one <- p
+				}()
+			}
 		}
 	}()
 	go func() {
@@ -102,11 +112,11 @@ func (e *Engine) fileParts(ctx context.Context, files []modelwatch.DataFile, w m
 // fileWeights weighs the rows of files that were sampled at different rates by one
 // over their file's rate. Where all have one rate nothing is weighted: proportions
 // are the same, and volumes are never estimated from the sample.
-func fileWeights(files []modelwatch.DataFile, w modelwatch.Window) func(modelwatch.DataFile) float64 {
+func fileWeights(files []modelwatch.DataFile, windows []modelwatch.Window) func(modelwatch.DataFile) float64 {
 	one := func(modelwatch.DataFile) float64 { return 1 }
 	first := math.NaN()
 	for _, f := range files {
-		if outside(f, w) {
+		if outsideAll(f, windows) {
 			continue
 		}
 		weight := rateWeight(f)
@@ -128,6 +138,10 @@ func rateWeight(f modelwatch.DataFile) float64 {
 // outside reports whether a file is known to have no rows in the window.
 func outside(f modelwatch.DataFile, w modelwatch.Window) bool {
 	return !f.MinTime.IsZero() && !f.MaxTime.IsZero() && (f.MaxTime.Before(w.Start) || !f.MinTime.Before(w.End))
+}
+
+func outsideAll(f modelwatch.DataFile, windows []modelwatch.Window) bool {
+	return !slices.ContainsFunc(windows, func(w modelwatch.Window) bool { return !outside(f, w) })
 }
 
 // fileProfile is the profile of the rows of one file that fall into the window.

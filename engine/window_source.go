@@ -10,7 +10,7 @@ import (
 	"github.com/modelwatch/modelwatch/table"
 )
 
-// WindowSource gives the rows of data files that fall into a window, in the order
+// WindowSource gives the rows of data files that fall into windows, in the order
 // of file ids, as one table. Files are opened for each scan, one after the other.
 // A feature that a file lacks is missing in all its rows, and its type may be
 // another in each file. Where files were sampled at different rates there is a
@@ -18,18 +18,19 @@ import (
 type WindowSource struct {
 	e       *Engine
 	files   []modelwatch.DataFile
-	window  modelwatch.Window
+	windows []modelwatch.Window
 	columns []table.ColumnInfo
 	rows    int64
 	weight  func(modelwatch.DataFile) float64 // nil: all rows weigh the same
 }
 
-// WindowSource opens the files that may have rows in the window and counts those.
-func (e *Engine) WindowSource(ctx context.Context, files []modelwatch.DataFile, w modelwatch.Window) (*WindowSource, error) {
-	s := &WindowSource{e: e, window: w}
-	weight := fileWeights(files, w)
+// WindowSource opens the files that may have rows in one of the windows and counts
+// those.
+func (e *Engine) WindowSource(ctx context.Context, files []modelwatch.DataFile, windows ...modelwatch.Window) (*WindowSource, error) {
+	s := &WindowSource{e: e, windows: windows}
+	weight := fileWeights(files, windows)
 	for _, f := range files {
-		if outside(f, w) {
+		if outsideAll(f, windows) {
 			continue
 		}
 		s.files = append(s.files, f)
@@ -49,9 +50,11 @@ func (e *Engine) WindowSource(ctx context.Context, files []modelwatch.DataFile, 
 	return s, nil
 }
 
-// inside reports whether all rows of a file fall into the window.
+// inside reports whether all rows of a file fall into one of the windows.
 func (s *WindowSource) inside(f modelwatch.DataFile) bool {
-	return !f.MinTime.IsZero() && !f.MaxTime.IsZero() && !f.MinTime.Before(s.window.Start) && f.MaxTime.Before(s.window.End)
+	return !f.MinTime.IsZero() && !f.MaxTime.IsZero() && slices.ContainsFunc(s.windows, func(w modelwatch.Window) bool {
+		return !f.MinTime.Before(w.Start) && f.MaxTime.Before(w.End)
+	})
 }
 
 func (s *WindowSource) look(ctx context.Context, f modelwatch.DataFile) error {
@@ -77,19 +80,24 @@ func (s *WindowSource) look(ctx context.Context, f modelwatch.DataFile) error {
 	})
 }
 
-// within lists the rows of a chunk that fall into the window.
+// within lists the rows of a chunk that fall into one of the windows.
 func (s *WindowSource) within(rows int, c *table.Column, places []int32) []int32 {
 	places = places[:0]
-	start, end := s.window.Start.UnixMicro(), s.window.End.UnixMicro()
 	for i := range rows {
-		if !c.Missing(i) && len(c.Ints) > 0 && c.Ints[i] >= start && c.Ints[i] < end {
-			places = append(places, int32(i))
+		if c.Missing(i) || len(c.Ints) == 0 {
+			continue
+		}
+		for _, w := range s.windows {
+			if c.Ints[i] >= w.Start.UnixMicro() && c.Ints[i] < w.End.UnixMicro() {
+				places = append(places, int32(i))
+				break
+			}
 		}
 	}
 	return places
 }
 
-// Rows is the number of rows in the window.
+// Rows is the number of rows in the windows.
 func (s *WindowSource) Rows() int64 { return s.rows }
 
 // Columns lists the columns of all files.

@@ -44,6 +44,32 @@ func TestWindowSource(t *testing.T) {
 	}
 }
 
+// Windows that are apart are one, as a profile and as a table.
+func TestSeveralWindows(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e := engine.New(b.archive, engine.Options{})
+	windows := []modelwatch.Window{windowOf(7*time.Minute, 31*time.Minute), windowOf(31*time.Minute, 35*time.Minute), windowOf(100*time.Minute, 4*time.Hour)}
+	want := b.baseline.Empty()
+	for _, w := range windows {
+		if err := want.Merge(b.direct(w)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, _, err := e.WindowsProfile(t.Context(), b.files, windows, b.baseline)
+	if err != nil || encoded(t, set) != encoded(t, want) {
+		t.Errorf("the profile is another: %v", err)
+	}
+	src, err := e.WindowSource(t.Context(), b.files, windows...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err = engine.ProfileTable(t.Context(), src, b.baseline)
+	if err != nil || encoded(t, set) != encoded(t, want) || want.Columns[0].Profile.Rows() == 0 {
+		t.Errorf("the table is another: %v", err)
+	}
+}
+
 // Files of different rates have weights, in the profiles of segments too.
 func TestWindowSourceOfDifferentRates(t *testing.T) {
 	t.Parallel()

@@ -158,7 +158,7 @@ func (w *Worker) try(ctx context.Context, a *attempt) (err error) {
 	case modelwatch.JobBacktest:
 		return w.measureBacktest(ctx, a)
 	}
-	return modelwatch.Errorf(modelwatch.CodeUnimplemented, "job kind %q is not known", a.job.Kind)
+	return modelwatch.Errorf(modelwatch.CodeInvalid, "job kind %q is not known", a.job.Kind)
 }
 
 // settle stores what became of an attempt and returns the state that it is in.

@@ -199,7 +199,7 @@ func TestMeasuredFromRows(t *testing.T) {
 					t.Fatalf("measurements %+v; want %s with a learnt limit and no bounds", ms, tt.metric)
 				}
 				shelf := &shelf{rows: b.shelf.rows}
-				x, y, err := shelf.Samples(t.Context(), schedule.Sides{Current: schedule.Traffic{Files: []modelwatch.DataFile{{Key: "file-1"}}, Window: ms[0].Window}}, modelwatch.Column{}, 5000)
+				x, y, err := shelf.Samples(t.Context(), schedule.Sides{Current: schedule.Traffic{Files: []modelwatch.DataFile{{Key: "file-1"}}, Windows: []modelwatch.Window{ms[0].Window}}}, modelwatch.Column{}, 5000)
 				must(t, err)
 				var want float64
 				if tt.job.Exact {

@@ -31,6 +31,12 @@ func (w *Worker) measureDrift(ctx context.Context, a *attempt) error {
 	}
 	var all []results
 	for _, version := range versions {
+		if other := a.job.Baseline; other.Kind == modelwatch.BaselineVersion && other.Version == version {
+			if !allVersions(a.job) {
+				a.warn("version %s is what others are compared with: it is not compared with itself", version)
+			}
+			continue
+		}
 		baseline, err := w.opts.Store.LatestBaseline(ctx, a.job.Model, version)
 		if modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
 			if len(traffic[version]) > 0 || !allVersions(a.job) {
@@ -61,14 +67,14 @@ func (w *Worker) measureVersion(ctx context.Context, a *attempt, b modelwatch.Ba
 	if err != nil {
 		return nil, err
 	}
-	sides := Sides{Training: b, Baseline: reference, Current: Traffic{Files: files, Window: a.run.Window}}
+	sides := Sides{Training: b, Baseline: reference, Current: Traffic{Files: files, Windows: []modelwatch.Window{a.run.Window}}}
 	c := comparison{w: w, a: a, sides: sides, groups: groups, baseline: training}
 	if reference != nil {
-		if c.baseline, err = w.opts.Windows.WindowProfile(ctx, reference.Files, reference.Window, training); err != nil {
+		if c.baseline, err = w.opts.Windows.WindowProfile(ctx, *reference, training); err != nil {
 			return nil, fmt.Errorf("profile baseline: %w", err)
 		}
 	}
-	if c.current, err = w.opts.Windows.WindowProfile(ctx, files, a.run.Window, training); err != nil {
+	if c.current, err = w.opts.Windows.WindowProfile(ctx, sides.Current, training); err != nil {
 		return nil, fmt.Errorf("profile window: %w", err)
 	}
 	a.run.Rows += rowsOf(c.current)
@@ -100,38 +106,6 @@ func (w *Worker) importance(ctx context.Context, b modelwatch.Baseline) (map[str
 		importance[f.Name] = f.Importance
 	}
 	return importance, nil
-}
-
-// reference is the traffic that the window is compared with; nil if it is the
-// training set.
-func (w *Worker) reference(ctx context.Context, a *attempt, b modelwatch.Baseline) (*Traffic, error) {
-	span, ok, err := baselineSpan(a.job.Baseline, a.run.Window)
-	if err != nil || !ok {
-		return nil, err
-	}
-	files, err := w.opts.Store.DataFiles(ctx, modelwatch.DataFileFilter{Model: b.Model, Version: b.Version, Kind: modelwatch.KindPrediction, Window: span})
-	if err != nil {
-		return nil, fmt.Errorf("list data files of the baseline: %w", err)
-	}
-	a.run.DataFiles += len(files)
-	return &Traffic{Files: files, Window: span}, nil
-}
-
-// baselineSpan is the span of archived traffic that a window is compared with,
-// ok false if it is the training set.
-func baselineSpan(ref modelwatch.BaselineRef, w modelwatch.Window) (span modelwatch.Window, ok bool, err error) {
-	switch ref.Kind {
-	case modelwatch.BaselineTraining, "":
-		return span, false, nil
-	case modelwatch.BaselineWindow:
-		return ref.Window, true, nil
-	case modelwatch.BaselinePrevious:
-		return modelwatch.Window{Start: w.Start.Add(-w.Duration()), End: w.Start}, true, nil
-	case modelwatch.BaselineRolling:
-		end := w.End.Add(-ref.Offset)
-		return modelwatch.Window{Start: end.Add(-ref.Length), End: end}, true, nil
-	}
-	return span, false, modelwatch.Errorf(modelwatch.CodeUnimplemented, "baseline kind %q is not known", ref.Kind)
 }
 
 func rowsOf(s *profile.Set) int64 {

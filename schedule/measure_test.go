@@ -92,6 +92,9 @@ func TestBaselineKinds(t *testing.T) {
 		{"rolling", func(time.Time) modelwatch.BaselineRef {
 			return modelwatch.BaselineRef{Kind: modelwatch.BaselineRolling, Offset: at(3), Length: at(1)}
 		}, "rolling", 0.3, 2000},
+		{"another version", func(time.Time) modelwatch.BaselineRef {
+			return modelwatch.BaselineRef{Kind: modelwatch.BaselineVersion, Version: "2"}
+		}, "version", 0.3, 1500},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -102,6 +105,7 @@ func TestBaselineKinds(t *testing.T) {
 				for h := range 5 {
 					b.add(modelwatch.KindPrediction, "1", traffic(start.Add(at(h)), 2000, float64(10*h))...)
 				}
+				b.add(modelwatch.KindPrediction, "2", traffic(start.Add(at(4)), 1500, 10)...)
 				_, ms := b.once(modelwatch.Job{Metrics: []string{"ks"}, Baseline: test.ref(start), PlannedUntil: start.Add(at(4))})
 				if len(ms) != 1 {
 					t.Fatalf("measurements %+v, want one", ms)
@@ -113,6 +117,59 @@ func TestBaselineKinds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A version is not compared with itself, which is said where the job names it.
+func TestVersionIsNotItsOwnBaseline(t *testing.T) {
+	t.Parallel()
+	for _, versions := range [][]string{{"*"}, {"1", "2"}} {
+		bubble(t, func(t *testing.T, b *bundle) {
+			b.model("fraud", "1", "2")
+			start := time.Now()
+			b.add(modelwatch.KindPrediction, "1", traffic(start, 1000, 0)...)
+			b.add(modelwatch.KindPrediction, "2", traffic(start, 1000, 50)...)
+			_, ms := b.once(modelwatch.Job{Versions: versions, Metrics: []string{"psi"}, Baseline: modelwatch.BaselineRef{Kind: modelwatch.BaselineVersion, Version: "2"}})
+			if len(ms) != 1 || ms[0].Version != "1" || ms[0].Value.Value == nil || *ms[0].Value.Value < 0.5 {
+				t.Errorf("%v: measurements %+v, want a drift of version 1", versions, ms)
+			}
+			if n := b.logs.count("not compared with itself"); n != len(versions)-1 {
+				t.Errorf("%v: %d warnings", versions, n)
+			}
+		})
+	}
+}
+
+// The same hour of the same weekday in the weeks before, by the clocks of the zone:
+// Berlin put its clocks back on October 25, 2026. The week of November 9 is left out.
+func TestSameWeekday(t *testing.T) {
+	t.Parallel()
+	utc := func(text string) time.Time { return parse(t, time.RFC3339, text) }
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.model("fraud", "1")
+		window := modelwatch.Window{Start: utc("2026-11-23T08:00:00Z"), End: utc("2026-11-23T09:00:00Z")}
+		for _, hour := range []struct {
+			start string
+			rows  int
+		}{
+			{"2026-11-23T08:00:00Z", 300}, {"2026-11-16T08:00:00Z", 101}, {"2026-11-09T08:00:00Z", 102}, {"2026-11-02T08:00:00Z", 104},
+			{"2026-10-26T08:00:00Z", 108}, {"2026-10-19T07:00:00Z", 116}, {"2026-10-12T07:00:00Z", 132}, // 9 o'clock in summer
+			{"2026-11-16T07:00:00Z", 500}, {"2026-10-19T08:00:00Z", 500}, {"2026-11-17T08:00:00Z", 500},
+		} {
+			b.add(modelwatch.KindPrediction, "1", traffic(utc(hour.start), hour.rows, 0)...)
+		}
+		b.job(modelwatch.Job{Metrics: []string{"psi"}, Timezone: "Europe/Berlin", Baseline: modelwatch.BaselineRef{
+			Kind: modelwatch.BaselineSameWeekday, Weeks: 5, Exclude: []modelwatch.Window{{Start: utc("2026-11-09T08:59:59Z"), End: utc("2026-11-10T00:00:00Z")}},
+		}})
+		_, _, err := b.catalog.AddRun(t.Context(), modelwatch.Run{Model: "fraud", Job: "job", Kind: modelwatch.JobDrift, Window: window, Revision: 1})
+		must(t, err)
+		w := b.worker("a").start()
+		b.pass(time.Minute)
+		w.stop()
+		ms := b.measurements(modelwatch.MeasurementFilter{Job: "job"})
+		if want := int64(101 + 104 + 108 + 116); len(ms) != 1 || ms[0].NBaseline != want || ms[0].NCurrent != 300 || ms[0].Baseline != "same_weekday" {
+			t.Errorf("measurements %+v, want 300 rows against %d", ms, want)
+		}
+	})
 }
 
 func TestUnknownBaselineKind(t *testing.T) {

@@ -14,10 +14,10 @@ import (
 // answer: a column of them is held in memory, and sorted.
 const maxSampleRows = 5_000_000
 
-// Traffic are the rows of data files that fall into a window.
+// Traffic are the rows of data files that fall into windows, which do not overlap.
 type Traffic struct {
-	Files  []modelwatch.DataFile
-	Window modelwatch.Window
+	Files   []modelwatch.DataFile
+	Windows []modelwatch.Window
 }
 
 // Sides are the rows that are compared: Current with Baseline, or, if that is nil,

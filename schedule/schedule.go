@@ -114,10 +114,10 @@ type BaselineProfiles interface {
 	Crossings(ctx context.Context, b modelwatch.Baseline, columns [][]string) ([]modelwatch.Crossing, error)
 }
 
-// WindowProfiles counts the rows of the files that fall into a window on the
-// grids of a baseline. The set it returns has the columns of grids, in their order.
+// WindowProfiles counts rows of traffic on the grids of a baseline. The set it
+// returns has the columns of grids, in their order.
 type WindowProfiles interface {
-	WindowProfile(ctx context.Context, files []modelwatch.DataFile, w modelwatch.Window, grids *profile.Set) (*profile.Set, error)
+	WindowProfile(ctx context.Context, t Traffic, grids *profile.Set) (*profile.Set, error)
 }
 
 // LabelJoiner calls f for each prediction of the window, in an order that the files

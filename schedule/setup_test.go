@@ -89,7 +89,10 @@ func (b *bundle) job(j modelwatch.Job) modelwatch.Job {
 	if j.PlannedUntil.IsZero() {
 		j.PlannedUntil = time.Now()
 	}
-	j.Model, j.Timezone = "fraud", "UTC"
+	if j.Timezone == "" {
+		j.Timezone = "UTC"
+	}
+	j.Model = "fraud"
 	stored, _, err := b.catalog.PutJob(b.t.Context(), j)
 	must(b.t, err)
 	return stored
@@ -198,18 +201,18 @@ func (s *shelf) Profile(context.Context, modelwatch.Baseline) (*profile.Set, err
 	return &profile.Set{Columns: s.columns()}, nil
 }
 
-func (s *shelf) WindowProfile(ctx context.Context, files []modelwatch.DataFile, w modelwatch.Window, grids *profile.Set) (*profile.Set, error) {
+func (s *shelf) WindowProfile(ctx context.Context, t schedule.Traffic, grids *profile.Set) (*profile.Set, error) {
 	if s.profiling != nil {
-		if err := s.profiling(ctx, w); err != nil {
+		if err := s.profiling(ctx, t.Windows[0]); err != nil {
 			return nil, err
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	set := grids.Empty()
-	for _, f := range files {
+	for _, f := range t.Files {
 		for _, r := range s.rows[f.Key] {
-			if w.Contains(r.time) {
+			if within(t, r.time) {
 				set.Columns[0].Profile.AddFloats([]float64{r.amount}, nil)
 				if s.fee {
 					set.Columns[1].Profile.AddFloats([]float64{r.amount / 10}, nil)
@@ -218,6 +221,10 @@ func (s *shelf) WindowProfile(ctx context.Context, files []modelwatch.DataFile, 
 		}
 	}
 	return set, ctx.Err()
+}
+
+func within(t schedule.Traffic, at time.Time) bool {
+	return slices.ContainsFunc(t.Windows, func(w modelwatch.Window) bool { return w.Contains(at) })
 }
 
 func (s *shelf) JoinLabels(_ context.Context, predictions, labels []modelwatch.DataFile, w modelwatch.Window, fields modelwatch.JoinedFields, f func(modelwatch.Joined) error) error {
@@ -463,7 +470,7 @@ func (s *shelf) in(t schedule.Traffic) (rows []shelfRow) {
 	defer s.mu.Unlock()
 	for _, f := range t.Files {
 		for _, r := range s.rows[f.Key] {
-			if t.Window.Contains(r.time) {
+			if within(t, r.time) {
 				rows = append(rows, r)
 			}
 		}

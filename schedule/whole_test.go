@@ -50,8 +50,8 @@ func (w *whole) Profile(context.Context, modelwatch.Baseline) (*profile.Set, err
 	return w.training, nil
 }
 
-func (w *whole) WindowProfile(ctx context.Context, files []modelwatch.DataFile, window modelwatch.Window, grids *profile.Set) (*profile.Set, error) {
-	set, _, err := w.engine.WindowProfile(ctx, files, window, grids)
+func (w *whole) WindowProfile(ctx context.Context, t schedule.Traffic, grids *profile.Set) (*profile.Set, error) {
+	set, _, err := w.engine.WindowsProfile(ctx, t.Files, t.Windows, grids)
 	return set, err
 }
 
