@@ -29,6 +29,8 @@ type testBundle struct {
 	catalog  *fakeCatalog
 	archive  *fakeArchive
 	sent     int
+	traffic  []sentRecord // of the mix
+	started  []*running
 }
 
 // bubble runs a test in a synctest bubble with a broker of its own.
@@ -44,8 +46,17 @@ func bubble(t *testing.T, partitions int32, f func(*testing.T, *testBundle)) {
 		b.cluster = cluster
 		b.producer = b.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 		defer b.producer.Close()
+		defer b.end()
 		f(t, b)
 	})
+}
+
+// end ends the consumers that a test which has failed leaves behind.
+func (b *testBundle) end() {
+	for _, r := range b.started {
+		r.cancel()
+		<-r.done
+	}
 }
 
 func (b *testBundle) client(opts ...kgo.Opt) *kgo.Client {
@@ -115,6 +126,7 @@ func (b *testBundle) start(o Options) *running {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Consumer: c, registry: registry, t: b.t, cancel: cancel, done: make(chan struct{})}
+	b.started = append(b.started, r)
 	go func() {
 		defer close(r.done)
 		r.err = c.Run(ctx)

@@ -279,6 +279,7 @@ type fakeArchive struct {
 	objects map[string]*table.Chunk
 	letters map[string][]byte
 	fail    func(key string) error
+	after   func(key string) error // asked after it: a lost answer
 }
 
 func newFakeArchive() *fakeArchive {
@@ -302,6 +303,11 @@ func (a *fakeArchive) WriteDataFile(_ context.Context, spec modelwatch.FileSpec,
 		return modelwatch.DataFile{}, err
 	}
 	a.objects[key] = c
+	if a.after != nil {
+		if err := a.after(key); err != nil {
+			return modelwatch.DataFile{}, err
+		}
+	}
 	times := c.Column(modelwatch.ColumnTime).Ints
 	return modelwatch.DataFile{
 		Key: key, Kind: spec.Kind, Model: spec.Model, Version: spec.Version, Rows: int64(c.Rows), Bytes: int64(c.Rows), CommitID: spec.CommitID,
@@ -335,6 +341,12 @@ func (a *fakeArchive) setFail(f func(key string) error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.fail = f
+}
+
+func (a *fakeArchive) remove(key string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.objects, key)
 }
 
 func (a *fakeArchive) chunk(key string) *table.Chunk {

@@ -10,104 +10,93 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
-// TestOutages: the archive and the catalog fail for a while. Meanwhile memory is
+// faultOutage: the archive and the catalog fail for a while. Meanwhile memory is
 // bounded and the consumer says that it is not ready; then all goes on.
-func TestOutages(t *testing.T) {
-	steps := []string{"upload", "intend", "commit"}
-	for _, step := range steps {
-		t.Run(step, func(t *testing.T) {
-			bubble(t, 2, func(t *testing.T, b *testBundle) {
-				o := b.options("a")
-				o.FlushBytes, o.MemoryBytes = 64<<10, 128<<10
-				r := b.start(o)
-				b.send(2, 10)
-				b.await(10)
-				down := modelwatch.Errorf(modelwatch.CodeUnavailable, "away")
-				b.archive.setFail(func(string) error {
-					if step == "upload" {
-						return down
-					}
-					return nil
-				})
-				b.catalog.setFail(func(s string) error {
-					if s == step {
-						return down
-					}
-					return nil
-				})
-				var most int64
-				for range 60 {
-					b.send(2, 100)
-					time.Sleep(time.Second) // of the bubble's clock
-					most = max(most, r.Stats().BufferBytes)
-				}
-				if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "away") {
-					t.Errorf("ready: %v", err)
-				}
-				if most < 64<<10 || most > 192<<10 {
-					t.Errorf("%d bytes were buffered, want about %d", most, 128<<10)
-				}
-				if r.Stats().LagRecords == 0 {
-					t.Error("everything was read, although nothing could be written")
-				}
-				b.archive.setFail(nil)
-				b.catalog.setFail(nil)
-				b.await(b.sent)
-				synctest.Wait()
-				if err := r.Ready(); err != nil {
-					t.Error(err)
-				}
-				r.stop()
-				b.exactlyOnce()
-			})
-		})
-	}
-}
-
-// TestLostAnswers: the catalog does what it was asked, and its answer is lost.
-func TestLostAnswers(t *testing.T) {
-	for _, step := range []string{"take", "intend", "commit", "ensure", "grow"} {
-		t.Run(step, func(t *testing.T) {
-			bubble(t, 2, func(t *testing.T, b *testBundle) {
-				lost := 0
-				b.catalog.after = func(s string) error {
-					if s == step && lost < 2 {
-						lost++
-						return modelwatch.Wrap(modelwatch.CodeUnavailable, io.ErrUnexpectedEOF, "answer of %s", s)
-					}
-					return nil
-				}
-				r := b.start(b.options("a"))
-				b.send(2, 20)
-				b.await(20)
-				r.stop()
-				b.exactlyOnce()
-				if lost == 0 {
-					t.Error("no answer was lost")
-				}
-			})
-		})
-	}
-}
-
-// TestSchemaOutage: new models cannot be looked up for a while.
-func TestSchemaOutage(t *testing.T) {
-	bubble(t, 2, func(t *testing.T, b *testBundle) {
-		b.catalog.setFail(func(s string) error {
-			if s == "ensure" {
-				return modelwatch.Errorf(modelwatch.CodeUnavailable, "away")
+func faultOutage(step string) func(*testing.T, *testBundle) {
+	return func(t *testing.T, b *testBundle) {
+		o := b.options("a")
+		o.FlushBytes, o.MemoryBytes = 64<<10, 128<<10
+		r := b.start(o)
+		b.send(2, 10)
+		b.await(10)
+		down := modelwatch.Errorf(modelwatch.CodeUnavailable, "away")
+		b.archive.setFail(func(string) error {
+			if step == "upload" {
+				return down
 			}
 			return nil
 		})
+		b.catalog.setFail(func(s string) error {
+			if s == step {
+				return down
+			}
+			return nil
+		})
+		var most int64
+		for range 60 {
+			b.send(2, 100)
+			time.Sleep(time.Second) // of the bubble's clock
+			most = max(most, r.Stats().BufferBytes)
+		}
+		if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "away") {
+			t.Errorf("ready: %v", err)
+		}
+		if most < 64<<10 || most > 192<<10 {
+			t.Errorf("%d bytes were buffered, want about %d", most, 128<<10)
+		}
+		if r.Stats().LagRecords == 0 {
+			t.Error("everything was read, although nothing could be written")
+		}
+		b.archive.setFail(nil)
+		b.catalog.setFail(nil)
+		b.await(b.sent)
+		synctest.Wait()
+		if err := r.Ready(); err != nil {
+			t.Error(err)
+		}
+		r.stop()
+		b.exactlyOnce()
+	}
+}
+
+// faultLostAnswers: the catalog does what it was asked, and its answer is lost.
+func faultLostAnswers(step string) func(*testing.T, *testBundle) {
+	return func(t *testing.T, b *testBundle) {
+		lost := 0
+		b.catalog.after = func(s string) error {
+			if s == step && lost < 2 {
+				lost++
+				return modelwatch.Wrap(modelwatch.CodeUnavailable, io.ErrUnexpectedEOF, "answer of %s", s)
+			}
+			return nil
+		}
 		r := b.start(b.options("a"))
 		b.send(2, 20)
-		time.Sleep(2 * time.Minute) // of the bubble's clock
-		if n := len(b.catalog.ledger()); n != 0 {
-			t.Errorf("%d commits, although no record could be placed", n)
-		}
-		b.catalog.setFail(nil)
 		b.await(20)
 		r.stop()
 		b.exactlyOnce()
+		if lost == 0 {
+			t.Error("no answer was lost")
+		}
+	}
+}
+
+// faultSchemaOutage: new models cannot be looked up for a while.
+func faultSchemaOutage(t *testing.T, b *testBundle) {
+	b.catalog.setFail(func(s string) error {
+		if s == "ensure" {
+			return modelwatch.Errorf(modelwatch.CodeUnavailable, "away")
+		}
+		return nil
 	})
+	r := b.start(b.options("a"))
+	b.send(2, 20)
+	time.Sleep(2 * time.Minute) // of the bubble's clock
+	if n := len(b.catalog.ledger()); n != 0 {
+		t.Errorf("%d commits, although no record could be placed", n)
+	}
+	b.catalog.setFail(nil)
+	b.await(20)
+	r.stop()
+	b.exactlyOnce()
 }

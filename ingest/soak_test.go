@@ -15,32 +15,30 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
-// TestSplitBrain: two consumers both believe that they own all partitions, because
+// faultSplitBrain: two consumers both believe that they own all partitions, because
 // each is in a Kafka group of its own. The catalog's cursor lets one through at a time.
-func TestSplitBrain(t *testing.T) {
-	bubble(t, 3, func(t *testing.T, b *testBundle) {
-		var twins []*running
-		for _, name := range []string{"left", "right"} {
-			o := b.options(name)
-			o.Client = append(o.Client, kgo.ConsumerGroup(name))
-			twins = append(twins, b.start(o))
-		}
-		for range 60 {
-			b.send(3, 20)
-			time.Sleep(time.Second) // of the bubble's clock
-		}
-		fenced := 0.0
-		for _, twin := range twins {
-			fenced += twin.metric("flushes_total", "fenced")
-		}
-		if fenced == 0 {
-			t.Error("nobody was fenced")
-		}
-		twins[0].stop()
-		b.await(b.sent)
-		twins[1].stop()
-		b.exactlyOnce()
-	})
+func faultSplitBrain(t *testing.T, b *testBundle) {
+	var twins []*running
+	for _, name := range []string{"left", "right"} {
+		o := b.options(name)
+		o.Client = append(o.Client, kgo.ConsumerGroup(name))
+		twins = append(twins, b.start(o))
+	}
+	for range 60 {
+		b.send(3, 20)
+		time.Sleep(time.Second) // of the bubble's clock
+	}
+	fenced := 0.0
+	for _, twin := range twins {
+		fenced += twin.metric("flushes_total", "fenced")
+	}
+	if fenced == 0 {
+		t.Error("nobody was fenced")
+	}
+	twins[0].stop()
+	b.await(b.sent)
+	twins[1].stop()
+	b.exactlyOnce()
 }
 
 // TestSoak does to some consumers whatever can happen, at random but by a seed.
