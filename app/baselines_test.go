@@ -304,7 +304,7 @@ func TestBaselineRefusals(t *testing.T) {
 		{"column twice", upload(typeCSV, "", "a,a\n1,2\n"), 422, `the column "a" is there twice`},
 		{"truncated Parquet", upload(typeParquet, "", parquet[:len(parquet)-50]), 422, "truncated"},
 		{"Parquet that is none", upload(typeParquet, "", "amount,country\n1,DE\n"), 422, "not a parquet file"},
-		{"truncated gzip", upload(typeCSV, "gzip", gzipped(t, creditCSV(300))[:500]), 422, "unpack the upload"},
+		{"truncated gzip", upload(typeCSV, "gzip", gzipped(t, creditCSV(300))[:500]), 422, "the packed file ends in the middle"},
 		{"unknown model", request(func(r *api.RegisterRequest) { r.Model = "debit" }), 404, "debit"},
 		{"unknown mapped column", request(func(r *api.RegisterRequest) { r.Mapping.Predicted = "y_pred" }), 422, `no column "y_pred"`},
 		{"unknown media type", request(func(r *api.RegisterRequest) { r.ContentType = "image/png" }), 415, "Content-Type"},

@@ -87,7 +87,7 @@ func (w *scoreWatch) seeLabels(b *modelwatch.JoinedBatch) {
 			}
 		}
 	}
-	if w.task != modelwatch.TaskMulticlass {
+	if w.task != modelwatch.TaskMulticlass && w.task != modelwatch.TaskBinary {
 		return
 	}
 	w.classes = b.Label.Classes
@@ -132,8 +132,22 @@ func (r *backtestRun) warn() {
 	r.warnJoin(r.scores, r.predictions)
 	r.warnScores()
 	r.warnLabels()
+	r.warnTypes()
 	for _, note := range r.notes {
 		fmt.Fprintln(r.opts.Streams.Err, "note: "+note)
+	}
+}
+
+// warnTypes names the columns that cut rows into segments, or hold the score of a
+// class, and are categories though they hold numbers. Where a number is wanted and
+// a row has none, warnJoin says so.
+func (r *backtestRun) warnTypes() {
+	for _, t := range []*backtestTable{r.predictions, r.baseline} {
+		if t != nil {
+			t.files.noteMixed(r.opts.Streams.Err, "", func(name string) bool {
+				return slices.Contains(r.columns.Segments, name) || r.config.Task == modelwatch.TaskMulticlass && r.isClassScore(name)
+			})
+		}
 	}
 }
 
@@ -233,6 +247,12 @@ func (r *backtestRun) warnLabels() {
 			more = fmt.Sprintf(" and %d more", len(classes)-len(shown))
 		}
 		r.note("%d labels are of classes that %s: %s%s", rows, who, strings.Join(shown, ", "), more)
+	}
+	if r.config.Task == modelwatch.TaskBinary {
+		if classes, rows := r.scores.watch.unseen(func(string) bool { return false }); len(classes) > 2 {
+			say(classes, rows, "a binary model does not tell apart (all but the positive one count as negative)")
+		}
+		return
 	}
 	if r.config.Task != modelwatch.TaskMulticlass {
 		return

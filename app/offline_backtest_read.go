@@ -149,11 +149,7 @@ func (r *backtestRun) checkTime() error {
 // nameClasses finds the columns of a multiclass model's probabilities, one a
 // class: those that begin with the score's name and an underscore.
 func (r *backtestRun) nameClasses() {
-	prefixes := []string{modelwatch.ColumnScore + "_", "score_"}
-	if r.opts.Score != "" {
-		prefixes = []string{r.opts.Score + "_"}
-	}
-	for _, prefix := range prefixes {
+	for _, prefix := range r.classPrefixes() {
 		for _, c := range r.predictions.Columns() {
 			if class, ok := strings.CutPrefix(c.Name, prefix); ok && class != "" && c.Type == modelwatch.TypeNumber {
 				r.columns.ClassScores, r.config.Classes = append(r.columns.ClassScores, c.Name), append(r.config.Classes, class)
@@ -164,6 +160,18 @@ func (r *backtestRun) nameClasses() {
 			return
 		}
 	}
+}
+
+// classPrefixes are what the names of columns of probabilities begin with.
+func (r *backtestRun) classPrefixes() []string {
+	if r.opts.Score != "" {
+		return []string{r.opts.Score + "_"}
+	}
+	return []string{modelwatch.ColumnScore + "_", "score_"}
+}
+
+func (r *backtestRun) isClassScore(name string) bool {
+	return slices.ContainsFunc(r.classPrefixes(), func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 // findSegments finds the segments of the baseline or, without one, of the predictions.

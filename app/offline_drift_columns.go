@@ -70,9 +70,13 @@ func (r *driftRun) compareColumnwise(ctx context.Context) error {
 		return err
 	}
 	if r.baseline.set == nil {
-		noteRows(r.opts.Streams.Err, r.baseline.uri, r.known.columns.Weight, unweighed[0])
+		if err := r.noteWeights(ctx, r.baseline.uri, r.baseline.source, unweighed[0]); err != nil {
+			return err
+		}
 	}
-	noteRows(r.opts.Streams.Err, r.current.uri, r.known.columns.Weight, unweighed[1])
+	if err := r.noteWeights(ctx, r.current.uri, r.current.source, unweighed[1]); err != nil {
+		return err
+	}
 	r.countCurrent(0, nil, nil, nil, r.current.rows)
 	for i, c := range r.columns {
 		for _, v := range values[i] {

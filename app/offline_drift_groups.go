@@ -96,7 +96,9 @@ func (r *driftRun) compareBlock(ctx context.Context, c comparing, crossings []en
 		return fmt.Errorf("%s: %w", c.uri, err)
 	}
 	if block[0] == 0 { // all blocks have the same rows
-		noteRows(r.opts.Streams.Err, c.uri, r.known.columns.Weight, unweighed)
+		if err := r.noteWeights(ctx, c.uri, c.source, unweighed); err != nil {
+			return err
+		}
 	}
 	if stats.NoTime > 0 {
 		fmt.Fprintf(r.opts.Streams.Err, "note: %d rows of %s have no %s and are in no chunk\n", stats.NoTime, c.uri, orText(r.known.columns.Time, modelwatch.ColumnTime))

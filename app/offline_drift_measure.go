@@ -123,7 +123,9 @@ func (r *driftRun) compare(ctx context.Context, c comparing) error {
 	if err != nil {
 		return fmt.Errorf("profile %s: %w", c.uri, err)
 	}
-	noteWeights(r.opts.Streams.Err, c.uri, r.known.columns.Weight, set)
+	if err := r.noteWeights(ctx, c.uri, c.source, set.InvalidWeights()); err != nil {
+		return err
+	}
 	all := make([]int, len(set.Columns))
 	for i := range all {
 		all[i] = i

@@ -184,7 +184,9 @@ func (r *driftRun) freeze(ctx context.Context) (err error) {
 			return fmt.Errorf("profile %s: %w", r.baseline.uri, err)
 		}
 		r.columns = setColumns(r.baseline.set)
-		noteWeights(r.opts.Streams.Err, r.baseline.uri, r.known.columns.Weight, r.baseline.set)
+		if err := r.noteWeights(ctx, r.baseline.uri, r.baseline.source, r.baseline.set.InvalidWeights()); err != nil {
+			return err
+		}
 	}
 	if r.opts.SaveProfile != "" {
 		return saveProfile(r.opts.SaveProfile, r.baseline.set, r.baseline.rows)

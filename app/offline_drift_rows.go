@@ -73,14 +73,19 @@ func (r *driftRun) eachChunk(ctx context.Context, c comparing, at, chunks int, f
 		return nil
 	}
 	like := subset(r.baseline.set, []int{at})
+	unweighed := int64(0)
 	_, err := engine.ProfileGroups(ctx, c.source, like, engine.GroupOptions{ChunkRows: c.chunk.rows, Weight: r.known.columns.Weight}, func(g engine.Group) error {
 		c.count(g.Chunk, nil, g.Set, []int{at}, g.Rows)
+		unweighed += g.Set.InvalidWeights()
 		return f(g.Chunk, g.Set.Columns[0].Profile)
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.uri, err)
 	}
-	return nil
+	if at > 0 {
+		return nil // all columns have the same rows
+	}
+	return r.noteWeights(ctx, c.uri, c.source, unweighed)
 }
 
 // compat measures a column as another tool does: where no metric is named, by that

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -9,6 +11,7 @@ import (
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/api"
 	"github.com/modelwatch/modelwatch/drift"
+	"github.com/modelwatch/modelwatch/engine"
 	"github.com/modelwatch/modelwatch/profile"
 	"github.com/modelwatch/modelwatch/table"
 )
@@ -120,30 +123,41 @@ func (r *driftRun) note(w io.Writer) {
 		for _, c := range s.tables.skipped() {
 			fmt.Fprintf(w, "note: column %s of %s is not read: %s\n", c.Name, s.uri, c.Reason)
 		}
-		r.noteMixed(w, s.tables)
+		s.tables.noteMixed(w, ": declare its type with --schema", func(name string) bool {
+			return slices.ContainsFunc(r.columns, func(c modelwatch.Column) bool { return c.Column == name })
+		})
 	}
 	r.noteIdentifiers(w)
 	noteUnjudged(w, r.measured, r.constant())
 }
 
-// noteMixed names the compared columns that one word or more turned from numbers into
-// categories. A few numbers among words, as codes have them, are no surprise.
-func (r *driftRun) noteMixed(w io.Writer, t *tables) {
+// noteMixed names the columns of interest that one word or more turned from numbers
+// into categories. A few numbers among words, as codes have them, are no surprise.
+func (t *tables) noteMixed(w io.Writer, remedy string, ofInterest func(name string) bool) {
 	shown := 0
 	for _, f := range t.files {
 		if f.spool == nil {
 			continue
 		}
 		for _, m := range f.spool.Mixed {
-			if m.Numbers < f.spool.Rows/4 || !slices.ContainsFunc(r.columns, func(c modelwatch.Column) bool { return c.Column == m.Name }) {
+			if m.Numbers < f.spool.Rows/4 || !ofInterest(m.Name) {
 				continue
 			}
 			if shown++; shown > maxNotes {
 				return
 			}
-			fmt.Fprintf(w, "note: column %s of %s is a category, though it has numbers in %d of %d rows; the first other value is in row %d: declare its type with --schema\n",
-				m.Name, f.name, m.Numbers, f.spool.Rows, m.FirstText)
+			fmt.Fprintf(w, "note: column %s of %s is a category, though it has numbers in %d of %d rows; the first other value is in row %d%s\n",
+				m.Name, f.name, m.Numbers, f.spool.Rows, m.FirstText, remedy)
 		}
+	}
+	for _, m := range t.disputes {
+		if !ofInterest(m.column) {
+			continue
+		}
+		if shown++; shown > maxNotes {
+			return
+		}
+		fmt.Fprintf(w, "note: column %s of %s is a category, because it is a %s in %s and a %s in %s%s\n", m.column, t.uri, m.types[0], m.files[0], m.types[1], m.files[1], remedy)
 	}
 }
 
@@ -219,13 +233,36 @@ func withThresholds(metrics []string, thresholds []modelwatch.Threshold) []strin
 	return out
 }
 
-// noteWeights says how many rows of a file have no weight and are counted nowhere.
-func noteWeights(w io.Writer, uri, column string, set *profile.Set) {
-	noteRows(w, uri, column, set.InvalidWeights())
+// noteWeights says how many rows of a side have no weight and are counted nowhere,
+// and which is the first.
+func (r *driftRun) noteWeights(ctx context.Context, uri string, source engine.Source, rows int64) error {
+	if rows == 0 {
+		return nil
+	}
+	first, err := firstUnweighed(ctx, source, r.known.columns.Weight)
+	if err != nil {
+		return fmt.Errorf("%s: %w", uri, err)
+	}
+	fmt.Fprintf(r.opts.Streams.Err, "note: %s: column %q has no number from %g to %g in %d rows, first row %d; such rows are not counted\n",
+		uri, r.known.columns.Weight, profile.MinWeight, profile.MaxWeight, rows, first)
+	return nil
 }
 
-func noteRows(w io.Writer, uri, column string, rows int64) {
-	if rows > 0 {
-		fmt.Fprintf(w, "note: %d rows of %s have no number from %g to %g as %s and are not counted\n", rows, uri, profile.MinWeight, profile.MaxWeight, column)
+// firstUnweighed finds the first row, from 1 on, without a valid weight.
+func firstUnweighed(ctx context.Context, source engine.Source, column string) (int64, error) {
+	found := errors.New("found")
+	row := int64(1)
+	err := source.ScanColumn(ctx, column, func(rows int, c *table.Column) error {
+		for i := range rows {
+			if c.Missing(i) || c.Floats == nil || !profile.ValidWeight(c.Floats[i]) {
+				return found
+			}
+			row++
+		}
+		return nil
+	})
+	if errors.Is(err, found) {
+		err = nil
 	}
+	return row, err
 }

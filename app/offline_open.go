@@ -32,8 +32,17 @@ func (f *openFile) close() {
 
 // tables are the files of one input, open for reading.
 type tables struct {
-	uri   string // as the user wrote it
-	files []*openFile
+	uri      string // as the user wrote it
+	files    []*openFile
+	disputes []dispute
+}
+
+// dispute is a column of inferred type that is not of one type in all files: it is
+// a category in all.
+type dispute struct {
+	column string
+	files  [2]string
+	types  [2]modelwatch.FeatureType
 }
 
 // Close closes the files and removes temporary ones.
@@ -91,11 +100,19 @@ func openTables(ctx context.Context, input string, like *modelwatch.Schema, stre
 		if err != nil {
 			return nil, fmt.Errorf("open %s: %w", file.name, err)
 		}
+		if len(found) > 1 && object.Size() == 0 { // Spark leaves such parts
+			object.Close()
+			fmt.Fprintf(streams.Err, "note: %s is empty\n", file.name)
+			continue
+		}
 		f := &openFile{name: file.name, object: object}
 		t.files = append(t.files, f)
 		if err := f.open(ctx, like, streams); err != nil {
 			return nil, err
 		}
+	}
+	if len(t.files) == 0 {
+		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "%s: every file is empty", input)
 	}
 	if err := t.agree(ctx, like, streams); err != nil {
 		return nil, err
@@ -143,6 +160,7 @@ func isParquet(r io.ReaderAt) bool {
 // words, and then, unless its type is declared, they are categories in both.
 func (t *tables) agree(ctx context.Context, like *modelwatch.Schema, streams Streams) error {
 	types, disputed := map[string]modelwatch.FeatureType{}, map[string]bool{}
+	first := map[string]string{} // the file that a type is from
 	for _, f := range t.files {
 		for _, c := range f.reader.Columns() {
 			known, ok := types[c.Name]
@@ -156,8 +174,9 @@ func (t *tables) agree(ctx context.Context, like *modelwatch.Schema, streams Str
 			case empty:
 				disputed[c.Name] = true
 			case !ok:
-				types[c.Name] = c.Type
+				types[c.Name], first[c.Name] = c.Type, f.name
 			default:
+				t.dispute(c, first, f.name, known, like)
 				types[c.Name], disputed[c.Name] = modelwatch.TypeCategory, true
 			}
 		}
@@ -180,6 +199,20 @@ func (t *tables) agree(ctx context.Context, like *modelwatch.Schema, streams Str
 	agreed.Features = features
 	agreed.SortFeatures()
 	return t.reread(ctx, agreed, types, disputed, streams)
+}
+
+// dispute notes that a column whose type is not declared is of another type in a
+// file than in the first.
+func (t *tables) dispute(c table.ColumnInfo, first map[string]string, file string, known modelwatch.FeatureType, like *modelwatch.Schema) {
+	if like != nil {
+		if _, declared := like.Feature(c.Name); declared {
+			return
+		}
+	}
+	if from, ok := first[c.Name]; ok {
+		t.disputes = append(t.disputes, dispute{c.Name, [2]string{from, file}, [2]modelwatch.FeatureType{known, c.Type}})
+		delete(first, c.Name)
+	}
 }
 
 // hasNoValue reports whether a column of inferred type is a category for want of

@@ -178,7 +178,7 @@ func (in *input) head(unpacked bool) ([]byte, error) {
 	head := make([]byte, 512)
 	n, err := io.ReadFull(r, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, wrapRead(err, in.name)
+		return nil, in.failedAt(0, err)
 	}
 	return head[:n], nil
 }
@@ -195,27 +195,49 @@ func (in *input) open(ctx context.Context, unpacked bool) (io.Reader, func(), er
 		if err != nil {
 			return nil, nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "unpack %s", in.name)
 		}
-		return unpacker{z, in.name}, func() { _ = z.Close() }, nil
+		return unpacker{z}, func() { _ = z.Close() }, nil
 	}
 	z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(64<<20))
 	if err != nil {
 		return nil, nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "unpack %s", in.name)
 	}
-	return unpacker{z, in.name}, z.Close, nil
+	return unpacker{z}, z.Close, nil
 }
 
 // unpacker marks failures of decompression as the file's.
-type unpacker struct {
-	r    io.Reader
-	name string
-}
+type unpacker struct{ r io.Reader }
 
 func (u unpacker) Read(p []byte) (int, error) {
 	n, err := u.r.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-		err = modelwatch.Wrap(modelwatch.CodeInvalid, err, "unpack %s", u.name)
+		err = &unpackError{err}
 	}
 	return n, err
+}
+
+// unpackError is a failure of decompression: the file is cut off or damaged.
+type unpackError struct{ err error }
+
+func (e *unpackError) Error() string { return e.what() + ": " + e.err.Error() }
+func (e *unpackError) Unwrap() error { return e.err }
+
+func (e *unpackError) what() string {
+	if errors.Is(e.err, io.ErrUnexpectedEOF) {
+		return "the packed file ends in the middle"
+	}
+	return "the packed file is damaged"
+}
+
+// failedAt says that reading ended in that line; 0 where there are no lines.
+func (in *input) failedAt(line int64, err error) error {
+	var broken *unpackError
+	switch {
+	case !errors.As(err, &broken):
+		return wrapRead(err, in.name)
+	case line == 0:
+		return modelwatch.Wrap(modelwatch.CodeInvalid, broken.err, "%s: %s", in.name, broken.what())
+	}
+	return modelwatch.Wrap(modelwatch.CodeInvalid, broken.err, "%s:%d: %s", in.name, line, broken.what())
 }
 
 // unpackFile unpacks a packed Parquet file, whose bytes must be in reach at random.
@@ -235,8 +257,11 @@ func (in *input) unpackFile(ctx context.Context, tempDir string) error {
 	remove := in.remove
 	in.remove = func() { remove(); f.Close(); os.Remove(f.Name()) }
 	n, err := io.Copy(f, r)
+	if err != nil {
+		return in.failedAt(0, err)
+	}
 	in.at, in.size, in.packed = f, n, ""
-	return wrapRead(err, in.name)
+	return nil
 }
 
 // withContext ends reading when the context does.

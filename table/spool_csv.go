@@ -22,6 +22,7 @@ type csvPass struct {
 	skipped []Skipped
 	states  []inference
 	byName  map[string]int // place in header
+	line    int64          // where the record that was read last ends, but for line breaks in its last field
 }
 
 // recordReader bounds what one record may take: a quote left open would
@@ -49,10 +50,10 @@ func (p *csvPass) open(r io.Reader) (*csv.Reader, *recordReader, error) {
 	head := make([]byte, 64<<10)
 	n, err := io.ReadFull(counted, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, nil, wrapRead(err, p.in.name)
+		return nil, nil, p.in.failedAt(1, err)
 	}
 	if n == 0 && errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, nil, wrapRead(err, p.in.name) // of the packed file: an empty one ends in io.EOF
+		return nil, nil, p.in.failedAt(1, err) // of the packed file: an empty one ends in io.EOF
 	}
 	head = bytes.TrimPrefix(head[:n], []byte("\xef\xbb\xbf"))
 	if len(bytes.TrimSpace(head)) == 0 {
@@ -61,10 +62,12 @@ func (p *csvPass) open(r io.Reader) (*csv.Reader, *recordReader, error) {
 	p.comma = separator(head)
 	c := csv.NewReader(io.MultiReader(bytes.NewReader(head), counted))
 	c.Comma, c.ReuseRecord, c.FieldsPerRecord = p.comma, true, -1
+	p.line = 0
 	header, err := c.Read()
 	if err != nil {
 		return nil, nil, p.fail(err)
 	}
+	p.line = 1
 	p.header = append([]string(nil), header...)
 	return c, counted, nil
 }
@@ -186,6 +189,8 @@ func (p *csvPass) batch(c *csv.Reader, counted *recordReader, fields []string) (
 			return fields, modelwatch.Errorf(modelwatch.CodeInvalid, "%s:%d: %d fields, the header has %d", p.in.name, line, len(record), len(p.header))
 		}
 		fields = append(fields, record...)
+		line, _ := c.FieldPos(len(record) - 1)
+		p.line = int64(line)
 	}
 	return fields, nil
 }
@@ -195,7 +200,7 @@ func (p *csvPass) fail(err error) error {
 	if errors.As(err, &syntax) {
 		return modelwatch.Wrap(modelwatch.CodeInvalid, syntax.Err, "%s:%d: column %d of the line", p.in.name, syntax.Line, syntax.Column)
 	}
-	return wrapRead(err, p.in.name)
+	return p.in.failedAt(p.line+1, err)
 }
 
 // infer is the first pass; it stops after the header if the types are known.

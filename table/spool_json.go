@@ -24,7 +24,7 @@ type jsonValue struct {
 
 // jsonLines reads one object per line; empty lines are skipped.
 type jsonLines struct {
-	name  string
+	in    *input
 	lines *bufio.Reader
 	long  []byte // a line longer than the buffer
 	line  int64
@@ -35,8 +35,8 @@ type jsonLines struct {
 	member, unquoted []byte
 }
 
-func newJSONLines(name string, r io.Reader) *jsonLines {
-	return &jsonLines{name: name, lines: bufio.NewReaderSize(r, 1<<20)}
+func newJSONLines(in *input, r io.Reader) *jsonLines {
+	return &jsonLines{in: in, lines: bufio.NewReaderSize(r, 1<<20)}
 }
 
 // next calls member for each member of the next object, in order. It returns
@@ -63,7 +63,7 @@ func (j *jsonLines) readLine() ([]byte, error) {
 	for errors.Is(err, bufio.ErrBufferFull) {
 		j.long = append(j.long, line...)
 		if len(j.long) > maxRecordBytes {
-			return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "%s:%d: the line is longer than %d bytes", j.name, j.line+1, maxRecordBytes)
+			return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "%s:%d: the line is longer than %d bytes", j.in.name, j.line+1, maxRecordBytes)
 		}
 		line, err = j.lines.ReadSlice('\n')
 	}
@@ -72,10 +72,13 @@ func (j *jsonLines) readLine() ([]byte, error) {
 		line = j.long
 	}
 	j.bytes += int64(len(line))
-	if errors.Is(err, io.EOF) && len(line) > 0 {
+	switch {
+	case err == nil, errors.Is(err, io.EOF) && len(line) > 0:
 		return line, nil
+	case errors.Is(err, io.EOF):
+		return nil, io.EOF
 	}
-	return line, err
+	return nil, j.in.failedAt(j.line+1, err)
 }
 
 func (j *jsonLines) object(line []byte, member func(name []byte, v jsonValue) error) error {
@@ -84,7 +87,7 @@ func (j *jsonLines) object(line []byte, member func(name []byte, v jsonValue) er
 		if line[0] == '[' {
 			hint = ": write each element of the array on its own line"
 		}
-		return modelwatch.Errorf(modelwatch.CodeInvalid, "%s:%d: a JSON object is wanted, found %.20q%s", j.name, j.line, line, hint)
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "%s:%d: a JSON object is wanted, found %.20q%s", j.in.name, j.line, line, hint)
 	}
 	j.buf.Reset()
 	j.buf.Write(line)
@@ -112,7 +115,7 @@ func (j *jsonLines) object(line []byte, member func(name []byte, v jsonValue) er
 		return j.fail(err)
 	}
 	if _, err := j.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return modelwatch.Errorf(modelwatch.CodeInvalid, "%s:%d: more follows after the object: one object per line is wanted", j.name, j.line)
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "%s:%d: more follows after the object: one object per line is wanted", j.in.name, j.line)
 	}
 	return nil
 }
@@ -139,7 +142,7 @@ func (j *jsonLines) value() (jsonValue, error) {
 }
 
 func (j *jsonLines) fail(err error) error {
-	return modelwatch.Wrap(modelwatch.CodeInvalid, err, "%s:%d", j.name, j.line)
+	return modelwatch.Wrap(modelwatch.CodeInvalid, err, "%s:%d", j.in.name, j.line)
 }
 
 // jsonPass reads a JSON-lines file for Spool. Members are columns, in the order
@@ -156,7 +159,7 @@ type jsonPass struct {
 // infer is the first pass: it finds the columns and what they can be.
 func (p *jsonPass) infer(r io.Reader, tick func(bytes, rows int64) error) error {
 	p.byName = map[string]int{}
-	lines := newJSONLines(p.in.name, r)
+	lines := newJSONLines(p.in, r)
 	for rows := int64(1); ; rows++ {
 		err := lines.next(func(name []byte, v jsonValue) error {
 			i, ok := p.byName[string(name)]
@@ -177,6 +180,9 @@ func (p *jsonPass) infer(r io.Reader, tick func(bytes, rows int64) error) error 
 			return nil
 		})
 		if errors.Is(err, io.EOF) {
+			if rows == 1 {
+				return modelwatch.Errorf(modelwatch.CodeInvalid, "%s is empty: a JSON object per line is wanted", p.in.name)
+			}
 			return tick(lines.bytes, rows-1)
 		}
 		if err == nil && rows%tickRows == 0 {
@@ -190,7 +196,7 @@ func (p *jsonPass) infer(r io.Reader, tick func(bytes, rows int64) error) error 
 
 // rows is the second pass: it appends each line to the builders.
 func (p *jsonPass) rows(r io.Reader, b *chunkBuilder) error {
-	lines := newJSONLines(p.in.name, r)
+	lines := newJSONLines(p.in, r)
 	for {
 		err := lines.next(func(name []byte, v jsonValue) error {
 			if at := b.bySource[string(name)]; at != nil {

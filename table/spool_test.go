@@ -223,7 +223,6 @@ func TestSpoolJSONLines(t *testing.T) {
 				"_invalid text": {`{"age":"12","ok":1}`, `{"age":121}`, `{"c":{},"ok":"x"}`},
 			},
 		},
-		{name: "no lines", file: "a.jsonl", content: "", want: map[string][]string{}},
 	} {
 		t.Run(c.name, c.run)
 	}
@@ -321,6 +320,10 @@ func TestSpoolErrors(t *testing.T) {
 		{name: "utf-16", file: "a.csv", content: "\xff\xfea\x00,\x00", want: "UTF-16"},
 		{name: "gzip", file: "a.csv.gz", content: "\x1f\x8brubbish", want: "unpack a.csv.gz"},
 		{name: "cut gzip", file: "a.csv.gz", content: string(gzipped([]byte("a,b\n1,2\n"))[:20]), want: "a.csv.gz"},
+		{name: "cut zstd", file: "a.csv.zst", content: string(zstandard([]byte("a,b\n1,2\n"))[:8]), want: "a.csv.zst:1: the packed file ends in the middle"},
+		{name: "cut Parquet", file: "a.parquet.gz", content: string(gzipped(foreign(t, "arrow_not_finite"))[:300]), want: "a.parquet.gz: the packed file ends in the middle"},
+		{name: "no lines", file: "a.jsonl", content: "", want: "a.jsonl is empty: a JSON object per line is wanted"},
+		{name: "empty lines", file: "a.jsonl", content: "\n \n", want: "a.jsonl is empty"},
 		{name: "json array", file: "a.json", content: "[{\"a\":1}]", want: "a.json:1: a JSON object is wanted, found \"[{\\\"a\\\":1}]\": write each element"},
 		{name: "json syntax", file: "a.jsonl", content: "{\"a\":1}\n{\"a\":}\n", want: "a.jsonl:2"},
 		{name: "json twice", file: "a.jsonl", content: "{\"a\":1,\"a\":2}\n", want: `a.jsonl:1: the name "a" is there twice`},
@@ -540,5 +543,41 @@ func TestSpoolWide(t *testing.T) {
 	}
 	if got := rows(t, r, "column 1499"); len(got) != 19 || got[18] != fmt.Sprint(1499*19) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// A packed file that ends in the middle says which line it ends in.
+func TestSpoolCutOff(t *testing.T) {
+	t.Parallel()
+	var csv, lines strings.Builder
+	csv.WriteString("a,b\n")
+	for i := range 50_000 {
+		fmt.Fprintf(&csv, "%d,\"x%d\"\n", i*i, i*7919%50_000)
+		fmt.Fprintf(&lines, "{\"a\":%d,\"b\":\"x%d\"}\n", i*i, i*7919%50_000)
+	}
+	for _, test := range []struct {
+		name, text string
+		packed     []byte
+	}{
+		{"a.csv.gz", csv.String(), gzipped([]byte(csv.String()))},
+		{"a.csv.zst", csv.String(), zstandard([]byte(csv.String()))},
+		{"a.jsonl.gz", lines.String(), gzipped([]byte(lines.String()))},
+		{"a.jsonl.zst", lines.String(), zstandard([]byte(lines.String()))},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := spool(t, test.name, test.packed[:len(test.packed)*2/3], SpoolOptions{})
+			if modelwatch.ErrorCode(err) != modelwatch.CodeInvalid {
+				t.Fatalf("got %v", err)
+			}
+			var line int
+			place, what, _ := strings.Cut(strings.TrimPrefix(err.Error(), test.name+":"), ": ")
+			if _, err := fmt.Sscan(place, &line); err != nil || what != "the packed file ends in the middle: unexpected EOF" {
+				t.Fatalf("got %v", err)
+			}
+			if total := strings.Count(test.text, "\n"); line < total/2 || line > total*5/6 {
+				t.Errorf("cut at two thirds of %d lines, said to end in line %d", total, line)
+			}
+		})
 	}
 }
