@@ -207,6 +207,51 @@ func (c *Client) Measurements(ctx context.Context, f MeasurementFilter) (List[Me
 	return get[List[Measurement]](ctx, c, "/v1/measurements", q)
 }
 
+// DeadLetters lists records that could not be placed, the newest first.
+func (c *Client) DeadLetters(ctx context.Context, f DeadLetterFilter) (List[DeadLetter], error) {
+	return get[List[DeadLetter]](ctx, c, deadLettersPath, deadLetterValues(f))
+}
+
+// CountDeadLetters counts records that could not be placed, by reason and state.
+func (c *Client) CountDeadLetters(ctx context.Context, f DeadLetterFilter) (DeadLetterSummary, error) {
+	f.Page = Page{}
+	return get[DeadLetterSummary](ctx, c, deadLettersPath+"/summary", deadLetterValues(f))
+}
+
+// DeadLetter shows a record that could not be placed.
+func (c *Client) DeadLetter(ctx context.Context, id int64) (DeadLetter, error) {
+	return get[DeadLetter](ctx, c, deadLettersPath+"/"+strconv.FormatInt(id, 10), nil)
+}
+
+// DeadLetterValue downloads the bytes that are kept of a record.
+func (c *Client) DeadLetterValue(ctx context.Context, id int64) ([]byte, error) {
+	var value []byte
+	_, err := c.do(ctx, http.MethodGet, deadLettersPath+"/"+strconv.FormatInt(id, 10)+"/value", nil, nil, nil, &value)
+	return value, err
+}
+
+// ReplayDeadLetters publishes a page of records again, or counts what it would do.
+func (c *Client) ReplayDeadLetters(ctx context.Context, r ReplayRequest) (ReplayResult, error) {
+	var out ReplayResult
+	body, err := json.Marshal(r)
+	if err != nil {
+		return out, fmt.Errorf("marshal replay: %w", err)
+	}
+	_, err = c.do(ctx, http.MethodPost, deadLettersPath+"/replay", nil, http.Header{"Content-Type": {jsonMediaType}}, bytes.NewReader(body), &out)
+	return out, err
+}
+
+const deadLettersPath = "/v1/dead-letters"
+
+func deadLetterValues(f DeadLetterFilter) url.Values {
+	q := pageValues(f.Page)
+	for _, p := range [...][2]string{{"model", f.Model}, {"reason", string(f.Reason)}, {"topic", f.Topic}, {"state", string(f.State)}} {
+		set(q, p[0], p[1])
+	}
+	setSpan(q, f.From, f.To)
+	return q
+}
+
 func pageValues(p Page) url.Values {
 	q := url.Values{}
 	if p.Limit > 0 {
@@ -260,6 +305,10 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		req.Header[name] = values
 	}
 	req.Header.Set("Accept", jsonMediaType)
+	raw, isRaw := out.(*[]byte)
+	if isRaw {
+		req.Header.Set("Accept", "*/*")
+	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
@@ -274,7 +323,12 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	if out == nil || resp.StatusCode == http.StatusNoContent {
 		return resp.StatusCode, nil
 	}
-	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+	if isRaw {
+		*raw, err = io.ReadAll(resp.Body)
+	} else {
+		err = json.NewDecoder(resp.Body).Decode(out)
+	}
+	if err != nil {
 		return resp.StatusCode, modelwatch.Wrap(modelwatch.CodeUnavailable, err, "the answer of %s to %s %s cannot be read: is it a modelwatch server?", c.base, method, path)
 	}
 	return resp.StatusCode, nil

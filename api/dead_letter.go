@@ -2,60 +2,312 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/danielgtaylor/huma/v2/negotiation"
 
 	"github.com/modelwatch/modelwatch"
 )
 
 // DeadLetter is a record that could not be placed.
 type DeadLetter struct {
-	ID        int64                       `json:"id"`
-	Topic     string                      `json:"topic"`
-	Partition int32                       `json:"partition"`
-	Offset    int64                       `json:"offset"`
-	Reason    modelwatch.DeadLetterReason `json:"reason"`
-	Detail    string                      `json:"detail" doc:"What was expected, what was found, where."`
-	Model     string                      `json:"model,omitempty" doc:"Absent where it could not be read."`
-	Key       []byte                      `json:"key,omitempty" doc:"The record's key."`
-	Value     []byte                      `json:"value,omitempty" doc:"The record's bytes."`
-	Time      *time.Time                  `json:"time,omitempty" doc:"The record's time."`
-	CreatedAt time.Time                   `json:"created_at"`
+	ID         int64                       `json:"id"`
+	Topic      string                      `json:"topic"`
+	Partition  int32                       `json:"partition"`
+	Offset     int64                       `json:"offset"`
+	Reason     modelwatch.DeadLetterReason `json:"reason"`
+	Detail     string                      `json:"detail" doc:"What was expected, what was found, where."`
+	Model      string                      `json:"model,omitempty" doc:"Absent where it could not be read."`
+	State      modelwatch.DeadLetterState  `json:"state" enum:"open,queued,produced,replayed" doc:"How far it has come on its way back. An open one was never replayed, or was refused again."`
+	Key        []byte                      `json:"key,omitempty" doc:"The record's key."`
+	Headers    []DeadLetterHeader          `json:"headers,omitempty" doc:"The record's headers."`
+	Value      []byte                      `json:"value,omitempty" doc:"The record's bytes. Absent where they are large: ask for the value, or for JSON lines."`
+	ValueBytes int64                       `json:"value_bytes" doc:"Their number, as they were received."`
+	SHA256     string                      `json:"sha256,omitempty" doc:"Their checksum, as they were received."`
+	Truncated  bool                        `json:"truncated,omitempty" doc:"Not all of the record was kept: it cannot be replayed."`
+	Redacted   bool                        `json:"redacted,omitempty" doc:"Values that privacy rules cover were replaced before it was kept."`
+	Time       *time.Time                  `json:"time,omitempty" doc:"The record's time."`
+	CreatedAt  time.Time                   `json:"created_at"`
+	ReplayedAt *time.Time                  `json:"replayed_at,omitempty" doc:"When the state changed last, if there was a replay."`
+}
+
+// DeadLetterHeader is one header of a record.
+type DeadLetterHeader struct {
+	Key   string `json:"key"`
+	Value []byte `json:"value"`
 }
 
 func newDeadLetter(d modelwatch.DeadLetter) DeadLetter {
-	return DeadLetter{
+	out := DeadLetter{
 		ID: d.ID, Topic: d.Topic, Partition: d.Partition, Offset: d.Offset, Reason: d.Reason, Detail: d.Detail,
-		Model: d.Model, Key: d.Key, Value: d.Value, Time: optionalTime(d.Time), CreatedAt: d.CreatedAt.UTC(),
+		Model: d.Model, State: d.State, Key: d.Key, Value: d.Value, ValueBytes: d.Size, SHA256: d.Checksum, Truncated: d.Truncated, Redacted: d.Redacted,
+		Time: optionalTime(d.Time), CreatedAt: d.CreatedAt.UTC(), ReplayedAt: optionalTime(d.ReplayedAt),
 	}
+	for _, h := range d.Headers {
+		out.Headers = append(out.Headers, DeadLetterHeader(h))
+	}
+	return out
+}
+
+// DeadLetterQuery selects dead letters.
+type DeadLetterQuery struct {
+	Model  string                     `query:"model"`
+	Reason string                     `query:"reason"`
+	Topic  string                     `query:"topic"`
+	State  modelwatch.DeadLetterState `query:"state" enum:"open,queued,produced,replayed"`
+	SpanQuery
+}
+
+func (q DeadLetterQuery) filter(page Page) (DeadLetterFilter, error) {
+	return DeadLetterFilter{
+		Page: page, Model: q.Model, Reason: modelwatch.DeadLetterReason(q.Reason), Topic: q.Topic, State: q.State, From: q.From, To: q.To,
+	}, q.check()
+}
+
+// DeadLetterCount is the number of dead letters of one reason and state.
+type DeadLetterCount struct {
+	Reason modelwatch.DeadLetterReason `json:"reason"`
+	State  modelwatch.DeadLetterState  `json:"state"`
+	Count  int64                       `json:"count"`
+	Bytes  int64                       `json:"bytes" doc:"Of their values, as they were received."`
+}
+
+// DeadLetterSummary counts dead letters.
+type DeadLetterSummary struct {
+	Total int64             `json:"total"`
+	Items []DeadLetterCount `json:"items" nullable:"false"`
+}
+
+// ReplayRequest selects the letters to be published again.
+type ReplayRequest struct {
+	Model  string                      `json:"model,omitempty"`
+	Reason modelwatch.DeadLetterReason `json:"reason,omitempty"`
+	Topic  string                      `json:"topic,omitempty"`
+	State  modelwatch.DeadLetterState  `json:"state,omitempty" enum:"open,queued,produced" doc:"Absent: open and queued. A letter that is produced is on its way; it is published again only when this says so, and placed once all the same."`
+	From   *time.Time                  `json:"from,omitempty" doc:"Written at this time or later."`
+	To     *time.Time                  `json:"to,omitempty" doc:"Written before this time."`
+	DryRun bool                        `json:"dry_run,omitempty" doc:"Only count."`
+	Limit  int                         `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100" doc:"How many letters this call looks at, the newest first."`
+	Cursor string                      `json:"cursor,omitempty" maxLength:"1000" doc:"next_cursor of the call before."`
+}
+
+// ReplayResult says what one call has done.
+type ReplayResult struct {
+	Matched    int            `json:"matched" doc:"Letters that this call has looked at."`
+	Replayed   int            `json:"replayed" doc:"Those that were published again; with dry_run those that would be."`
+	Skipped    map[string]int `json:"skipped" doc:"The others by why: replayed, produced, truncated, empty, gone (its bytes), topic (it is not read any more), changed (meanwhile)."`
+	NextCursor string         `json:"next_cursor,omitempty" doc:"There are more: call again with it."`
+}
+
+func (r ReplayRequest) filter() (DeadLetterFilter, error) {
+	q := DeadLetterQuery{
+		Model: r.Model, Reason: string(r.Reason), Topic: r.Topic, State: r.State, SpanQuery: SpanQuery{From: deref(r.From), To: deref(r.To)},
+	}
+	return q.filter(Page{Limit: r.Limit, Cursor: r.Cursor})
 }
 
 func (s *Server) registerDeadLetters() {
-	call(s, huma.Operation{
-		OperationID: "list-dead-letters", Method: http.MethodGet, Path: "/v1/dead-letters", Tags: []string{"events"},
-		Summary:     "List the records that could not be placed",
-		Description: "With the reason and the bytes, the newest first.",
+	const path = deadLettersPath
+	stream(s, huma.Operation{
+		OperationID: "list-dead-letters", Method: http.MethodGet, Path: path, Tags: []string{"events"},
+		Summary: "List the records that could not be placed",
+		Description: `With the reason and the bytes, the newest first. With Accept: application/x-ndjson the answer is a letter a line, each with
+all its bytes, and holds everything that matches unless limit is given.`,
 	}, s.listDeadLetters)
+	s.operation(path, http.MethodGet).Responses["200"].Content = map[string]*huma.MediaType{
+		jsonMediaType:  {Schema: s.schemaOf(List[DeadLetter]{}, "")},
+		linesMediaType: {Schema: &huma.Schema{Type: huma.TypeString}},
+	}
+	call(s, huma.Operation{
+		OperationID: "count-dead-letters", Method: http.MethodGet, Path: path + "/summary", Tags: []string{"events"},
+		Summary: "Count the records that could not be placed, by reason and state",
+	}, s.countDeadLetters)
+	call(s, huma.Operation{
+		OperationID: "get-dead-letter", Method: http.MethodGet, Path: path + "/{id}", Tags: []string{"events"},
+		Summary: "Show a record that could not be placed",
+	}, s.getDeadLetter)
+	call(s, huma.Operation{
+		OperationID: "get-dead-letter-value", Method: http.MethodGet, Path: path + "/{id}/value", Tags: []string{"events"},
+		Summary: "Download the bytes of a record that could not be placed",
+	}, s.getDeadLetterValue)
+	s.operation(path+"/{id}/value", http.MethodGet).Responses["200"].Content = map[string]*huma.MediaType{
+		binaryMediaType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+	}
+	call(s, huma.Operation{
+		OperationID: "replay-dead-letters", Method: http.MethodPost, Path: path + "/replay", Tags: []string{"events"},
+		Summary: "Publish records again that could not be placed",
+		Description: `To the topics that they came from, after what was wrong has been mended. Each is placed once, however often it is published.
+One that is refused again is open again, with the new reason. Calling again after an error is safe.`,
+	}, s.replayDeadLetters)
+}
+
+const (
+	linesMediaType  = "application/x-ndjson"
+	binaryMediaType = "application/octet-stream"
+	// linesPage is how many letters are read at a time for JSON lines.
+	linesPage = 200
+)
+
+type deadLettersOutput struct {
+	Body func(huma.Context)
 }
 
 func (s *Server) listDeadLetters(ctx context.Context, in *struct {
-	Model  string `query:"model"`
-	Reason string `query:"reason"`
-	Topic  string `query:"topic"`
-	SpanQuery
-	PageQuery
-}) (*listOutput[DeadLetter], error) {
-	if err := in.check(); err != nil {
+	Accept string `header:"Accept" hidden:"true"`
+	DeadLetterQuery
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"How many items at most: 100 if not given, and all of them in JSON lines."`
+	Cursor string `query:"cursor" maxLength:"1000" doc:"next_cursor of the page before."`
+}) (*deadLettersOutput, error) {
+	filter, err := in.filter(Page{Limit: in.Limit, Cursor: in.Cursor})
+	if err != nil {
 		return nil, err
 	}
-	letters, next, err := s.opts.Store.DeadLetters(ctx, DeadLetterFilter{
-		Page: in.page(), Model: in.Model, Reason: modelwatch.DeadLetterReason(in.Reason), Topic: in.Topic, From: in.From, To: in.To,
+	asLines := negotiation.SelectQValueFast(in.Accept, []string{jsonMediaType, linesMediaType}) == linesMediaType
+	switch {
+	case in.Limit > 0:
+	case asLines:
+		filter.Limit = linesPage
+	default:
+		filter.Limit = 100
+	}
+	var next string
+	letters, err := inTime(ctx, func(ctx context.Context) (letters []modelwatch.DeadLetter, err error) {
+		letters, next, err = s.opts.Store.DeadLetters(ctx, filter)
+		return letters, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
-	return &listOutput[DeadLetter]{Body: newList(letters, next, newDeadLetter)}, nil
+	if !asLines {
+		page := newList(letters, next, newDeadLetter)
+		return &deadLettersOutput{Body: func(hc huma.Context) {
+			hc.SetHeader("Content-Type", jsonMediaType)
+			hc.SetStatus(http.StatusOK)
+			s.cutOff(hc.Context(), s.api.Marshal(hc.BodyWriter(), jsonMediaType, page))
+		}}, nil
+	}
+	if in.Limit > 0 {
+		next = ""
+	}
+	filter.Cursor = next
+	return &deadLettersOutput{Body: func(hc huma.Context) { s.sendDeadLetters(hc, letters, filter) }}, nil
+}
+
+// sendDeadLetters writes letters a line each, with all their bytes, and those of
+// the pages that follow while the filter has a cursor.
+func (s *Server) sendDeadLetters(hc huma.Context, letters []modelwatch.DeadLetter, filter DeadLetterFilter) {
+	_, w := humachi.Unwrap(hc)
+	control := http.NewResponseController(w)
+	hc.SetHeader("Content-Type", linesMediaType)
+	hc.SetStatus(http.StatusOK)
+	out := json.NewEncoder(hc.BodyWriter())
+	for {
+		for _, d := range letters {
+			// A writer that knows no deadlines, as in tests, has none to be moved.
+			_ = control.SetWriteDeadline(time.Now().Add(streamIdle))
+			line := newDeadLetter(d)
+			var err error
+			if line.Value, err = s.letterValue(hc.Context(), d); modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
+				err = nil // its object is gone: what is known is shown
+			}
+			s.cutOff(hc.Context(), err)
+			s.cutOff(hc.Context(), out.Encode(line))
+		}
+		if filter.Cursor == "" {
+			return
+		}
+		var err error
+		letters, filter.Cursor, err = s.opts.Store.DeadLetters(hc.Context(), filter)
+		s.cutOff(hc.Context(), err)
+	}
+}
+
+// letterValue returns the bytes that are kept of a letter.
+func (s *Server) letterValue(ctx context.Context, d modelwatch.DeadLetter) ([]byte, error) {
+	if d.Object.Key == "" {
+		return d.Value, nil
+	}
+	if s.opts.DeadLetters == nil {
+		return nil, errNoDeadLetters
+	}
+	return s.opts.DeadLetters.Value(ctx, d)
+}
+
+var errNoDeadLetters = &modelwatch.Error{ //nolint:gochecknoglobals // a constant
+	Code:    modelwatch.CodeUnimplemented,
+	Message: "this server reaches neither the archive nor Kafka for dead letters",
+}
+
+func (s *Server) countDeadLetters(ctx context.Context, in *DeadLetterQuery) (*struct{ Body DeadLetterSummary }, error) {
+	filter, err := in.filter(Page{})
+	if err != nil {
+		return nil, err
+	}
+	counts, err := s.opts.Store.CountDeadLetters(ctx, filter)
+	if err != nil {
+		return nil, fmt.Errorf("count dead letters: %w", err)
+	}
+	out := DeadLetterSummary{Items: make([]DeadLetterCount, len(counts))}
+	for i, c := range counts {
+		out.Items[i] = DeadLetterCount(c)
+		out.Total += c.Count
+	}
+	return &struct{ Body DeadLetterSummary }{out}, nil
+}
+
+// DeadLetterPath is the path of a dead letter.
+type DeadLetterPath struct {
+	ID int64 `path:"id" minimum:"1" doc:"Its id, as lists show it."`
+}
+
+func (s *Server) getDeadLetter(ctx context.Context, in *DeadLetterPath) (*struct{ Body DeadLetter }, error) {
+	d, err := s.opts.Store.DeadLetter(ctx, in.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read dead letter: %w", err)
+	}
+	return &struct{ Body DeadLetter }{newDeadLetter(d)}, nil
+}
+
+type deadLetterValueOutput struct {
+	ContentType string `header:"Content-Type"`
+	Disposition string `header:"Content-Disposition"`
+	Body        []byte
+}
+
+func (s *Server) getDeadLetterValue(ctx context.Context, in *DeadLetterPath) (*deadLetterValueOutput, error) {
+	d, err := s.opts.Store.DeadLetter(ctx, in.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read dead letter: %w", err)
+	}
+	value, err := s.letterValue(ctx, d)
+	if err != nil {
+		return nil, fmt.Errorf("read the bytes of dead letter %d: %w", in.ID, err)
+	}
+	name := strconv.FormatInt(in.ID, 10)
+	// The bytes are anybody's: a browser must neither guess what they are nor show them.
+	return &deadLetterValueOutput{ContentType: binaryMediaType, Disposition: `attachment; filename="dead-letter-` + name + `.bin"`, Body: value}, nil
+}
+
+func (s *Server) replayDeadLetters(ctx context.Context, in *struct{ Body ReplayRequest }) (*struct{ Body ReplayResult }, error) {
+	if s.opts.DeadLetters == nil {
+		return nil, errNoDeadLetters
+	}
+	filter, err := in.Body.filter()
+	if err != nil {
+		return nil, err
+	}
+	if filter.Limit == 0 {
+		filter.Limit = 100
+	}
+	result, err := s.opts.DeadLetters.Replay(ctx, filter, in.Body.DryRun)
+	if err != nil {
+		return nil, fmt.Errorf("replay dead letters: %w", err)
+	}
+	return &struct{ Body ReplayResult }{result}, nil
 }

@@ -47,6 +47,8 @@ type Store interface {
 	Measurements(ctx context.Context, f MeasurementFilter) (ms []modelwatch.Measurement, next string, err error)
 
 	DeadLetters(ctx context.Context, f DeadLetterFilter) (letters []modelwatch.DeadLetter, next string, err error)
+	DeadLetter(ctx context.Context, id int64) (modelwatch.DeadLetter, error)
+	CountDeadLetters(ctx context.Context, f DeadLetterFilter) ([]modelwatch.DeadLetterCount, error)
 	Volumes(ctx context.Context, model string, w modelwatch.Window) ([]modelwatch.Volume, error)
 }
 
@@ -89,6 +91,16 @@ type Producer interface {
 	Produce(ctx context.Context, events [][]byte) error
 }
 
+// DeadLetters reads the bytes of dead letters and publishes them again.
+type DeadLetters interface {
+	// Value returns the bytes that are kept of a letter. CodeNotFound says that the
+	// object which held them is gone.
+	Value(ctx context.Context, d modelwatch.DeadLetter) ([]byte, error)
+	// Replay publishes the letters of one page, or counts what it would do. After
+	// an error some may have been published: doing it again places none twice.
+	Replay(ctx context.Context, f DeadLetterFilter, dryRun bool) (ReplayResult, error)
+}
+
 // Check is the state of one dependency.
 type Check struct {
 	Name string
@@ -102,6 +114,8 @@ type Options struct {
 	Distributions Distributions
 	// Producer may be nil: /v1/events and /v1/labels then answer 501.
 	Producer Producer
+	// DeadLetters may be nil: replays, and values that lie in the archive, are then 501.
+	DeadLetters DeadLetters
 	// Backfill queues the runs of the job's windows that end within the span,
 	// and returns them. Windows that have a run already keep it.
 	Backfill func(ctx context.Context, job modelwatch.Job, span modelwatch.Window) ([]modelwatch.Run, error)

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/api"
 )
@@ -283,13 +285,87 @@ func TestDeadLetters(t *testing.T) {
 	if item["value"] != "/3s=" || item["key"] != "aw==" || item["offset"] != 7.0 || item["reason"] != "invalid_json" || item["detail"] != "unexpected end" {
 		t.Errorf("dead letter is %v", item)
 	}
-	for query, want := range map[string]int{"": 2, "?model=fraud": 1, "?topic=other": 0, "?limit=1": 1} {
+	if item["value_bytes"] != 2.0 || item["state"] != "open" || item["replayed_at"] != nil || item["truncated"] != nil {
+		t.Errorf("dead letter is %v", item)
+	}
+	for query, want := range map[string]int{"": 2, "?model=fraud": 1, "?topic=other": 0, "?limit=1": 1, "?state=open": 2, "?state=replayed": 0} {
 		got := decode(t, b.want(http.StatusOK, http.MethodGet, "/v1/dead-letters"+query, "").body).(map[string]any)["items"].([]any)
 		if len(got) != want {
 			t.Errorf("%s: %d dead letters, want %d", query, len(got), want)
 		}
 	}
 	b.wantProblem(422, []string{"query.limit"}, http.MethodGet, "/v1/dead-letters?limit=x", "")
+	b.wantProblem(422, []string{"query.state"}, http.MethodGet, "/v1/dead-letters?state=x", "")
+	b.wantProblem(404, nil, http.MethodGet, "/v1/dead-letters/99", "")
+	b.wantProblem(404, nil, http.MethodGet, "/v1/dead-letters/99/value", "")
+	b.wantProblem(422, []string{"path.id"}, http.MethodGet, "/v1/dead-letters/x", "")
+	b.want(http.StatusOK, http.MethodGet, "/v1/dead-letters/summary?model=fraud", "").wantJSON(t, `{"total":1,"items":[{"reason":"no_id","state":"open","count":1,"bytes":2}]}`)
+
+	value := b.want(http.StatusOK, http.MethodGet, fmt.Sprintf("/v1/dead-letters/%v/value", item["id"]), "")
+	if string(value.body) != "\xff{" || value.Header.Get("Content-Type") != "application/octet-stream" || !strings.HasPrefix(value.Header.Get("Content-Disposition"), "attachment") {
+		t.Errorf("value %q, %v", value.body, value.Header)
+	}
+	lines := b.want(http.StatusOK, http.MethodGet, "/v1/dead-letters", "", "Accept", "application/x-ndjson")
+	if got := strings.Count(string(lines.body), "\n"); got != 2 || lines.Header.Get("Content-Type") != "application/x-ndjson" {
+		t.Errorf("%d lines of %s", got, lines.Header.Get("Content-Type"))
+	}
+	b.wantProblem(501, nil, http.MethodPost, "/v1/dead-letters/replay", `{"reason":"no_id"}`, "Content-Type", jsonType)
+}
+
+// fakeDeadLetters has the bytes of letters in its hands, and publishes nothing.
+type fakeDeadLetters struct {
+	filter api.DeadLetterFilter
+	dryRun bool
+	err    error
+}
+
+func (f *fakeDeadLetters) Value(_ context.Context, d modelwatch.DeadLetter) ([]byte, error) {
+	return []byte("part " + d.Object.Key), f.err
+}
+
+func (f *fakeDeadLetters) Replay(_ context.Context, filter api.DeadLetterFilter, dryRun bool) (api.ReplayResult, error) {
+	f.filter, f.dryRun = filter, dryRun
+	return api.ReplayResult{Matched: 3, Replayed: 2, Skipped: map[string]int{"truncated": 1}, NextCursor: "c"}, f.err
+}
+
+func TestReplayDeadLetters(t *testing.T) {
+	t.Parallel()
+	fake := &fakeDeadLetters{}
+	b := setup(t, func(o *api.Options) { o.DeadLetters = fake })
+	request := api.ReplayRequest{Model: "m", Reason: "no_id", Topic: "t", State: "produced", From: &now, DryRun: true, Limit: 7, Cursor: "x"}
+	got, err := b.client.ReplayDeadLetters(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(api.ReplayResult{Matched: 3, Replayed: 2, Skipped: map[string]int{"truncated": 1}, NextCursor: "c"}, got); diff != "" {
+		t.Error(diff)
+	}
+	want := api.DeadLetterFilter{Page: api.Page{Limit: 7, Cursor: "x"}, Model: "m", Reason: "no_id", Topic: "t", State: "produced", From: now}
+	if diff := cmp.Diff(want, fake.filter); diff != "" || !fake.dryRun {
+		t.Errorf("dry run %v, filter (-want +got):\n%s", fake.dryRun, diff)
+	}
+	b.wantProblem(422, []string{"query.to"}, http.MethodPost, "/v1/dead-letters/replay", `{"from":"2026-11-21T10:00:00Z","to":"2026-11-21T09:00:00Z"}`, "Content-Type", jsonType)
+	b.wantProblem(422, []string{"body.state"}, http.MethodPost, "/v1/dead-letters/replay", `{"state":"replayed"}`, "Content-Type", jsonType)
+
+	part := modelwatch.DeadLetter{Topic: "events", Partition: 2, Reason: modelwatch.DeadTooLarge, Size: 20, Object: modelwatch.ObjectPart{Key: "k", Length: 6}}
+	if err := b.store.IntendUpload(t.Context(), []string{"k"}, "o"); err != nil {
+		t.Fatal(err)
+	}
+	b.ingest(modelwatch.IngestCommit{DeadLetters: []modelwatch.DeadLetter{part}})
+	letters, err := b.client.DeadLetters(t.Context(), api.DeadLetterFilter{})
+	if err != nil || len(letters.Items) != 1 || letters.Items[0].Value != nil {
+		t.Fatalf("letters %+v, %v", letters, err)
+	}
+	value, err := b.client.DeadLetterValue(t.Context(), letters.Items[0].ID)
+	if err != nil || string(value) != "part k" {
+		t.Errorf("value %q, %v", value, err)
+	}
+	fake.err = modelwatch.Errorf(modelwatch.CodeNotFound, "its object is gone")
+	b.wantProblem(404, nil, http.MethodGet, fmt.Sprintf("/v1/dead-letters/%d/value", letters.Items[0].ID), "")
+	lines := b.want(http.StatusOK, http.MethodGet, "/v1/dead-letters", "", "Accept", "application/x-ndjson")
+	if !strings.Contains(string(lines.body), `"value_bytes":20`) {
+		t.Errorf("the line of a letter whose object is gone is %s", lines.body)
+	}
 }
 
 // ingest commits as a consumer would.

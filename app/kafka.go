@@ -90,3 +90,12 @@ func (p eventProducer) Produce(ctx context.Context, events [][]byte) error {
 	}
 	return nil
 }
+
+// topics are what ingest reads.
+func (c KafkaConfig) topics() []string {
+	names := make([]string, len(c.Sources))
+	for i, s := range c.Sources {
+		names[i] = s.Topic
+	}
+	return names
+}

@@ -132,12 +132,18 @@ func (s *service) newAPI() (*api.Server, error) {
 		return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "kafka")
 	}
 	s.life.onClose("producer", 5*time.Second, func(context.Context) error { producer.Close(); return nil })
+	replays, err := newReplayClient(client)
+	if err != nil {
+		return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "kafka")
+	}
+	s.life.onClose("producer of replays", 5*time.Second, func(context.Context) error { replays.Close(); return nil })
 	if err := s.registry.Register(sink.NewCollector(s.catalog, time.Now, s.log)); err != nil {
 		return nil, err
 	}
 	return api.New(api.Options{
 		Store: s.catalog, Baselines: s.baselines(), Distributions: s,
-		Producer: eventProducer{producer, s.cfg.Kafka.Sources[0].Topic},
+		Producer:    eventProducer{producer, s.cfg.Kafka.Sources[0].Topic},
+		DeadLetters: deadLetters{store: s.catalog, archive: s.archive, client: replays, topics: s.cfg.Kafka.topics()},
 		Backfill: func(ctx context.Context, job modelwatch.Job, span modelwatch.Window) ([]modelwatch.Run, error) {
 			return schedule.Backfill(ctx, s.catalog, job, span)
 		},

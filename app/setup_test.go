@@ -25,13 +25,19 @@ type testBundle struct {
 
 func setup(t *testing.T) *testBundle {
 	t.Helper()
+	return setupWith(t, []string{roleAPI}, func(*Config) {})
+}
+
+func setupWith(t *testing.T, roles []string, change func(*Config)) *testBundle {
+	t.Helper()
 	dir := t.TempDir()
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
 	cfg.Catalog.DSN = "sqlite:" + filepath.Join(dir, "catalog.db")
 	cfg.Archive.URI = filepath.Join(dir, "archive")
 	cfg.Kafka.Brokers = []string{"127.0.0.1:1"} // baselines do not go through Kafka
-	s, err := newService(t.Context(), cfg, serviceOptions{Roles: []string{roleAPI}, Log: discardLog(), EventNow: time.Now})
+	change(&cfg)
+	s, err := newService(t.Context(), cfg, serviceOptions{Roles: roles, Log: discardLog(), EventNow: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

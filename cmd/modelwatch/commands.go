@@ -8,15 +8,16 @@ import (
 
 // commandLine is the grammar; its names are fixed by the contract.
 type commandLine struct {
-	Dev      devCommand      `cmd:"" help:"Everything in one process, with simulated traffic that starts to drift; first result within a minute."`
-	Serve    serveCommand    `cmd:"" help:"Run the service: ingest from Kafka, compute windows, answer the REST API."`
-	Check    checkCommand    `cmd:"" help:"Reach every dependency; a line each: ok, or what is wrong and what to do."`
-	Migrate  migrateCommand  `cmd:"" help:"Apply the database migrations and stop."`
-	Drift    driftCommand    `cmd:"" help:"Compare two tables offline: no server, no database."`
-	Backtest backtestCommand `cmd:"" help:"Compare predictions with the truth offline."`
-	Send     sendCommand     `cmd:"" help:"Publish events from a file to Kafka."`
-	Simulate simulateCommand `cmd:"" help:"Publish simulated traffic of two models to Kafka."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+	Dev         devCommand         `cmd:"" help:"Everything in one process, with simulated traffic that starts to drift; first result within a minute."`
+	Serve       serveCommand       `cmd:"" help:"Run the service: ingest from Kafka, compute windows, answer the REST API."`
+	Check       checkCommand       `cmd:"" help:"Reach every dependency; a line each: ok, or what is wrong and what to do."`
+	Migrate     migrateCommand     `cmd:"" help:"Apply the database migrations and stop."`
+	Drift       driftCommand       `cmd:"" help:"Compare two tables offline: no server, no database."`
+	Backtest    backtestCommand    `cmd:"" help:"Compare predictions with the truth offline."`
+	DeadLetters deadLettersCommand `cmd:"" help:"What could not be read, and why: list, get, replay."`
+	Send        sendCommand        `cmd:"" help:"Publish events from a file to Kafka."`
+	Simulate    simulateCommand    `cmd:"" help:"Publish simulated traffic of two models to Kafka."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
 type devCommand struct {
