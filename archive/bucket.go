@@ -80,6 +80,13 @@ type BucketConfig struct {
 	PathStyle bool
 	// AccessKey and SecretKey are static credentials; empty means AWS's own chain.
 	AccessKey, SecretKey string
+	// RoleARN is a role to be assumed with those credentials, and ExternalID what
+	// its trust policy may ask for.
+	RoleARN, ExternalID string
+	Encryption          Encryption
+	// Checksums is ChecksumSupported or ChecksumRequired, Dialect DialectS3 or
+	// DialectGCS; empty means the former, or what the endpoint is known to speak.
+	Checksums, Dialect string
 	// Retry bounds what is spent on one operation before it is CodeUnavailable.
 	Retry Retry
 }

@@ -33,6 +33,7 @@ type s3Bucket struct {
 	prefix   string // "" or ending at a slash
 	uri      string
 	retry    Retry
+	writing  writing
 	partSize int64 // of multipart uploads; also the size above which Put uses them
 }
 
@@ -51,11 +52,15 @@ func openS3(ctx context.Context, cfg BucketConfig) (Bucket, error) {
 		}
 		prefix += "/"
 	}
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
 	cfg.Retry = cfg.Retry.withDefaults()
 	sdk, err := loadAWS(ctx, cfg)
 	if err != nil {
 		return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "bucket %s: load the AWS configuration", cfg.URI)
 	}
+	md5 := cfg.Checksums == ChecksumRequired || cfg.dialect() == DialectGCS
 	client := s3.NewFromConfig(sdk, func(o *s3.Options) {
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
@@ -63,12 +68,18 @@ func openS3(ctx context.Context, cfg BucketConfig) (Bucket, error) {
 		o.UsePathStyle = cfg.PathStyle
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		if md5 {
+			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		}
+		if cfg.dialect() == DialectGCS {
+			o.HTTPSignerV4 = googleSigner()
+		}
 	})
 	uri := "s3://" + name
 	if prefix != "" {
 		uri += "/" + strings.TrimSuffix(prefix, "/")
 	}
-	return &s3Bucket{client: client, bucket: name, prefix: prefix, uri: uri, retry: cfg.Retry, partSize: multipartAbove}, nil
+	return &s3Bucket{client: client, bucket: name, prefix: prefix, uri: uri, retry: cfg.Retry, partSize: multipartAbove, writing: writing{cfg.Encryption, md5}}, nil
 }
 
 func loadAWS(ctx context.Context, cfg BucketConfig) (aws.Config, error) {
@@ -80,12 +91,16 @@ func loadAWS(ctx context.Context, cfg BucketConfig) (aws.Config, error) {
 	case cfg.Region != "":
 		opts = append(opts, config.WithRegion(cfg.Region))
 	case os.Getenv("AWS_REGION") == "" && os.Getenv("AWS_DEFAULT_REGION") == "":
-		opts = append(opts, config.WithDefaultRegion("us-east-1"))
+		opts = append(opts, config.WithDefaultRegion(DefaultRegion))
 	}
 	if cfg.AccessKey != "" {
 		opts = append(opts, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(cfg.AccessKey, cfg.SecretKey, "")))
 	}
-	return config.LoadDefaultConfig(ctx, opts...)
+	sdk, err := config.LoadDefaultConfig(ctx, opts...)
+	if err == nil && cfg.RoleARN != "" {
+		sdk.Credentials = AssumeRole(sdk, cfg.RoleARN, cfg.ExternalID)
+	}
+	return sdk, err
 }
 
 // newHTTPClient bounds one attempt: a server that accepts and then is silent

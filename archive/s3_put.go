@@ -33,14 +33,9 @@ func (b *s3Bucket) PutIfAbsent(ctx context.Context, key string, body []byte, sha
 	if err != nil {
 		return err
 	}
-	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket:         &b.bucket,
-		Key:            k,
-		Body:           bytes.NewReader(body),
-		ContentLength:  aws.Int64(int64(len(body))),
-		ChecksumCRC32C: crc32c(body),
-		IfNoneMatch:    aws.String("*"),
-	})
+	_, err = b.client.PutObject(ctx, b.writing.put(&s3.PutObjectInput{
+		Bucket: &b.bucket, Key: k, Body: bytes.NewReader(body), IfNoneMatch: aws.String("*"),
+	}, body))
 	if httpStatus(err) == http.StatusPreconditionFailed {
 		return b.compare(ctx, key, int64(len(body)), sha256hex)
 	}
@@ -84,13 +79,7 @@ func (b *s3Bucket) Put(ctx context.Context, key string, r io.ReadSeeker, size in
 	if err != nil {
 		return fmt.Errorf("put %s in %s: %w", key, b.uri, err)
 	}
-	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket:         &b.bucket,
-		Key:            k,
-		Body:           bytes.NewReader(body),
-		ContentLength:  aws.Int64(size),
-		ChecksumCRC32C: crc32c(body),
-	})
+	_, err = b.client.PutObject(ctx, b.writing.put(&s3.PutObjectInput{Bucket: &b.bucket, Key: k, Body: bytes.NewReader(body)}, body))
 	if err != nil {
 		return b.fail(ctx, "put", key, err)
 	}
@@ -126,10 +115,7 @@ const maxParts = 10_000
 // aborted, so that its parts do not stay and cost.
 func (b *s3Bucket) putParts(ctx context.Context, key string, r io.Reader, size int64) error {
 	k := aws.String(b.prefix + key)
-	up, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-		Bucket: &b.bucket, Key: k,
-		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c,
-	})
+	up, err := b.client.CreateMultipartUpload(ctx, b.writing.begin(&s3.CreateMultipartUploadInput{Bucket: &b.bucket, Key: k}))
 	if err != nil {
 		return b.fail(ctx, "put", key, err)
 	}
@@ -160,10 +146,9 @@ func (b *s3Bucket) uploadParts(ctx context.Context, k, upload *string, r io.Read
 			return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "read body: %d bytes, announced were %d", size-left+int64(n), size)
 		}
 		number := aws.Int32(int32(len(parts) + 1))
-		out, err := b.client.UploadPart(ctx, &s3.UploadPartInput{
-			Bucket: &b.bucket, Key: k, UploadId: upload, PartNumber: number,
-			Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))), ChecksumCRC32C: crc32c(body),
-		})
+		out, err := b.client.UploadPart(ctx, b.writing.part(&s3.UploadPartInput{
+			Bucket: &b.bucket, Key: k, UploadId: upload, PartNumber: number, Body: bytes.NewReader(body),
+		}, body))
 		if err != nil {
 			return nil, err
 		}
