@@ -18,17 +18,23 @@ import (
 // checkTimeout bounds one line of check.
 const checkTimeout = 20 * time.Second
 
+// check is one dependency.
+type check struct {
+	name, target, remedy string
+	run                  func(context.Context, Config) (string, error)
+}
+
 // Check reaches every dependency and prints a line each: ok, or what is wrong
 // and what to do. It fails if one of them failed.
 func Check(ctx context.Context, cfg Config, streams Streams) error {
-	checks := []struct {
-		name, target, remedy string
-		run                  func(context.Context, Config) (string, error)
-	}{
+	checks := []check{
 		{"catalog", redactDSN(cfg.Catalog.DSN), "check catalog.dsn, and that the database exists and takes connections from here", checkCatalog},
 		{"archive", cfg.Archive.URI, "check archive.uri, the region and the credentials: they must allow to write, read, list and delete", checkArchive},
 		{"kafka", strings.Join(cfg.Kafka.Brokers, ","), "check kafka.brokers, kafka.tls and kafka.sasl, and that the topics of kafka.sources exist", checkKafka},
 		{"datadog", "api.datadoghq.com or DD_SITE", "check DD_API_KEY and DD_SITE: a key belongs to one site", checkDatadog},
+	}
+	if r := cfg.Kafka.Registry; r != nil {
+		checks = append(checks, check{"registry", r.URL, "check kafka.registry: its url, username, password or token, and tls", checkRegistry})
 	}
 	failed := 0
 	for _, c := range checks {
@@ -144,4 +150,13 @@ func Migrate(ctx context.Context, cfg Config, streams Streams) error {
 // closeCatalog closes a catalog that was only looked at.
 func closeCatalog(c *catalog.Catalog) {
 	_ = c.Close() // nothing was written that could be lost
+}
+
+func checkRegistry(ctx context.Context, cfg Config) (string, error) {
+	registry, err := cfg.Kafka.Registry.load()
+	if err != nil {
+		return "", err
+	}
+	subjects, err := registry.Check(ctx)
+	return fmt.Sprintf("%s (%d subjects)", cfg.Kafka.Registry.URL, subjects), err
 }

@@ -63,6 +63,8 @@ type KafkaConfig struct {
 	Brokers []string       `yaml:"brokers"`
 	Group   string         `yaml:"group"`
 	Sources []SourceConfig `yaml:"sources"`
+	// Registry is the schema registry of the formats avro, protobuf and jsonschema.
+	Registry *RegistryConfig `yaml:"registry"`
 	TLS     *TLSConfig     `yaml:"tls"`
 	SASL    *SASLConfig    `yaml:"sasl"`
 	// SessionTimeout is how long the group waits for a member that is no longer
@@ -100,6 +102,17 @@ type SourceConfig struct {
 	Columns map[string]string `yaml:"columns"`
 	// Paths are JSONPath expressions by what they select.
 	Paths map[string]string `yaml:"paths"`
+	// Timezone is that of times that are written without one.
+	Timezone string `yaml:"timezone"`
+}
+
+// RegistryConfig is how a schema registry that speaks Confluent's API is reached.
+type RegistryConfig struct {
+	URL      string     `yaml:"url"` // several with commas between
+	Username string     `yaml:"username"`
+	Password string     `yaml:"password"`
+	Token    string     `yaml:"token"`
+	TLS      *TLSConfig `yaml:"tls"`
 }
 
 // IngestConfig bounds one ingest process.
@@ -247,6 +260,9 @@ func (c *Config) readSecretFiles(dir string) error {
 	secrets := []*string{&c.Token, &c.Catalog.DSN, &c.Archive.AccessKey, &c.Archive.SecretKey, &c.Sampling.Salt}
 	if c.Kafka.SASL != nil {
 		secrets = append(secrets, &c.Kafka.SASL.Username, &c.Kafka.SASL.Password)
+	}
+	if r := c.Kafka.Registry; r != nil {
+		secrets = append(secrets, &r.Username, &r.Password, &r.Token)
 	}
 	for _, s := range secrets {
 		path, ok := strings.CutPrefix(*s, "file:")

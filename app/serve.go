@@ -73,9 +73,9 @@ func (s *service) consume() error {
 	if err != nil {
 		return err
 	}
-	sources := make([]ingest.Source, len(s.cfg.Kafka.Sources))
-	for i, c := range s.cfg.Kafka.Sources {
-		sources[i] = c.source()
+	sources, err := s.cfg.Kafka.sources()
+	if err != nil {
+		return err
 	}
 	consumer, err := ingest.New(ingest.Options{
 		Client: append(client, kgo.SessionTimeout(time.Duration(s.cfg.Kafka.SessionTimeout))), Sources: sources, Group: s.cfg.Kafka.Group, Owner: s.owner,

@@ -249,7 +249,7 @@ func TestHours(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	_, err := New(Options{
-		Sources: []Source{{Topic: "a", Format: "avro"}, {Topic: "a"}, {}}, DefaultRate: 2, FlushBytes: 10, MemoryBytes: 15,
+		Sources: []Source{{Topic: "a", Format: "xml"}, {Topic: "a"}, {}}, DefaultRate: 2, FlushBytes: 10, MemoryBytes: 15,
 		Catalog: newFakeCatalog(), Archive: newFakeArchive(), FileKey: fakeKey,
 	})
 	var e *modelwatch.Error
@@ -257,7 +257,7 @@ func TestNewRefuses(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	for _, want := range []string{
-		`sources[0].format: format "avro" is not known; known: modelwatch`, `sources[1].topic: topic "a" is named twice`, `sources[2].topic: it is empty`,
+		`sources[0].format: format "xml" is not known; known: algorithmia, avro, azureml, bentoml, databricks, json, jsonschema, kserve, mlserver, modelwatch, protobuf, sagemaker, seldon`, `sources[1].topic: topic "a" is named twice`, `sources[2].topic: it is empty`,
 		`group: it is empty`, `owner: it is empty`, `sampling_rate: it is 2`, `memory: it is 15 bytes`,
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -1,10 +1,15 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -120,4 +125,62 @@ func TestSourceDefaults(t *testing.T) {
 	if want := []string{"fraud 7", "other 1"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// outage is a format that cannot read some records for a while.
+type outage struct{ down atomic.Bool }
+
+func (f *outage) Decode(_ context.Context, r *format.Record, events []format.Event) ([]format.Event, error) {
+	if f.down.Load() && bytes.Contains(r.Value, []byte(`"waits":true`)) {
+		return events, errors.New("schema registry: no answer")
+	}
+	return append(events, format.Event{Raw: r.Value}), nil
+}
+
+// TestUnreadable: what a format cannot read for now is no dead letter. The
+// consumer says so, what comes before it and beside it is committed, and
+// afterwards all goes on without a gap.
+func TestUnreadable(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, b *testBundle) {
+		o := b.options("a")
+		o.Sources = []Source{jsonRows()}
+		o.Sources[0].Topic = topic
+		c, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &outage{}
+		f.down.Store(true)
+		c.sources[topic].format = f
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.Run(ctx) }()
+		b.send(2, 10)
+		b.produce(1, `{"kind":"prediction","model":"m","version":"1","id":"p-10","features":{"n":1,"waits":true}}`)
+		b.produce(1, `{"kind":"prediction","model":"m","version":"1","id":"p-11","features":{"n":1}}`)
+		b.await(10)
+		b.produce(0, `{"kind":"prediction","model":"m","version":"1","id":"p-12","features":{"n":1}}`)
+		b.await(11)
+		for range 100 {
+			if err = c.Ready(); err != nil && strings.Contains(err.Error(), "schema registry") {
+				break
+			}
+			time.Sleep(100 * time.Millisecond) // of the bubble's clock
+		}
+		if err == nil || !strings.Contains(err.Error(), "schema registry") {
+			t.Errorf("ready: %v", err)
+		}
+		f.down.Store(false)
+		b.sent += 3
+		b.await(b.sent)
+		synctest.Wait()
+		if err := c.Ready(); err != nil {
+			t.Errorf("ready: %v", err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		b.exactlyOnce()
+	})
 }

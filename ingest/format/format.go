@@ -105,12 +105,15 @@ type maker struct {
 func makers() map[string]maker {
 	return map[string]maker{
 		"algorithmia": {newAlgorithmia, ""},
+		"avro":        {newAvro, "kind paths registry"},
 		"azureml":     {newAzureML, "inputs outputs"},
 		"bentoml":     {newBentoML, "timezone"},
 		"databricks":  {newDatabricks, "inputs outputs"},
 		"json":        {newJSON, "kind paths"},
+		"jsonschema":  {newJSONSchema, "kind paths registry"},
 		"kserve":      {newKServe, "inputs outputs"},
 		"mlserver":    {newMLServer, "inputs outputs"},
+		"protobuf":    {newProtobuf, "kind paths registry"},
 		"sagemaker":   {newSageMaker, "inputs outputs"},
 		"seldon":      {newSeldon, "inputs outputs kind"},
 	}
@@ -136,6 +139,11 @@ func New(name string, o Options) (Format, error) {
 		return nil, err
 	}
 	return m.make(&o)
+}
+
+// NeedsRegistry reports whether a format reads schemas from a registry.
+func NeedsRegistry(name string) bool {
+	return slices.Contains(strings.Fields(makers()[name].uses), "registry")
 }
 
 func (o *Options) check(name string, uses []string) error {

@@ -184,6 +184,9 @@ type anyShape struct {
 func newAnyShape(o *Options) (*anyShape, error) {
 	s := &anyShape{options: o}
 	if len(o.Paths) == 0 {
+		if o.Kind != "" && len(o.Columns) == 0 {
+			return nil, fmt.Errorf("kind is for events whose shape is configured by paths or columns; the canonical event says it itself")
+		}
 		return s, nil
 	}
 	if len(o.Columns) > 0 {
@@ -203,7 +206,7 @@ func (s *anyShape) events(v Value, events []Event) ([]Event, error) {
 	case len(s.options.Columns) > 0:
 		return s.options.flat(Event{}, members(v), events), nil
 	}
-	return append(events, Event{Kind: s.options.Kind, Raw: v}), nil
+	return append(events, Event{Raw: v}), nil
 }
 
 // anyJSON is the format "json".

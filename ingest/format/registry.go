@@ -1,4 +1,177 @@
 package format
 
-// Registry is where schemas come from.
-type Registry struct{}
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/modelwatch/modelwatch"
+)
+
+// Registry says how to reach a schema registry that speaks Confluent's API.
+type Registry struct {
+	URLs               []string
+	Username, Password string      // basic authentication, if they are set
+	Token              string      // bearer token, if it is set
+	TLS                *tls.Config // nil: the system's defaults
+}
+
+const (
+	registryTimeout = 5 * time.Second
+	// unknownFor is how long a schema that the registry does not have is not asked
+	// for again.
+	unknownFor = 10 * time.Second
+	maxSchemas = 10_000 // kept compiled, and kept as unknown
+	maxDepth   = 100    // of schemas that refer to others, and of values
+)
+
+// schemas compiles the schemas of a registry, each once. A schema never changes
+// under its id.
+type schemas[T any] struct {
+	client  *sr.Client
+	kind    sr.SchemaType
+	compile func(ctx context.Context, s sr.Schema, references []reference) (T, error)
+	known   map[int]T
+	unknown map[int]unknown
+}
+
+// unknown is a schema that cannot be had, and when that was found.
+type unknown struct {
+	at   time.Time
+	fail *Failure
+}
+
+// reference is a schema that another one refers to, before those that refer to it.
+type reference struct {
+	name string
+	text string
+}
+
+func newSchemas[T any](r *Registry, kind sr.SchemaType, compile func(context.Context, sr.Schema, []reference) (T, error)) (*schemas[T], error) {
+	client, err := r.client()
+	return &schemas[T]{client: client, kind: kind, compile: compile, known: map[int]T{}, unknown: map[int]unknown{}}, err
+}
+
+// Check asks the registry how many subjects it has.
+func (r *Registry) Check(ctx context.Context) (subjects int, err error) {
+	client, err := r.client()
+	if err != nil {
+		return 0, err
+	}
+	list, err := client.Subjects(ctx)
+	return len(list), err
+}
+
+func (r *Registry) client() (*sr.Client, error) {
+	if r == nil || len(r.URLs) == 0 {
+		return nil, errors.New("the format needs a registry with its url")
+	}
+	opts := []sr.ClientOpt{sr.URLs(r.URLs...), sr.UserAgent("modelwatch"), sr.HTTPClient(&http.Client{Timeout: registryTimeout})}
+	if r.TLS != nil {
+		opts = append(opts, sr.DialTLSConfig(r.TLS))
+	}
+	if r.Username != "" {
+		opts = append(opts, sr.BasicAuth(r.Username, r.Password))
+	}
+	if r.Token != "" {
+		opts = append(opts, sr.BearerToken(r.Token))
+	}
+	return sr.NewClient(opts...)
+}
+
+// read takes the header off a value and returns its schema. An error that is no
+// *Failure means that the registry does not answer.
+func (s *schemas[T]) read(ctx context.Context, value []byte) (schema T, id int, rest []byte, err error) {
+	id, rest, err = new(sr.ConfluentHeader).DecodeID(value)
+	if err != nil {
+		return schema, 0, nil, invalid("the value does not begin with the id of a schema: a zero byte and four more")
+	}
+	schema, err = s.get(ctx, id)
+	return schema, id, rest, err
+}
+
+func (s *schemas[T]) get(ctx context.Context, id int) (T, error) {
+	schema, ok := s.known[id]
+	if ok {
+		return schema, nil
+	}
+	if u, ok := s.unknown[id]; ok && time.Since(u.at) < unknownFor {
+		return schema, u.fail
+	}
+	schema, err := s.load(ctx, id)
+	if fail := (*Failure)(nil); errors.As(err, &fail) {
+		if len(s.unknown) >= maxSchemas {
+			clear(s.unknown)
+		}
+		s.unknown[id] = unknown{time.Now(), fail}
+	}
+	if err != nil {
+		return schema, err
+	}
+	if len(s.known) >= maxSchemas {
+		clear(s.known)
+	}
+	s.known[id] = schema
+	return schema, nil
+}
+
+func (s *schemas[T]) load(ctx context.Context, id int) (schema T, err error) {
+	got, err := s.client.SchemaByID(ctx, id)
+	if err != nil {
+		return schema, s.failure(err, "schema %d", id)
+	}
+	if got.Type != s.kind {
+		return schema, invalid("schema %d is %s; the format of the source wants %s", id, got.Type, s.kind)
+	}
+	var references []reference
+	if err := s.collect(ctx, got.References, &references, 0); err != nil {
+		return schema, err
+	}
+	if schema, err = s.compile(ctx, got, references); err != nil {
+		return schema, invalid("schema %d cannot be used: %s", id, shorten(err.Error()))
+	}
+	return schema, nil
+}
+
+// collect gathers what schemas refer to, what is needed first coming first.
+func (s *schemas[T]) collect(ctx context.Context, refs []sr.SchemaReference, into *[]reference, depth int) error {
+	if depth > maxDepth || len(*into) > maxSchemas {
+		return invalid("schemas refer to each other too deeply")
+	}
+	for _, ref := range refs {
+		got, err := s.client.SchemaByVersion(ctx, ref.Subject, ref.Version)
+		if err != nil {
+			return s.failure(err, "subject %q, version %d, to which a schema refers", ref.Subject, ref.Version)
+		}
+		if err := s.collect(ctx, got.References, into, depth+1); err != nil {
+			return err
+		}
+		known := false
+		for _, r := range *into {
+			known = known || r.name == ref.Name
+		}
+		if !known {
+			*into = append(*into, reference{ref.Name, got.Schema.Schema})
+		}
+	}
+	return nil
+}
+
+// failure tells a registry that says that it does not have something from one
+// that does not answer, or not as a registry does.
+func (s *schemas[T]) failure(err error, what string, args ...any) error {
+	what = fmt.Sprintf(what, args...)
+	if r := (*sr.ResponseError)(nil); errors.As(err, &r) {
+		switch r.SchemaError() {
+		case sr.ErrSchemaNotFound, sr.ErrSubjectNotFound, sr.ErrVersionNotFound:
+			return failf(modelwatch.DeadUnknownSchema, "the schema registry has no %s: %s", what, shorten(r.Message))
+		}
+		return fmt.Errorf("schema registry: %s: status %d: %s", what, r.StatusCode, shorten(r.Error()))
+	}
+	return fmt.Errorf("schema registry: %s: %w", what, err)
+}
