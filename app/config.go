@@ -65,8 +65,8 @@ type KafkaConfig struct {
 	Sources []SourceConfig `yaml:"sources"`
 	// Registry is the schema registry of the formats avro, protobuf and jsonschema.
 	Registry *RegistryConfig `yaml:"registry"`
-	TLS     *TLSConfig     `yaml:"tls"`
-	SASL    *SASLConfig    `yaml:"sasl"`
+	TLS      *TLSConfig      `yaml:"tls"`
+	SASL     *SASLConfig     `yaml:"sasl"`
 	// SessionTimeout is how long the group waits for a member that is no longer
 	// heard of before its partitions go to others.
 	SessionTimeout Duration `yaml:"session_timeout"`
