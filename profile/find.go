@@ -3,26 +3,29 @@ package profile
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // finder places values among the cuts. A value is first mapped to a slot of a
 // table, by a function that never decreases; the table says how many cuts lie in
 // lower slots, and the cuts that share a slot are searched by halving, in a
-// number of steps that is the same for all values. Nothing in it branches on the
-// data, so that the processor works on several values at a time: 4 to 7 ns a
-// value among 2,000 cuts, where a binary search takes 75.
+// number of steps that is the same for all values, mostly one. Nothing in it branches
+// on the data, but for values beyond the cuts, so that the processor works on several
+// values at a time: 3 to 5 ns a value among 2,000 cuts, where a binary search takes 75.
 //
 // The map is affine where that spreads the cuts well, else logarithmic on both
 // sides of a centre, which suits heavy tails. At worst all cuts share a slot,
 // and the steps are those of a binary search.
 type finder struct {
-	keys  []uint64 // of the cuts, padded with the highest so that the steps cannot leave them
+	cuts  []float64 // padded with +Inf; where a slot has at most one
+	keys  []uint64  // of the cuts, padded with the highest so that the steps cannot leave them; else
 	table []uint16
 	half  int // first step: 2^(steps-1)
 	log   bool
 
 	// affine: slot = (v - origin) * scale
 	origin, scale float64
+	trimmed       bool // cuts were left out: many values may lie beyond the others
 
 	// logarithmic: slot = (key(v) - low) >> shift, for keys clamped to [low, high]
 	centre, offset float64
@@ -31,13 +34,16 @@ type finder struct {
 	shift          uint
 }
 
-const maxSlots = 1 << 15
+const (
+	slotsPerCut = 8 // at least, so that few slots have more than one cut
+	maxSlots    = 1 << 16
+)
 
 func newFinder(cuts []float64) finder {
 	if len(cuts) == 0 {
-		return finder{keys: []uint64{math.MaxUint64, math.MaxUint64}, table: []uint16{0, 0}, half: 1}
+		return finder{cuts: []float64{math.Inf(1), math.Inf(1)}, table: []uint16{0, 0}, half: 1}
 	}
-	slots := min(max(1<<bits.Len(uint(4*len(cuts)-1)), 16), maxSlots)
+	slots := min(max(1<<bits.Len(uint(slotsPerCut*len(cuts)-1)), 16), maxSlots)
 	table := make([]uint16, slots)
 	best, cost := finder{}, math.MaxInt
 	for _, f := range candidates(cuts, slots) {
@@ -50,14 +56,24 @@ func newFinder(cuts []float64) finder {
 		}
 	}
 	best.fill(cuts)
-	best.keys = make([]uint64, len(cuts)+2*best.half)
-	for i := range best.keys {
-		best.keys[i] = math.MaxUint64
-	}
-	for i, c := range cuts {
-		best.keys[i] = orderedKey(c)
+	if best.half == 1 {
+		best.cuts = append(slices.Clone(cuts), math.Inf(1), math.Inf(1))
+	} else {
+		best.keys = orderedKeys(cuts, 2*best.half)
 	}
 	return best
+}
+
+// orderedKeys returns the keys of cuts and so many of the highest.
+func orderedKeys(cuts []float64, padding int) []uint64 {
+	keys := make([]uint64, len(cuts), len(cuts)+padding)
+	for i, c := range cuts {
+		keys[i] = orderedKey(c)
+	}
+	for range padding {
+		keys = append(keys, math.MaxUint64)
+	}
+	return keys
 }
 
 // candidates lists maps to try, the cheapest first. Each also leaves out a few
@@ -69,6 +85,7 @@ func candidates(cuts []float64, slots int) []finder {
 	trims := []int{0, 1, 3, 7}
 	for _, t := range trims {
 		if f, ok := affine(cuts[min(t, last)], cuts[max(last-t, 0)], slots); ok {
+			f.trimmed = t > 0
 			fs = append(fs, f)
 		}
 	}
@@ -113,7 +130,7 @@ func (f *finder) slot(v float64) int {
 	if f.log {
 		return int(uint64(min(max(f.key(v), f.low), f.high)-f.low) >> f.shift)
 	}
-	return int(min(max((v-f.origin)*f.scale, 0), float64(len(f.table)-1)))
+	return int(min(max((v-f.origin)*f.scale, 0), float64(len(f.table)-1))) // as startAffine has it
 }
 
 // fill fills table, sets half and returns the cost of a search: the number of
@@ -137,15 +154,7 @@ func (f *finder) fill(cuts []float64) int {
 	return steps
 }
 
-// orderedKey returns a number that ascends with v. Numbers are compared through
-// it because an integer comparison can be turned into arithmetic, while the
-// compiler makes a branch of a comparison of doubles.
-func orderedKey(v float64) uint64 {
-	b := math.Float64bits(v)
-	return b ^ (uint64(int64(b)>>63) | 1<<63)
-}
-
-// count adds each value, finite and not -0, to its cell. It makes two passes over a block of
+// count adds each finite value to its cell. It makes two passes over a block of
 // values, one for the table and one for the search: in one, the processor would
 // run out of registers.
 func (f *finder) count(cells []int64, values []float64) {
@@ -153,32 +162,62 @@ func (f *finder) count(cells []int64, values []float64) {
 	for len(values) > 0 {
 		n := min(len(values), blockSize)
 		f.start(&first, values[:n])
-		f.search(cells, &first, values[:n])
+		switch f.half {
+		case 1:
+			f.search1(cells, &first, values[:n])
+		case 2:
+			f.search2(cells, &first, values[:n])
+		default:
+			f.searchN(cells, &first, values[:n])
+		}
 		values = values[n:]
 	}
 }
 
-// place returns the cell of each value.
+// place returns the cell of each finite value.
 func (f *finder) place(cells []uint16, values []float64) {
 	var first [blockSize]uint16
 	for len(values) > 0 {
 		n := min(len(values), blockSize)
 		f.start(&first, values[:n])
-		f.searchPlaces(cells, &first, values[:n])
+		if f.half == 1 {
+			f.places1(cells, &first, values[:n])
+		} else {
+			f.placesN(cells, &first, values[:n])
+		}
 		cells, values = cells[n:], values[n:]
 	}
 }
 
 func (f *finder) start(first *[blockSize]uint16, values []float64) {
-	if f.log {
+	switch {
+	case f.log:
 		f.startLog(first, values)
-	} else {
+	case f.trimmed:
+		f.startTrimmed(first, values)
+	default:
 		f.startAffine(first, values)
 	}
 }
 
-// startAffine sets, for each value, the number of cuts in slots below its own.
+// startAffine sets, for each value, the number of cuts in slots below its own. Few
+// values are expected to lie beyond the cuts: those cost a branch that was not predicted.
 func (f *finder) startAffine(first *[blockSize]uint16, values []float64) {
+	table, origin, scale, last := f.table, f.origin, f.scale, float64(len(f.table)-1)
+	for i, v := range values {
+		t := (v - origin) * scale
+		if t < 0 {
+			t = 0
+		}
+		if t > last {
+			t = last
+		}
+		first[i&(blockSize-1)] = table[int(t)]
+	}
+}
+
+// startTrimmed is startAffine without a branch.
+func (f *finder) startTrimmed(first *[blockSize]uint16, values []float64) {
 	table, origin, scale, last := f.table, f.origin, f.scale, float64(len(f.table)-1)
 	for i, v := range values {
 		t := min(max((v-origin)*scale, 0), last)
@@ -199,34 +238,30 @@ func (f *finder) startLog(first *[blockSize]uint16, values []float64) {
 	}
 }
 
-// search goes on from the first candidates by halving.
-func (f *finder) search(cells []int64, first *[blockSize]uint16, values []float64) {
-	switch f.half {
-	case 1:
-		f.search1(cells, first, values)
-	case 2:
-		f.search2(cells, first, values)
-	default:
-		f.searchN(cells, first, values)
+// one is 1 for true, without a branch. Where steps wait for each other, integers
+// are compared instead, which takes the processor a third of the time.
+func one(b bool) int {
+	if b {
+		return 1
 	}
+	return 0
 }
 
+// search1 goes on from the first candidate where a slot has at most one cut.
 func (f *finder) search1(cells []int64, first *[blockSize]uint16, values []float64) {
-	keys := f.keys
+	cuts := f.cuts
 	for j, v := range values {
-		k := orderedKey(v)
 		i := int(first[j&(blockSize-1)])
-		_, below := bits.Sub64(keys[i], k, 0)
-		i += int(below)
-		_, open := bits.Sub64(k, keys[i], 0)
-		cells[2*i+1-int(open)]++
+		c := cuts[i]
+		cells[2*i+one(v >= c)+one(v > c)]++
 	}
 }
 
+// search2 goes on from the first candidates where a slot has at most three cuts.
 func (f *finder) search2(cells []int64, first *[blockSize]uint16, values []float64) {
 	keys := f.keys
 	for j, v := range values {
-		k := orderedKey(v)
+		k := orderedKey(v + 0) // -0 + 0 is +0
 		i := int(first[j&(blockSize-1)])
 		_, below := bits.Sub64(keys[i+1], k, 0)
 		i += 2 * int(below)
@@ -237,10 +272,11 @@ func (f *finder) search2(cells []int64, first *[blockSize]uint16, values []float
 	}
 }
 
+// searchN goes on from the first candidates by halving.
 func (f *finder) searchN(cells []int64, first *[blockSize]uint16, values []float64) {
 	keys, half := f.keys, f.half
 	for j, v := range values {
-		k := orderedKey(v)
+		k := orderedKey(v + 0)
 		i := int(first[j&(blockSize-1)])
 		for h := half; h > 0; h >>= 1 {
 			_, below := bits.Sub64(keys[i+h-1], k, 0)
@@ -251,11 +287,23 @@ func (f *finder) searchN(cells []int64, first *[blockSize]uint16, values []float
 	}
 }
 
-func (f *finder) searchPlaces(cells []uint16, first *[blockSize]uint16, values []float64) {
+// places1 is search1 for cells to be returned.
+func (f *finder) places1(cells []uint16, first *[blockSize]uint16, values []float64) {
+	cuts := f.cuts
+	cells = cells[:len(values)]
+	for j, v := range values {
+		i := int(first[j&(blockSize-1)])
+		c := cuts[i]
+		cells[j] = uint16(2*i + one(v >= c) + one(v > c))
+	}
+}
+
+// placesN is searchN for cells to be returned.
+func (f *finder) placesN(cells []uint16, first *[blockSize]uint16, values []float64) {
 	keys, half := f.keys, f.half
 	cells = cells[:len(values)]
 	for j, v := range values {
-		k := orderedKey(v)
+		k := orderedKey(v + 0)
 		i := int(first[j&(blockSize-1)])
 		for h := half; h > 0; h >>= 1 {
 			_, below := bits.Sub64(keys[i+h-1], k, 0)

@@ -18,10 +18,10 @@ var (
 	heldValues = sync.Pool{New: func() any { return &[]float64{} }}
 )
 
-// heldRuns returns the runs of values between lo and hi in any order, which may be
+// heldRuns returns the runs of values in any order, of which m has the extremes. They may be
 // put in order: all of them up to exactValues; beyond, the provisional cuts, the
 // extremes, and all runs of the cells in which a drift bin may end.
-func heldRuns(values []float64, lo, hi float64) runs {
+func heldRuns(values []float64, m *moments) runs {
 	if len(values) <= exactValues {
 		return newBuckets(values)
 	}
@@ -33,7 +33,7 @@ func heldRuns(values []float64, lo, hi float64) runs {
 	for _, p := range space.places {
 		f.cells[p]++
 	}
-	f.addTails(values, lo, hi)
+	f.addTails(values, m, f.cells[0] > 0, f.cells[len(f.cells)-1] > 0)
 	list, ok := f.runs()
 	if !ok {
 		return newBuckets(values)

@@ -79,13 +79,12 @@ func (b *NumberBuilder) AddFloats(values []float64, valid []bool) {
 }
 
 func (b *NumberBuilder) add(block []float64) {
-	lo, hi := b.counts.moments.addExtremes(block)
 	if b.full {
 		b.pick(block)
 	}
 	switch {
 	case b.distinct == nil && b.full:
-		b.fine.add(block, lo, hi)
+		b.fine.add(block, b.counts.moments)
 	case b.distinct != nil && !b.distinct.add(block):
 		if b.full {
 			b.fine = b.distinct.fine()
@@ -95,7 +94,12 @@ func (b *NumberBuilder) add(block []float64) {
 	if b.full {
 		return
 	}
-	if b.held = append(b.held, block...); len(b.held) > sampleSize {
+	at := len(b.held)
+	b.held = slices.Grow(b.held, len(block))[:at+len(block)]
+	for i, v := range block {
+		b.held[at+i] = v + 0 // -0 + 0 is +0
+	}
+	if len(b.held) > sampleSize {
 		b.overflow()
 	}
 }
@@ -115,7 +119,7 @@ func (b *NumberBuilder) overflow() {
 		space, _ := heldSpaces.Get().(*heldSpace)
 		b.fine = newFineCounts(provisional(space, b.held))
 		heldSpaces.Put(space)
-		b.fine.add(b.held, b.counts.moments.min, b.counts.moments.max)
+		b.fine.add(b.held, b.counts.moments)
 	}
 	b.Release()
 }
@@ -134,7 +138,7 @@ func (b *NumberBuilder) pick(block []float64) {
 	from := b.counts.count - int64(len(block))
 	for b.next < b.counts.count {
 		if b.next >= from {
-			b.sample = append(b.sample, block[b.next-from])
+			b.sample = append(b.sample, block[b.next-from]+0)
 		}
 		b.next += b.gap()
 	}
@@ -178,7 +182,7 @@ func (b *NumberBuilder) Build() (*Grid, *Profile) {
 	case b.distinct != nil:
 		return b.profile(&listedRuns{list: b.distinct.runs(), all: true})
 	case !b.full:
-		return b.profile(heldRuns(b.held, b.counts.moments.min, b.counts.moments.max))
+		return b.profile(heldRuns(b.held, b.counts.moments))
 	}
 	if list, ok := b.fine.runs(); ok {
 		return b.profile(&listedRuns{list: list})
@@ -243,19 +247,21 @@ func newFineCounts(cuts []float64) *fineCounts {
 	}
 }
 
-// add counts values between lo and hi.
-func (f *fineCounts) add(values []float64, lo, hi float64) {
+// add counts values; m has the extremes of all so far.
+func (f *fineCounts) add(values []float64, m *moments) {
+	last := len(f.cells) - 1
+	below, above := f.cells[0], f.cells[last]
 	f.finder.count(f.cells, values)
-	f.addTails(values, lo, hi)
+	f.addTails(values, m, f.cells[0] != below, f.cells[last] != above)
 }
 
-// addTails counts the extremes lo and hi of values, where they are beyond the cuts.
-func (f *fineCounts) addTails(values []float64, lo, hi float64) {
-	if lo < f.cuts[0] {
-		f.min.add(values, lo, lo < f.min.value)
+// addTails counts the extremes among values of which some are below or above the cuts.
+func (f *fineCounts) addTails(values []float64, m *moments, below, above bool) {
+	if below {
+		f.min.add(values, m.min, m.min < f.min.value)
 	}
-	if hi > f.cuts[len(f.cuts)-1] {
-		f.max.add(values, hi, hi > f.max.value)
+	if above {
+		f.max.add(values, m.max, m.max > f.max.value)
 	}
 }
 
@@ -312,6 +318,7 @@ func newDistinctFloats() *distinctFloats { return &distinctFloats{} }
 // MaxCuts distinct ones. If not it must not be called again.
 func (d *distinctFloats) add(block []float64) bool {
 	for _, v := range block {
+		v += 0 // -0 + 0 is +0
 		i := math.Float64bits(v) * 0x9e3779b97f4a7c15 >> distinctShift
 		for d.counts[i] != 0 && d.keys[i] != v {
 			i = (i + 1) % distinctSlots

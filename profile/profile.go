@@ -55,31 +55,41 @@ func (p *Profile) AddFloats(values []float64, valid []bool) {
 		p.AddFloatsWeighted(values, valid, ones(len(values)))
 		return
 	}
-	p.addBlocks(values, valid, func(block []float64) {
-		p.grid.finder.count(p.cells, block)
-		p.moments.add(block, p.grid.cuts)
-	})
+	p.addBlocks(values, valid, p.countBlock)
+}
+
+// countBlock counts a block whose extremes the moments know.
+func (p *Profile) countBlock(block []float64) {
+	last := len(p.cells) - 1
+	below, above := p.cells[0], p.cells[last]
+	p.grid.finder.count(p.cells, block)
+	if p.cells[0] != below || p.cells[last] != above {
+		p.moments.addTails(block, p.grid.cuts)
+	}
 }
 
 // addBlocks counts the rows and gives the values that there are to f, in blocks
-// of at most blockSize.
+// of at most blockSize. A 0 may come as -0.
 func (p *Profile) addBlocks(values []float64, valid []bool, f func(block []float64)) {
 	p.rows += int64(len(values))
-	var block [blockSize]float64
+	var space [blockSize]float64
 	sums := p.moments.sums(len(values))
 	defer sums.close()
 	for len(values) > 0 {
 		n := min(len(values), blockSize)
-		var ok []bool
+		block := values[:n]
 		if len(valid) > 0 {
-			ok, valid = valid[:n], valid[n:]
+			block = keepValid(&space, block, valid[:n])
+			p.absent += int64(n - len(block))
+			valid = valid[n:]
 		}
-		kept, absent := compact(&block, values[:n], ok)
-		p.absent += absent
-		p.invalid += int64(n-kept) - absent
-		p.count += int64(kept)
-		f(block[:kept])
-		sums.add(block[:kept])
+		if invalid := p.moments.extend(block); invalid > 0 {
+			block = keepFinite(&space, block)
+			p.invalid += invalid
+		}
+		p.count += int64(len(block))
+		f(block)
+		sums.add(block)
 		values = values[n:]
 	}
 }
@@ -88,53 +98,46 @@ func (p *Profile) addBlocks(values []float64, valid []bool, f func(block []float
 // stay in the first cache between one pass and the next.
 const blockSize = 512
 
-// compact copies the values that are valid and finite to the front of the
-// block, and returns how many they are and how many rows were not valid.
-func compact(block *[blockSize]float64, values []float64, valid []bool) (kept int, absent int64) {
-	if len(valid) == 0 {
-		for _, v := range values {
-			block[kept&(blockSize-1)] = v + 0 // -0 + 0 is +0
-			if finite(v) {
-				kept++
-			}
-		}
-		return kept, 0
+// keepValid returns the values of a block that are valid, in space.
+func keepValid(space *[blockSize]float64, block []float64, valid []bool) []float64 {
+	kept := 0
+	valid = valid[:len(block)]
+	for i, v := range block {
+		space[kept&(blockSize-1)] = v
+		kept += one(valid[i])
 	}
-	for i, v := range values {
-		if !valid[i] {
-			absent++
-			continue
-		}
-		block[kept&(blockSize-1)] = v + 0
-		if finite(v) {
-			kept++
-		}
+	return space[:kept]
+}
+
+// keepFinite returns the values of a block that are finite, in space, which the block may be in.
+func keepFinite(space *[blockSize]float64, block []float64) []float64 {
+	kept := 0
+	for _, v := range block {
+		space[kept&(blockSize-1)] = v
+		kept += one(finite(v))
 	}
-	return kept, absent
+	return space[:kept]
 }
 
 func newMoments() *moments { return &moments{min: math.Inf(1), max: math.Inf(-1)} }
 
-func (m *moments) add(values, cuts []float64) {
-	lo, hi := m.addExtremes(values)
-	if len(cuts) == 0 || lo < cuts[0] || hi > cuts[len(cuts)-1] {
-		m.addTails(values, cuts)
-	}
-}
-
-// addExtremes returns the extremes of the values.
-func (m *moments) addExtremes(values []float64) (lo, hi float64) {
-	lo, hi = math.Inf(1), math.Inf(-1)
+// extend moves the extremes to those of the values too, and returns how many of
+// these are not finite. Most values lie between the extremes so far.
+func (m *moments) extend(values []float64) (invalid int64) {
+	lo, hi := m.min, m.max
 	for _, v := range values {
-		if v < lo {
-			lo = v
+		if v >= lo && v <= hi {
+			continue
 		}
-		if v > hi {
-			hi = v
+		if !finite(v) {
+			invalid++
+			continue
 		}
+		v += 0 // -0 + 0 is +0
+		lo, hi = min(lo, v), max(hi, v)
 	}
-	m.min, m.max = min(m.min, lo), max(m.max, hi)
-	return lo, hi
+	m.min, m.max = lo, hi
+	return invalid
 }
 
 // addTails adds the values beyond the outer cuts; without cuts, all are below.

@@ -9,10 +9,10 @@ import (
 // pile adds many values, and their squares, before they go to the limbs of the
 // sums: mantissas of the same sign and exponent are integers in the same unit, so
 // that a value takes no shifting and no branch. Neighbours go to different
-// halves, so that one does not wait for what the other has stored.
+// heaps, so that one does not wait for what the other has stored.
 type pile struct {
-	even, odd [signs]heap
-	lowest    uint64 // exponent there may be, less one; subnormals and zeros apart
+	heaps  [signs][2]heap // of the exponents 0 nothing is left after a block
+	lowest uint64         // exponent there may be
 }
 
 // heap is the sum of mantissas of 53 bits, and that of their squares.
@@ -22,32 +22,38 @@ const (
 	signs    = 1 << 12 // and exponents
 	noneYet  = math.MaxUint64
 	maxPiled = 1 << 20 // values, far fewer than the 2^22 whose squares of 106 bits fit
+	leading  = 1 << 52 // bit of the mantissa of a normal number, which is not stored
 )
 
 var piles = sync.Pool{New: func() any { return &pile{lowest: noneYet} }} //nolint:gochecknoglobals // memory to be used again, no state
 
-// add adds finite values. At most maxPiled may be added before a flush.
-func (p *pile) add(values []float64) {
-	low := p.lowest
+// add adds a block of finite values. At most maxPiled may be added before a flush. It
+// reports whether there are subnormal ones among them, which it leaves out.
+func (p *pile) add(block []float64) (subnormal bool) {
 	i := 0
-	for ; i+1 < len(values); i += 2 {
-		a, b := math.Float64bits(values[i]), math.Float64bits(values[i+1])
-		low = min(low, a>>52&0x7ff-1, b>>52&0x7ff-1)
-		p.even[a>>52].add(mantissa(a))
-		p.odd[b>>52].add(mantissa(b))
+	for ; i+1 < len(block); i += 2 {
+		a, b := math.Float64bits(block[i]), math.Float64bits(block[i+1])
+		p.heaps[a>>52][0].add(a&(leading-1) | leading)
+		p.heaps[b>>52][1].add(b&(leading-1) | leading)
 	}
-	for ; i < len(values); i++ {
-		a := math.Float64bits(values[i])
-		low = min(low, a>>52&0x7ff-1)
-		p.even[a>>52].add(mantissa(a))
+	if i < len(block) {
+		a := math.Float64bits(block[i])
+		p.heaps[a>>52][0].add(a&(leading-1) | leading)
 	}
-	p.lowest = low
+	positive, negative := p.clear(0), p.clear(signs/2)
+	return positive || negative
 }
 
-// mantissa returns that of the bits of a double, as decompose does.
-func mantissa(b uint64) uint64 {
-	normal := (b>>52&0x7ff + 0x7ff) >> 11 // 1, of a subnormal 0
-	return b&(1<<52-1) | normal<<52
+// clear empties the heaps of an exponent 0, and reports whether there were other values than
+// zeros in them: with n values f < 2^52 the sums are n 2^52 + sum f and n 2^104 + 2^53 sum f
+// + sum f^2, and the second is 2^52 times the first only if each f is 0.
+func (p *pile) clear(i int) (subnormal bool) {
+	for j := range p.heaps[i] {
+		h := &p.heaps[i][j]
+		subnormal = subnormal || h.s0%leading != 0 || h.q0 != 0 || h.q1 != h.s0/leading<<40
+		*h = heap{}
+	}
+	return subnormal
 }
 
 func (h *heap) add(m uint64) {
@@ -64,16 +70,25 @@ type adder struct {
 	moments *moments
 	pile    *pile // nil: the values are too few for one
 	piled   int
+	few     bool // it pays to know the lowest exponent
 }
 
-// fewValues is up to how many are added one by one.
-const fewValues = 64
+const (
+	// fewValues is up to how many are added one by one.
+	fewValues = 64
+	// fewPiled is up to how many make looking at all heaps take longer than finding
+	// the lowest exponent.
+	fewPiled = 1 << 14
+)
 
 // sums returns what adds so many values to the sums. It is to be closed.
 func (m *moments) sums(values int) adder {
-	a := adder{moments: m}
+	a := adder{moments: m, few: values <= fewPiled}
 	if values > fewValues {
 		a.pile, _ = piles.Get().(*pile)
+		if !a.few {
+			a.pile.lowest = 1
+		}
 	}
 	return a
 }
@@ -82,53 +97,73 @@ func (m *moments) sums(values int) adder {
 func (a *adder) add(block []float64) {
 	if a.pile == nil {
 		for _, v := range block {
-			a.moments.sum.Add(v)
-			a.moments.squares.Add(v)
+			a.one(v)
 		}
 		return
 	}
-	a.pile.add(block)
+	if a.few {
+		a.pile.lowest = min(a.pile.lowest, lowestExponent(block))
+	}
+	if a.pile.add(block) {
+		for _, v := range block {
+			if math.Abs(v) < 0x1p-1022 {
+				a.one(v)
+			}
+		}
+	}
 	if a.piled += len(block); a.piled > maxPiled-blockSize {
 		a.flush()
 	}
 }
 
+func (a *adder) one(v float64) {
+	a.moments.sum.Add(v)
+	a.moments.squares.Add(v)
+}
+
+// lowestExponent returns the lowest that is not 0.
+func lowestExponent(values []float64) uint64 {
+	low := uint64(noneYet - 1)
+	for _, v := range values {
+		low = min(low, math.Float64bits(v)>>52&0x7ff-1) // that of an exponent 0 is the highest
+	}
+	return low + 1
+}
+
 func (a *adder) flush() {
 	m := a.moments
-	a.pile.flush(&m.sum, &m.squares, max(-m.min, m.max))
+	a.pile.flush(&m.sum, &m.squares, m.min, m.max)
 	a.piled = 0
 }
 
 func (a *adder) close() {
 	if a.pile != nil {
 		a.flush()
+		a.pile.lowest = noneYet
 		piles.Put(a.pile)
 	}
 }
 
-// flush moves what was added to the sums. extent is at least the largest absolute value.
-func (p *pile) flush(s *Sum, q *SquareSum, extent float64) {
-	top := math.Float64bits(extent) >> 52 & 0x7ff
-	for sign := range uint64(2) {
-		p.move(s, q, sign, 0)
-		for e := p.lowest + 1; e <= top && p.lowest != noneYet; e++ {
-			p.move(s, q, sign, e)
-		}
+// flush moves what was added to the sums. All values are from lo to hi.
+func (p *pile) flush(s *Sum, q *SquareSum, lo, hi float64) {
+	if hi > 0 {
+		p.move(s.positive(), q, 0, hi)
 	}
-	p.lowest = noneYet
+	if lo < 0 {
+		p.move(s.negative(), q, signs/2, -lo)
+	}
 }
 
-func (p *pile) move(s *Sum, q *SquareSum, sign, exponent uint64) {
-	limbs := s.positive()
-	if sign != 0 {
-		limbs = s.negative()
-	}
-	shift := uint(max(exponent, 1) - 1)
-	for _, h := range []*heap{&p.even[sign<<11|exponent], &p.odd[sign<<11|exponent]} {
-		if h.q0|h.q1 != 0 {
-			addShifted(limbs, [3]uint64{h.s0, h.s1}, shift)
-			addShifted(q[:], [3]uint64{h.q0, h.q1}, 2*shift)
-			*h = heap{}
+// move moves the heaps of a sign, which are from the i-th on. No value is beyond extent.
+func (p *pile) move(limbs []uint64, q *SquareSum, i int, extent float64) {
+	top := int(math.Float64bits(extent) >> 52)
+	for e := int(min(p.lowest, signs)); e <= top; e++ {
+		for j := range p.heaps[i+e] {
+			if h := &p.heaps[i+e][j]; h.q0|h.q1 != 0 {
+				addShifted(limbs, [3]uint64{h.s0, h.s1}, uint(e-1))
+				addShifted(q[:], [3]uint64{h.q0, h.q1}, 2*uint(e-1))
+				*h = heap{}
+			}
 		}
 	}
 }

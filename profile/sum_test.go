@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -64,17 +65,30 @@ func TestSumsAreExact(t *testing.T) {
 	})
 }
 
+// addPiled adds values by piles, both that know the lowest exponent and that do not.
 func addPiled(s *Sum, q *SquareSum, values []float64) {
-	p := &pile{lowest: noneYet}
-	extent := 0.
-	for _, v := range values {
-		extent = max(extent, math.Abs(v))
+	var sums [2]*moments
+	for i, few := range []bool{false, true} {
+		m, p := newMoments(), &pile{lowest: noneYet}
+		if !few {
+			p.lowest = 1
+		}
+		a := adder{moments: m, pile: p, few: few}
+		m.extend(values)
+		for block := range slices.Chunk(values, blockSize) {
+			a.add(block)
+		}
+		a.flush()
+		if p.heaps != (pile{}).heaps {
+			panic("a flushed pile is not empty")
+		}
+		sums[i] = m
 	}
-	p.add(values)
-	p.flush(s, q, extent)
-	if *p != (pile{lowest: noneYet}) {
-		panic("a flushed pile is not empty")
+	if *sums[0] != *sums[1] {
+		panic("the sums depend on what is known of the exponents")
 	}
+	s.Merge(&sums[0].sum)
+	q.Merge(&sums[0].squares)
 }
 
 // A pile is nearest to overflow with as many values as it holds, all bits set.
