@@ -23,6 +23,7 @@ type cursor struct {
 	page   page
 	level  int
 	value  int
+	plain  bool // doubles are still bytes, in page.data
 	floats []float64
 	ints   []int64
 	bools  []uint8
@@ -55,7 +56,7 @@ type columnBuffers struct {
 // start moves to the beginning of a row group.
 func (c *cursor) start(group int, rows int64) {
 	c.group, c.left, c.opened, c.entries = group, rows, false, -1
-	c.page, c.level, c.number = page{}, 0, 0
+	c.page, c.level, c.number, c.plain = page{}, 0, 0, false
 	c.words.reset()
 }
 
@@ -63,8 +64,8 @@ func (c *cursor) start(group int, rows int64) {
 func (c *cursor) next(dst *Column, n int) (err error) {
 	place := fmt.Sprintf("read column %q, row group %d", c.f.info.Name, c.group)
 	defer recoverAs(&err, place)
-	c.prepare(dst, n)
 	if c.f.repeated {
+		c.prepare(dst, n)
 		err = c.nextVectors(dst, n)
 	} else {
 		err = c.nextFlat(dst, n)
@@ -100,6 +101,10 @@ func (c *cursor) prepare(dst *Column, n int) {
 }
 
 func (c *cursor) nextFlat(dst *Column, n int) error {
+	if done, err := c.nextInPlace(dst, n); done || err != nil {
+		return err
+	}
+	c.prepare(dst, n)
 	if c.f.store == storeStrings {
 		c.words.trim()
 	}
@@ -126,6 +131,30 @@ func (c *cursor) nextFlat(dst *Column, n int) error {
 	return nil
 }
 
+// nextInPlace gives the column the page's own doubles, where the page has all of the n
+// rows and they lie in it as they do in memory.
+func (c *cursor) nextInPlace(dst *Column, n int) (done bool, err error) {
+	if c.f.store != storeFloats || n == 0 {
+		return false, nil
+	}
+	if c.level == c.page.values {
+		if err := c.turn(c.left); err != nil {
+			return false, err
+		}
+	}
+	if !c.plain || c.page.values-c.level < n {
+		return false, nil
+	}
+	floats, ok := asFloats(c.page.data[8*c.value:], n)
+	if !ok {
+		return false, nil
+	}
+	dst.Floats, dst.Valid = floats, nil
+	c.level += n
+	c.value += n
+	return true, nil
+}
+
 // copy moves the next k rows of the page to rows at.. of the column and returns
 // how many of them are missing; flagged says that a row before is. Flags are set
 // from the first page on that lacks a value.
@@ -143,7 +172,11 @@ func (c *cursor) copy(dst *Column, at, k int, flagged bool) (missing int) {
 	from, to := c.value, c.value+present
 	switch c.f.store {
 	case storeFloats:
-		scatter(dst.Floats[at:at+k], c.floats[from:to], valid)
+		if c.plain { // and no row of the page is missing
+			doubles(c.page.data[8*from:], dst.Floats[at:at+k])
+		} else {
+			scatter(dst.Floats[at:at+k], c.floats[from:to], valid)
+		}
 	case storeInts, storeTimes:
 		scatter(dst.Ints[at:at+k], c.ints[from:to], valid)
 	case storeBools:

@@ -40,6 +40,7 @@ func (c *cursor) load() error {
 			c.page.defs = nil // every row has a value
 		}
 	}
+	c.plain = false
 	//nolint:staticcheck // deprecated for writers; files of old writers name it
 	if c.page.encoding == format.PlainDictionary || c.page.encoding == format.RLEDictionary {
 		c.page.encoding = format.RLEDictionary
@@ -47,6 +48,9 @@ func (c *cursor) load() error {
 	}
 	switch c.f.store {
 	case storeFloats, storeVectors:
+		if c.plain = c.f.store == storeFloats && c.page.defs == nil && c.f.kind == parquet.Double && c.page.encoding == format.Plain; c.plain {
+			return checkSize("floats", 8*n, c.page.data)
+		}
 		c.floats = grown(c.floats, n)
 		return c.toFloats(c.page, c.floats)
 	case storeInts, storeTimes:
