@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -78,10 +79,13 @@ func (b *NumberBuilder) AddFloats(values []float64, valid []bool) {
 	b.counts.addBlocks(values, valid, b.add)
 }
 
-func (b *NumberBuilder) add(block []float64) {
+// add adds a block, and reports whether it has still to be added to the sums: where there
+// are few distinct values, their counts make them in the end.
+func (b *NumberBuilder) add(block []float64) (unsummed bool) {
 	if b.full {
 		b.pick(block)
 	}
+	unsummed = b.distinct == nil
 	switch {
 	case b.distinct == nil && b.full:
 		b.fine.add(block, b.counts.moments)
@@ -89,11 +93,17 @@ func (b *NumberBuilder) add(block []float64) {
 		if b.full {
 			b.fine = b.distinct.fine()
 		}
+		b.distinct.addSums(b.counts.moments)
 		b.distinct = nil
 	}
-	if b.full {
-		return
+	if !b.full {
+		b.hold(block)
 	}
+	return unsummed
+}
+
+// hold keeps the values of a block, as long as there is room.
+func (b *NumberBuilder) hold(block []float64) {
 	at := len(b.held)
 	b.held = slices.Grow(b.held, len(block))[:at+len(block)]
 	for i, v := range block {
@@ -156,9 +166,27 @@ func (b *NumberBuilder) pick(block []float64) {
 }
 
 // gap is how far the position after the next is from it: 1 to 2^(shift+1) - 1.
-func (b *NumberBuilder) gap() int64 {
-	return 1 + int64(mix(uint64(b.next))%(1<<(b.shift+1)-1))
+func (b *NumberBuilder) gap() int64 { return gapOf(mix(uint64(b.next)), b.shift) }
+
+// gapOf returns 1 + x mod (2^(shift+1) - 1). The division is a multiplication by the
+// divisor's inverse, rounded down, which is one too few at most.
+func gapOf(x uint64, shift uint) int64 {
+	d := uint64(1)<<(shift+1) - 1
+	q, _ := bits.Mul64(x, inverses[shift&63])
+	r := x - q*d
+	if r >= d {
+		r -= d
+	}
+	return 1 + int64(r)
 }
+
+// inverses are the divisors of gapOf under 2^64, rounded down; of 1, which fits not, one less.
+var inverses = func() (inverses [64]uint64) { //nolint:gochecknoglobals // a table
+	for shift := range inverses {
+		inverses[shift] = math.MaxUint64 / (uint64(2)<<shift - 1)
+	}
+	return inverses
+}()
 
 // mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014).
 func mix(x uint64) uint64 {
@@ -202,6 +230,9 @@ func (b *NumberBuilder) profile(r runs) (*Grid, *Profile) {
 	grid, chosen := numberGrid(r)
 	p := b.counts
 	moments := *b.counts.moments
+	if b.distinct != nil {
+		b.distinct.addSums(&moments)
+	}
 	p.grid, p.cells, p.moments = grid, numberCells(chosen, p.count), &moments
 	return grid, &p
 }
@@ -302,9 +333,13 @@ func (f *fineCounts) runs() ([]run, bool) {
 // distinctFloats counts a few distinct values, none of them -0 or NaN, in a table
 // that is never more than a third full.
 type distinctFloats struct {
-	keys   [distinctSlots]float64
-	counts [distinctSlots]int64 // 0: a free slot
-	n      int
+	slots [distinctSlots]distinctFloat
+	n     int
+}
+
+type distinctFloat struct {
+	value float64
+	n     int64 // 0: a free slot
 }
 
 const (
@@ -320,24 +355,36 @@ func (d *distinctFloats) add(block []float64) bool {
 	for _, v := range block {
 		v += 0 // -0 + 0 is +0
 		i := math.Float64bits(v) * 0x9e3779b97f4a7c15 >> distinctShift
-		for d.counts[i] != 0 && d.keys[i] != v {
+		s := &d.slots[i]
+		for s.n != 0 && s.value != v {
 			i = (i + 1) % distinctSlots
+			s = &d.slots[i]
 		}
-		if d.counts[i] == 0 {
-			d.keys[i] = v
+		if s.n == 0 {
+			s.value = v
 			d.n++
 		}
-		d.counts[i]++
+		s.n++
 	}
 	return d.n <= MaxCuts
+}
+
+// addSums adds all values to the sums.
+func (d *distinctFloats) addSums(m *moments) {
+	for i := range d.slots {
+		if s := &d.slots[i]; s.n > 0 {
+			m.sum.AddTimes(s.value, s.n)
+			m.squares.AddTimes(s.value, s.n)
+		}
+	}
 }
 
 // runs returns the values in order.
 func (d *distinctFloats) runs() []run {
 	list := make([]run, 0, d.n)
-	for i, n := range d.counts {
-		if n > 0 {
-			list = append(list, run{value: d.keys[i], n: n})
+	for _, s := range d.slots {
+		if s.n > 0 {
+			list = append(list, run{value: s.value, n: s.n})
 		}
 	}
 	slices.SortFunc(list, func(x, y run) int { return cmp.Compare(x.value, y.value) })

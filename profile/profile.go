@@ -58,19 +58,20 @@ func (p *Profile) AddFloats(values []float64, valid []bool) {
 	p.addBlocks(values, valid, p.countBlock)
 }
 
-// countBlock counts a block whose extremes the moments know.
-func (p *Profile) countBlock(block []float64) {
+// countBlock counts a block whose extremes the moments know. It is still to be added to the sums.
+func (p *Profile) countBlock(block []float64) (unsummed bool) {
 	last := len(p.cells) - 1
 	below, above := p.cells[0], p.cells[last]
 	p.grid.finder.count(p.cells, block)
 	if p.cells[0] != below || p.cells[last] != above {
 		p.moments.addTails(block, p.grid.cuts)
 	}
+	return true
 }
 
 // addBlocks counts the rows and gives the values that there are to f, in blocks
-// of at most blockSize. A 0 may come as -0.
-func (p *Profile) addBlocks(values []float64, valid []bool, f func(block []float64)) {
+// of at most blockSize. A 0 may come as -0. A block is added to the sums if f returns true.
+func (p *Profile) addBlocks(values []float64, valid []bool, f func(block []float64) (unsummed bool)) {
 	p.rows += int64(len(values))
 	var space [blockSize]float64
 	sums := p.moments.sums(len(values))
@@ -88,8 +89,9 @@ func (p *Profile) addBlocks(values []float64, valid []bool, f func(block []float
 			p.invalid += invalid
 		}
 		p.count += int64(len(block))
-		f(block)
-		sums.add(block)
+		if f(block) {
+			sums.add(block)
+		}
 		values = values[n:]
 	}
 }

@@ -66,6 +66,27 @@ func (s *SquareSum) Add(v float64) {
 	}
 }
 
+// AddTimes adds v, which must be finite, n times.
+func (s *Sum) AddTimes(v float64, n int64) {
+	m, shift := decompose(v)
+	limbs := s.positive()
+	if math.Signbit(v) {
+		limbs = s.negative()
+	}
+	hi, lo := bits.Mul64(m, uint64(n))
+	addShifted(limbs, [3]uint64{lo, hi}, shift)
+}
+
+// AddTimes adds the square of v, which must be finite, n times.
+func (s *SquareSum) AddTimes(v float64, n int64) {
+	m, shift := decompose(v)
+	hi, lo := bits.Mul64(m, m)
+	carry, low := bits.Mul64(lo, uint64(n))
+	high, middle := bits.Mul64(hi, uint64(n)) // of less than 42 + 63 bits
+	middle, c := bits.Add64(middle, carry, 0)
+	addShifted(s[:], [3]uint64{low, middle, high + c}, 2*shift)
+}
+
 // addShifted adds words * 2^shift. The highest word must leave 64 bits.
 func addShifted(limbs []uint64, words [3]uint64, shift uint) {
 	i, o := shift/64, shift%64

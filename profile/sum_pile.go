@@ -68,8 +68,9 @@ func (h *heap) add(m uint64) {
 // adder adds the values of one call to the moments' sums.
 type adder struct {
 	moments *moments
-	pile    *pile // nil: the values are too few for one
+	pile    *pile // nil: none is needed yet
 	piled   int
+	single  bool // the values are too few for a pile
 	few     bool // it pays to know the lowest exponent
 }
 
@@ -83,23 +84,22 @@ const (
 
 // sums returns what adds so many values to the sums. It is to be closed.
 func (m *moments) sums(values int) adder {
-	a := adder{moments: m, few: values <= fewPiled}
-	if values > fewValues {
-		a.pile, _ = piles.Get().(*pile)
-		if !a.few {
-			a.pile.lowest = 1
-		}
-	}
-	return a
+	return adder{moments: m, single: values <= fewValues, few: values <= fewPiled}
 }
 
 // add adds a block whose extremes the moments know.
 func (a *adder) add(block []float64) {
-	if a.pile == nil {
+	if a.single {
 		for _, v := range block {
 			a.one(v)
 		}
 		return
+	}
+	if a.pile == nil {
+		a.pile, _ = piles.Get().(*pile)
+		if !a.few {
+			a.pile.lowest = 1
+		}
 	}
 	if a.few {
 		a.pile.lowest = min(a.pile.lowest, lowestExponent(block))

@@ -91,6 +91,38 @@ func addPiled(s *Sum, q *SquareSum, values []float64) {
 	q.Merge(&sums[0].squares)
 }
 
+func TestSumOfEqualValues(t *testing.T) {
+	t.Parallel()
+	number := rapid.OneOf(rapid.Float64Range(-math.MaxFloat64, math.MaxFloat64), rapid.SampledFrom(extremes))
+	rapid.Check(t, func(t *rapid.T) {
+		v, n := number.Draw(t, "value"), rapid.Int64Range(1, math.MaxInt64).Draw(t, "times")
+		var s Sum
+		var q SquareSum
+		s.AddTimes(v, n)
+		q.AddTimes(v, n)
+		x, times := new(big.Rat).SetFloat64(v), new(big.Rat).SetInt64(n)
+		if got, want := new(big.Rat).Mul(new(big.Rat).SetInt(s.int()), unit(sumUnit)), new(big.Rat).Mul(x, times); got.Cmp(want) != 0 {
+			t.Fatalf("sum %v, want %v", got, want)
+		}
+		if got, want := new(big.Rat).Mul(new(big.Rat).SetInt(q.int()), unit(squareUnit)), times.Mul(times, x).Mul(times, x); got.Cmp(want) != 0 {
+			t.Fatalf("sum of squares %v, want %v", got, want)
+		}
+	})
+}
+
+func TestGapIsARemainder(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		x, shift := rapid.Uint64().Draw(t, "x"), rapid.UintRange(0, 40).Draw(t, "shift")
+		d := uint64(2)<<shift - 1
+		for _, x := range []uint64{x, x / d * d, x/d*d - 1, math.MaxUint64, 0} {
+			if got, want := gapOf(x, shift), 1+int64(x%d); got != want {
+				t.Fatalf("%d mod %d: gap %d, want %d", x, d, got, want)
+			}
+		}
+	})
+}
+
 // A pile is nearest to overflow with as many values as it holds, all bits set.
 func TestFullPile(t *testing.T) {
 	t.Parallel()
