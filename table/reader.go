@@ -180,7 +180,7 @@ func (r *Reader) Metadata() map[string]string { return r.meta }
 // Scan calls f for each chunk, a row group or a part of one, with the named
 // columns in the given order. A column that the file lacks comes with its name
 // and all missing. Columns are decoded in parallel, f is called in row order,
-// from one goroutine. Slices are reused: f must not keep them; the strings of
+// from one goroutine. Slices are reused: f must neither keep nor change them; the strings of
 // Dict it may keep. An error of f ends the scan and is returned as it is.
 func (r *Reader) Scan(ctx context.Context, columns []string, f func(*Chunk) error) error {
 	s := newScan(r, columns, runtime.GOMAXPROCS(0))
