@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/api"
@@ -84,16 +85,34 @@ func TestRegisterBaselineByURI(t *testing.T) {
 		{`{"uri":"file:///etc/passwd"}`, 422, []string{"body.uri"}},
 		{`{"uri":"s3://"}`, 422, []string{"body.uri"}},
 		{`{"uri":"s3://b/k","z":1,"a":2}`, 422, []string{"body.a", "body.z"}},
-		{`{"window":{"start":"2026-01-01T00:00:00Z","end":"2026-01-02T00:00:00Z"}}`, 501, []string{"body.window"}},
-		{`{"version":0.0,"dataset":{"item_count":3},"features":[]}`, 501, []string{"body.features"}},
+		{`{"uri":"s3://b/k","window":{"start":"2026-01-01T00:00:00Z","end":"2026-01-02T00:00:00Z"}}`, 422, []string{"body.window"}},
+		{`{"window":"yesterday"}`, 422, []string{"body.window"}},
+		{`{"window":{"start":"2026-01-01T00:00:00Z","until":7}}`, 422, []string{"body.window"}},
+		{`{"window":{"start":"2026-01-01T00:00:00Z"}}`, 422, []string{"body.window.end"}},
+		{`{"window":{"start":"2026-01-02T00:00:00Z","end":"2026-01-01T00:00:00Z"}}`, 422, []string{"body.window.end"}},
+		{`{"window":{"start":"2024-01-02T00:00:00Z","end":"2026-01-01T00:00:00Z"}}`, 422, []string{"body.window.end"}},
 	} {
-		p := b.wantProblem(tt.status, tt.location, http.MethodPost, baselinesPath, tt.body, "Content-Type", jsonType)
-		if tt.status == 501 && !strings.Contains(p.Detail, "not offered by this version yet") {
-			t.Errorf("detail %q", p.Detail)
-		}
+		b.wantProblem(tt.status, tt.location, http.MethodPost, baselinesPath, tt.body, "Content-Type", jsonType)
 	}
 	large := `{"uri":"` + strings.Repeat("x", 1<<20) + `"}`
 	b.wantProblem(413, nil, http.MethodPost, baselinesPath, large, "Content-Type", jsonType)
+}
+
+func TestRegisterBaselineOfWindowOrStatistics(t *testing.T) {
+	t.Parallel()
+	b := setupBaselines(t)
+	window := modelwatch.Window{Start: now.Add(-time.Hour), End: now}
+	statistics := `{"version":0.0,"dataset":{"item_count":3},"features":[]}`
+	for _, r := range []api.RegisterRequest{{Window: &window}, {Statistics: []byte(statistics)}} {
+		r.Model, r.Version = "fraud", "1"
+		if _, err := b.client.RegisterBaseline(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := b.baselines.request()
+		if got.Body != nil || got.URI != "" || string(got.Statistics) != string(r.Statistics) || (got.Window == nil) != (r.Window == nil) || got.Window != nil && *got.Window != window {
+			t.Errorf("asked for %+v", got)
+		}
+	}
 }
 
 func TestRegisterBaselineProfiling(t *testing.T) {

@@ -104,7 +104,7 @@ func (c *Client) Baseline(ctx context.Context, model, version, id string) (Basel
 	return get[Baseline](ctx, c, resourcePath("models", model, "versions", version, "baselines", id), nil)
 }
 
-// RegisterBaseline uploads a training set, or names the URI of one. The body is
+// RegisterBaseline uploads a training set or statistics, or names a URI or a window. The body is
 // sent as it is read. The baseline may still be profiling: ask for it again.
 func (c *Client) RegisterBaseline(ctx context.Context, r RegisterRequest) (Baseline, error) {
 	path := resourcePath("models", r.Model, "versions", r.Version, "baselines")
@@ -116,10 +116,10 @@ func (c *Client) RegisterBaseline(ctx context.Context, r RegisterRequest) (Basel
 	}
 	header := http.Header{}
 	body := r.Body
-	if r.URI != "" {
-		text, err := json.Marshal(BaselineSource{URI: r.URI})
+	if r.Body == nil {
+		text, err := r.json()
 		if err != nil {
-			return Baseline{}, fmt.Errorf("marshal uri: %w", err)
+			return Baseline{}, fmt.Errorf("marshal source: %w", err)
 		}
 		body = bytes.NewReader(text)
 		header.Set("Content-Type", jsonMediaType)
@@ -134,6 +134,18 @@ func (c *Client) RegisterBaseline(ctx context.Context, r RegisterRequest) (Basel
 	var b Baseline
 	_, err := c.do(ctx, http.MethodPost, path, query, header, body, &b)
 	return b, err
+}
+
+// json is the body of a registration that is no table.
+func (r *RegisterRequest) json() ([]byte, error) {
+	if len(r.Statistics) > 0 {
+		return r.Statistics, nil
+	}
+	source := BaselineSource{URI: r.URI}
+	if r.Window != nil {
+		source.Window = &BaselineWindow{Start: r.Window.Start, End: r.Window.End}
+	}
+	return json.Marshal(source)
 }
 
 // Jobs lists the jobs of a model.

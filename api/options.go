@@ -64,7 +64,8 @@ type Baselines interface {
 	Detail(ctx context.Context, b modelwatch.Baseline) (*BaselineDetail, error)
 }
 
-// RegisterRequest is a training set to be registered: a body or a URI, never both.
+// RegisterRequest is a training set to be registered: one of Body, URI, Window and
+// Statistics.
 type RegisterRequest struct {
 	Model, Version string
 	// ContentType is the body's media type without parameters; it is one of
@@ -75,6 +76,10 @@ type RegisterRequest struct {
 	// Body is read as it arrives from the network; it is not held anywhere.
 	Body io.Reader
 	URI  string
+	// Window is of archived traffic of the version.
+	Window *modelwatch.Window
+	// Statistics is the text of a SageMaker statistics file.
+	Statistics []byte
 	// Mapping names the user's columns that play a part; empty fields were not given.
 	Mapping modelwatch.ColumnMapping
 }

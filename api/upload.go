@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +28,9 @@ var UploadTypes = []string{
 }
 
 const registerDescription = `The body is the table itself, of any size: it is profiled as it arrives. Content-Type tells Parquet, CSV or JSON lines
-(application/octet-stream: by its first bytes), Content-Encoding may be gzip or zstd. Or the body is JSON with a uri to read from.
+(application/octet-stream: by its first bytes), Content-Encoding may be gzip or zstd. Or the body is JSON: a uri to read from, a
+window of archived traffic of the version, or the statistics.json that a baseline job of SageMaker Model Monitor wrote. Of the
+latter the buckets become the drift bins; there are no rows, so that nothing is learnt from it and it has no segments.
 
 201 with the frozen bins; or 202 and a Location to poll while status is profiling. The id is derived from the content: the
 same content again answers 201 with the same baseline. The schema is inferred if the version has none.`
@@ -166,69 +166,12 @@ func (u *Upload) fill(req *RegisterRequest) error {
 	}
 	if req.ContentType == jsonMediaType {
 		req.ContentType = ""
-		req.URI, err = u.source()
-		return err
+		return u.source(req)
 	}
 	if !slices.Contains(UploadTypes, req.ContentType) {
 		return headerProblem(http.StatusUnsupportedMediaType, "Content-Type", req.ContentType,
-			"must be one of %s, or %s with a uri", strings.Join(UploadTypes, ", "), jsonMediaType)
+			"must be one of %s, or %s with a uri, a window or a statistics file", strings.Join(UploadTypes, ", "), jsonMediaType)
 	}
 	req.Body = u
 	return nil
-}
-
-// BaselineSource is the JSON body of a registration: where the table is.
-type BaselineSource struct {
-	URI    string `json:"uri,omitempty" maxLength:"2000" example:"s3://bucket/train.parquet"`
-	Window any    `json:"window,omitempty" doc:"Not offered by this version yet."`
-}
-
-// source reads the JSON form of a registration.
-func (u *Upload) source() (string, error) {
-	text, err := io.ReadAll(io.LimitReader(u, maxBodyBytes+1))
-	if err != nil {
-		return "", u.fault()
-	}
-	if len(text) > maxBodyBytes {
-		return "", statusProblem(http.StatusRequestEntityTooLarge, "a JSON body has at most %d bytes: upload the table itself as Parquet, CSV or JSON lines", maxBodyBytes)
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(text, &fields); err != nil {
-		p := statusProblem(http.StatusBadRequest, "the body is not a JSON object")
-		p.Errors = []*huma.ErrorDetail{{Location: "body", Message: err.Error(), Value: string(text)}}
-		return "", p
-	}
-	return sourceURI(fields)
-}
-
-func sourceURI(fields map[string]json.RawMessage) (string, error) {
-	for _, unimplemented := range [...]struct{ field, what string }{
-		{"window", "a window of archived traffic as baseline"},
-		{"features", "a SageMaker statistics file as baseline"},
-	} {
-		if _, ok := fields[unimplemented.field]; ok {
-			return "", &modelwatch.Error{
-				Code:    modelwatch.CodeUnimplemented,
-				Message: unimplemented.what + " is not offered by this version yet: upload the training set, or give its uri",
-				Fields:  []modelwatch.FieldError{{Location: "body." + unimplemented.field, Message: "not offered by this version yet"}},
-			}
-		}
-	}
-	var f faults
-	for name := range fields {
-		if name != "uri" {
-			f.add("body."+name, nil, "unexpected property: the body has a uri and nothing else")
-		}
-	}
-	slices.SortFunc(f, func(a, b modelwatch.FieldError) int { return strings.Compare(a.Location, b.Location) })
-	var uri string
-	switch raw, ok := fields["uri"]; {
-	case !ok:
-		f.add("body.uri", nil, "is missing: say where the table is, for example s3://bucket/train.parquet")
-	case json.Unmarshal(raw, &uri) != nil:
-		f.add("body.uri", string(bytes.TrimSpace(raw)), "must be a string")
-	case !strings.HasPrefix(uri, "s3://") || len(uri) == len("s3://"):
-		f.add("body.uri", uri, "must begin with s3:// and name a bucket: other tables are uploaded as the body")
-	}
-	return uri, f.err("the baseline")
 }

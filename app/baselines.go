@@ -31,6 +31,7 @@ import (
 // catalog knows is complete.
 type baselines struct {
 	catalog *catalog.Catalog
+	engine  *engine.Engine
 	bucket  archive.Bucket
 	cfg     ArchiveConfig // for URIs of other buckets
 	now     func() time.Time
@@ -42,12 +43,15 @@ func (b *baselines) Register(ctx context.Context, r api.RegisterRequest) (modelw
 	if err != nil {
 		return modelwatch.Baseline{}, nil, err
 	}
-	source, closeSource, err := b.source(ctx, r)
-	if err != nil {
-		return modelwatch.Baseline{}, nil, err
+	if r.Statistics == nil && strings.HasSuffix(r.URI, ".json") {
+		if r.Statistics, err = b.statisticsAt(ctx, r.URI); err != nil {
+			return modelwatch.Baseline{}, nil, err
+		}
 	}
-	defer closeSource()
-	spooled, err := table.Spool(ctx, source, spoolOptions(version, r.Mapping))
+	if r.Statistics != nil {
+		return b.registerStatistics(ctx, version, r)
+	}
+	spooled, err := b.spool(ctx, version, r)
 	if err != nil {
 		return modelwatch.Baseline{}, nil, err
 	}
@@ -68,16 +72,37 @@ func (b *baselines) Register(ctx context.Context, r api.RegisterRequest) (modelw
 	if err != nil {
 		return modelwatch.Baseline{}, nil, err
 	}
-	if err := b.store(ctx, &baseline, spooled, set); err != nil {
+	if err := b.storeRows(ctx, &baseline, spooled); err != nil {
 		return modelwatch.Baseline{}, nil, err
 	}
-	if err := b.adoptSchema(ctx, version, spooled.Schema); err != nil {
+	return b.complete(ctx, version, baseline, spooled.Schema, set)
+}
+
+// complete stores the profile and makes the baseline known.
+func (b *baselines) complete(ctx context.Context, version modelwatch.Version, baseline modelwatch.Baseline, schema modelwatch.Schema, set *profile.Set) (modelwatch.Baseline, *api.BaselineDetail, error) {
+	if err := b.storeProfile(ctx, &baseline, set); err != nil {
+		return modelwatch.Baseline{}, nil, err
+	}
+	if err := b.adoptSchema(ctx, version, schema); err != nil {
 		return modelwatch.Baseline{}, nil, err
 	}
 	if err := b.catalog.PutBaseline(ctx, baseline); err != nil {
 		return modelwatch.Baseline{}, nil, fmt.Errorf("register baseline: %w", err)
 	}
 	return baseline, baselineDetail(set), nil
+}
+
+// spool turns what is registered into a local file with the columns of a baseline.
+func (b *baselines) spool(ctx context.Context, version modelwatch.Version, r api.RegisterRequest) (*table.Spooled, error) {
+	if r.Window != nil {
+		return b.spoolWindow(ctx, version, *r.Window)
+	}
+	source, closeSource, err := b.source(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer closeSource()
+	return table.Spool(ctx, source, spoolOptions(version, r.Mapping))
 }
 
 // version returns the version that the baseline is for. A version of a known
@@ -114,21 +139,30 @@ func (b *baselines) source(ctx context.Context, r api.RegisterRequest) (table.So
 		format := table.FormatOf(r.ContentType, "")
 		return table.Source{Name: "the upload", Format: format, Open: func() (io.ReadCloser, error) { return io.NopCloser(r.Body), nil }}, func() {}, nil
 	}
-	u, err := url.Parse(r.URI)
+	object, err := b.object(ctx, r.URI)
+	if err != nil {
+		return table.Source{}, nil, err
+	}
+	return table.Source{Name: r.URI, ReaderAt: object, Size: object.Size()}, func() { object.Close() }, nil
+}
+
+// object opens an object of any bucket.
+func (b *baselines) object(ctx context.Context, uri string) (archive.Object, error) {
+	u, err := url.Parse(uri)
 	if err != nil || u.Scheme != "s3" || u.Host == "" || strings.Trim(u.Path, "/") == "" {
-		return table.Source{}, nil, modelwatch.Errorf(modelwatch.CodeInvalid, "uri %q is not of the form s3://bucket/key: upload other files as the body", r.URI)
+		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "uri %q is not of the form s3://bucket/key: upload other files as the body", uri)
 	}
 	cfg := b.cfg.bucket()
 	cfg.URI = "s3://" + u.Host
 	bucket, err := archive.OpenBucket(ctx, cfg)
 	if err != nil {
-		return table.Source{}, nil, err
+		return nil, err
 	}
 	object, err := bucket.Open(ctx, strings.TrimPrefix(u.Path, "/"))
 	if err != nil {
-		return table.Source{}, nil, fmt.Errorf("open %s: %w", r.URI, err)
+		return nil, fmt.Errorf("open %s: %w", uri, err)
 	}
-	return table.Source{Name: r.URI, ReaderAt: object, Size: object.Size()}, func() { object.Close() }, nil
+	return object, nil
 }
 
 // baselineID is the same for the same content, read in the same way.
@@ -153,11 +187,14 @@ func (b *baselines) freeze(ctx context.Context, spooled *table.Spooled) (*profil
 	return set, nil
 }
 
-// store writes the profile and the rows. Both keys are the baseline's own: a
+// folder is where a baseline's objects are. Their keys are the baseline's own: a
 // second try writes the same again.
-func (b *baselines) store(ctx context.Context, baseline *modelwatch.Baseline, spooled *table.Spooled, set *profile.Set) error {
-	folder := path.Join("baselines", url.PathEscape(baseline.Model), url.PathEscape(baseline.Version))
-	baseline.ProfileKey, baseline.DataKey = path.Join(folder, baseline.ID+".profile"), path.Join(folder, baseline.ID+".parquet")
+func (b *baselines) folder(baseline *modelwatch.Baseline) string {
+	return path.Join("baselines", url.PathEscape(baseline.Model), url.PathEscape(baseline.Version))
+}
+
+func (b *baselines) storeProfile(ctx context.Context, baseline *modelwatch.Baseline, set *profile.Set) error {
+	baseline.ProfileKey = path.Join(b.folder(baseline), baseline.ID+".profile")
 	encoded, err := set.MarshalBinary()
 	if err != nil {
 		return fmt.Errorf("encode profile: %w", err)
@@ -165,6 +202,11 @@ func (b *baselines) store(ctx context.Context, baseline *modelwatch.Baseline, sp
 	if err := b.bucket.Put(ctx, baseline.ProfileKey, bytes.NewReader(encoded), int64(len(encoded))); err != nil {
 		return fmt.Errorf("store profile: %w", err)
 	}
+	return nil
+}
+
+func (b *baselines) storeRows(ctx context.Context, baseline *modelwatch.Baseline, spooled *table.Spooled) error {
+	baseline.DataKey = path.Join(b.folder(baseline), baseline.ID+".parquet")
 	f, err := os.Open(spooled.Path)
 	if err != nil {
 		return fmt.Errorf("store baseline: %w", err)
@@ -324,5 +366,5 @@ func apiCounts(id string, p *profile.Profile) api.Counts {
 }
 
 func (s *service) baselines() *baselines {
-	return &baselines{catalog: s.catalog, bucket: s.archive.Bucket(), cfg: s.cfg.Archive, now: time.Now}
+	return &baselines{catalog: s.catalog, engine: s.engine, bucket: s.archive.Bucket(), cfg: s.cfg.Archive, now: time.Now}
 }

@@ -81,7 +81,10 @@ func (w *Worker) learnDrift(ctx context.Context, c comparison, training *profile
 			}
 		}
 	}
-	if len(values) == 0 {
+	switch {
+	case len(values) == 0 && b.DataKey == "":
+		c.a.warn("version %s: nothing is learnt: baseline %s has no rows, only a profile", b.Version, b.ID)
+	case len(values) == 0:
 		c.a.warn("version %s: nothing is learnt from a baseline of %d rows: a tenth of it is under minimum_rows, %d", b.Version, b.Rows, job.MinimumRows)
 	}
 	w.lessons.put(key, learnt{chunks: values})

@@ -64,7 +64,7 @@ func (b *bundle) model(name string, versions ...string) {
 	for _, v := range versions {
 		_, _, err = b.catalog.PutVersion(b.t.Context(), modelwatch.Version{Model: name, Name: v, SamplingRate: 1})
 		must(b.t, err)
-		must(b.t, b.catalog.PutBaseline(b.t.Context(), modelwatch.Baseline{ID: "bl-" + v, Model: name, Version: v, Status: modelwatch.BaselineReady, Rows: 1000}))
+		must(b.t, b.catalog.PutBaseline(b.t.Context(), modelwatch.Baseline{ID: "bl-" + v, Model: name, Version: v, Status: modelwatch.BaselineReady, Rows: 1000, DataKey: "rows"}))
 	}
 }
 
