@@ -66,7 +66,7 @@ type Threshold struct {
 	Change     string   `json:"change,omitempty" example:"+50%" doc:"Relative change against a reference: a rise by more than +50%, a fall by more than -20%. No limit where the reference is 0 or absent."`
 	Difference *float64 `json:"difference,omitempty" example:"0.05" doc:"Distance from a reference: 0.05 is a breach above reference + 0.05, -0.05 one below reference - 0.05."`
 	Against    string   `json:"against,omitempty" example:"7d" doc:"The reference of change and difference: the same series so long before (the window that ends nearest, at most an hour and a 24th of it away), or version:NAME, the same window of that version."`
-	Learn      *Learn   `json:"learn,omitempty" doc:"Limits from the metric over ten consecutive chunks of the training set's own rows: for drift and quality each chunk against the whole set, for backtests the metric of the chunk, whose rows then have predictions and the truth."`
+	Learn      *Learn   `json:"learn,omitempty" doc:"Limits from the metric over ten consecutive chunks of the training set's own rows: for drift and quality each chunk against the whole set, for backtests the metric of the chunk, whose rows then have predictions and the truth, by segment too. Segments of drift and quality have none."`
 
 	For string `json:"for,omitempty" example:"2 of 3" doc:"Breached when so many of the last windows, this one included, are over the limit. Windows without a value are not."`
 }

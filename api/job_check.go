@@ -227,7 +227,7 @@ func (c *jobCheck) rows(b JobBody) {
 		case b.Kind != modelwatch.JobDrift:
 			c.faults.add(at, nil, "applies to the kind drift only, and this job's is %s", b.Kind)
 		case len(b.Segments) > 0:
-			c.faults.add(at, nil, "does not go with segments: those are measured from profiles")
+			c.faults.add(at, nil, "does not go with segments, which are measured from profiles: put a second job for one of the two")
 		}
 	}
 	if b.Compat != "" && b.Exact {

@@ -24,6 +24,8 @@ type DevOptions struct {
 	Speed        float64
 	Plain        bool
 	Streams      Streams
+
+	onSent func(total int64) // of tests: called for each event that has been published
 }
 
 // Dev runs everything in one process on embedded parts: a broker that speaks
@@ -134,7 +136,7 @@ func (d *dev) prepareTraffic(ctx context.Context, brokers []string) error {
 		return err
 	}
 	d.service.life.onClose("traffic", 5*time.Second, func(context.Context) error { client.Close(); return nil })
-	d.producer = &producer{client: client, topic: devTopic, traffic: traffic, clock: d.clock, save: func(ctx context.Context, p simulate.Position) error {
+	d.producer = &producer{client: client, topic: devTopic, traffic: traffic, clock: d.clock, onSent: d.opts.onSent, save: func(ctx context.Context, p simulate.Position) error {
 		return d.service.saveDemo(ctx, demoState{Start: state.Start, Event: d.clock.Now(), Position: p})
 	}}
 	return nil

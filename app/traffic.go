@@ -29,6 +29,7 @@ type producer struct {
 	traffic *simulate.Generator
 	clock   eventClock
 	sent    atomic.Int64
+	onSent  func(total int64)     // called for each record that has arrived; may be nil
 	failed  atomic.Pointer[error] // the first record that did not arrive
 	// save, if set, keeps the position that has arrived at the brokers; it is
 	// called about once a second and at the end.
@@ -67,7 +68,9 @@ func (p *producer) arrived(_ *kgo.Record, err error) {
 		p.failed.CompareAndSwap(nil, &err)
 		return
 	}
-	p.sent.Add(1)
+	if n := p.sent.Add(1); p.onSent != nil {
+		p.onSent(n)
+	}
 }
 
 func (p *producer) settle(ctx context.Context, position simulate.Position) error {
