@@ -16,6 +16,7 @@ type heldSpace struct {
 var (
 	heldSpaces = sync.Pool{New: func() any { return &heldSpace{} }}
 	heldValues = sync.Pool{New: func() any { return &[]float64{} }}
+	samples    = sync.Pool{New: func() any { return new(make([]float64, 0, spareSize+blockSize)) }}
 )
 
 // heldRuns returns the runs of values in any order, of which m has the extremes. They may be

@@ -117,6 +117,8 @@ func (b *NumberBuilder) hold(block []float64) {
 // overflow goes over from holding all values to counting them.
 func (b *NumberBuilder) overflow() {
 	b.full, b.shift = true, spareShift
+	sample, _ := samples.Get().(*[]float64)
+	b.sample = *sample
 	for i := b.gap(); ; i = b.next {
 		b.next = i
 		if i >= int64(len(b.held)) {
@@ -131,11 +133,20 @@ func (b *NumberBuilder) overflow() {
 		heldSpaces.Put(space)
 		b.fine.add(b.held, b.counts.moments)
 	}
-	b.Release()
+	b.releaseHeld()
 }
 
 // Release gives the memory of the values back, once no more come and the grid is built.
 func (b *NumberBuilder) Release() {
+	b.releaseHeld()
+	if cap(b.sample) > 0 {
+		sample := b.sample[:0]
+		samples.Put(&sample)
+	}
+	b.sample = nil
+}
+
+func (b *NumberBuilder) releaseHeld() {
 	if cap(b.held) > 0 {
 		held := b.held[:0]
 		heldValues.Put(&held)
@@ -146,12 +157,14 @@ func (b *NumberBuilder) Release() {
 // pick takes the values at the picked positions. The block ends at the count so far.
 func (b *NumberBuilder) pick(block []float64) {
 	from := b.counts.count - int64(len(block))
-	for b.next < b.counts.count {
-		if b.next >= from {
-			b.sample = append(b.sample, block[b.next-from]+0)
-		}
-		b.next += b.gap()
+	next, shift, sample := b.next, b.shift, b.sample
+	for ; next < from; next += gapOf(mix(uint64(next)), shift) {
+		continue // it was in a block that had no part in this
 	}
+	for ; next < b.counts.count; next += gapOf(mix(uint64(next)), shift) {
+		sample = append(sample, block[next-from]+0)
+	}
+	b.next, b.sample = next, sample
 	if len(b.sample) <= spareSize {
 		return
 	}

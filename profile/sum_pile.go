@@ -40,6 +40,10 @@ func (p *pile) add(block []float64) (subnormal bool) {
 		a := math.Float64bits(block[i])
 		p.heaps[a>>52][0].add(a&(leading-1) | leading)
 	}
+	zeros := p.heaps[0][0].s0 | p.heaps[0][1].s0 | p.heaps[signs/2][0].s0 | p.heaps[signs/2][1].s0
+	if zeros == 0 { // of which there is a leading bit for each
+		return false
+	}
 	positive, negative := p.clear(0), p.clear(signs/2)
 	return positive || negative
 }

@@ -26,6 +26,9 @@ type unpackers struct {
 	err  error
 }
 
+// slack is the room after a page that lets zstd copy in larger steps.
+const slack = 64
+
 // decode returns the unpacked page, in dst if it is large enough. Without
 // compression that is packed itself.
 func (u *unpackers) decode(codec format.CompressionCodec, packed, dst []byte, size int) ([]byte, error) {
@@ -35,7 +38,7 @@ func (u *unpackers) decode(codec format.CompressionCodec, packed, dst []byte, si
 	if size == 0 {
 		return dst[:0], nil
 	}
-	dst = grown(dst[:0], size)
+	dst = grown(dst[:0], size+slack)[:size]
 	n, err := u.into(codec, dst, packed)
 	if err == nil && n != size {
 		err = fmt.Errorf("%d bytes", n)
@@ -82,7 +85,7 @@ func (u *unpackers) zstandard(dst, packed []byte) (int, error) {
 	if u.err != nil {
 		return 0, u.err
 	}
-	out, err := u.zstd.DecodeAll(packed, dst[:0:len(dst)])
+	out, err := u.zstd.DecodeAll(packed, dst[:0:len(dst)+slack])
 	if err == nil && len(out) > 0 && &out[0] != &dst[0] {
 		copy(dst, out) // it never should leave the buffer; if it does, nothing is lost
 	}
