@@ -59,28 +59,68 @@ func BenchmarkDriftSavedProfile(b *testing.B) {
 	}
 }
 
-// BenchmarkDecode decodes what BenchmarkDrift compares, both files, with
-// parquet-go and does nothing with it: the least that any comparison takes. It is to be
-// compared by CPU time, since it runs within the benchmark's process.
+// BenchmarkDecode decodes what BenchmarkDrift compares, both files, and does nothing
+// with it: with parquet-go, which is the least that any comparison takes, and with
+// package table, whose columns are typed slices. It is to be compared by CPU time, since it
+// runs within the benchmark's process.
 func BenchmarkDecode(b *testing.B) {
+	decoders := []struct {
+		name   string
+		decode func(*testing.B, string) int64
+	}{{"parquet-go", decodeFile}, {"table", scanFile}}
 	for _, rows := range []int{100_000, 1_000_000, 5_000_000} {
-		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
-			dir := b.TempDir()
-			paths := []string{filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")}
-			for i, path := range paths {
-				writeTable(b, path, rows, uint64(i)+1)
-			}
-			before := self(b)
-			for b.Loop() {
-				for _, path := range paths {
-					if n := decodeFile(b, path); n != 20*int64(rows) {
-						b.Fatalf("%d values", n)
+		dir := b.TempDir()
+		paths := []string{filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")}
+		for i, path := range paths {
+			writeTable(b, path, rows, uint64(i)+1)
+		}
+		for _, d := range decoders {
+			b.Run(fmt.Sprintf("rows=%d/%s", rows, d.name), func(b *testing.B) {
+				before := self(b)
+				for b.Loop() {
+					for _, path := range paths {
+						if n := d.decode(b, path); n != 20*int64(rows) {
+							b.Fatalf("%d values", n)
+						}
 					}
 				}
-			}
-			b.ReportMetric((self(b).cpu-before.cpu).Seconds()/float64(b.N), "CPU-s")
+				b.ReportMetric((self(b).cpu-before.cpu).Seconds()/float64(b.N), "CPU-s")
+			})
+		}
+	}
+}
+
+// scanFile reads every column of a file as a comparison does, and returns the number of values.
+func scanFile(b *testing.B, path string) int64 {
+	b.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	stat, err := f.Stat()
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, err := table.OpenParquet(f, stat.Size())
+	if err != nil {
+		b.Fatal(err)
+	}
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	var values atomic.Int64
+	for _, c := range r.Columns() {
+		g.Go(func() error {
+			return r.ScanColumn(b.Context(), c.Name, func(rows int, _ *table.Column) error {
+				values.Add(int64(rows))
+				return nil
+			})
 		})
 	}
+	if err := g.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	return values.Load()
 }
 
 // decodeFile reads every page of a file, a column per goroutine, and returns the number of values.

@@ -55,7 +55,52 @@ func (p *Profile) AddFloats(values []float64, valid []bool) {
 		p.AddFloatsWeighted(values, valid, ones(len(values)))
 		return
 	}
+	if p.grid.exact && len(values) >= manyValues {
+		p.addExact(values, valid)
+		return
+	}
 	p.addBlocks(values, valid, p.countBlock)
+}
+
+// manyValues is how many make going through all cells take little beside counting.
+const manyValues = 1 << 13
+
+// addExact is AddFloats on a grid that has a cut for every value of its baseline: where
+// other rows hold none but these, their counts make the sums.
+func (p *Profile) addExact(values []float64, valid []bool) {
+	before := slices.Clone(p.cells)
+	p.addBlocks(values, valid, func(block []float64) bool {
+		p.countBlock(block)
+		return false
+	})
+	for i := 0; i < len(before); i += 2 {
+		if p.cells[i] != before[i] { // between two cuts
+			p.addSums(values, valid)
+			return
+		}
+	}
+	for i, c := range p.grid.cuts {
+		if n := p.cells[2*i+1] - before[2*i+1]; n > 0 {
+			p.moments.sum.AddTimes(c, n)
+			p.moments.squares.AddTimes(c, n)
+		}
+	}
+}
+
+// addSums adds values that were counted to the sums.
+func (p *Profile) addSums(values []float64, valid []bool) {
+	var space [blockSize]float64
+	sums := p.moments.sums(len(values))
+	defer sums.close()
+	for len(values) > 0 {
+		n := min(len(values), blockSize)
+		block := values[:n]
+		if len(valid) > 0 {
+			block, valid = keepValid(&space, block, valid[:n]), valid[n:]
+		}
+		sums.add(keepFinite(&space, block))
+		values = values[n:]
+	}
 }
 
 // countBlock counts a block whose extremes the moments know. It is still to be added to the sums.

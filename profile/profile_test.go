@@ -3,6 +3,7 @@ package profile
 import (
 	"bytes"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -278,6 +279,70 @@ func TestReadingsAreSane(t *testing.T) {
 			t.Fatalf("bins hold %d of %d values, %d rows", total, p.Count(), p.Rows())
 		}
 	})
+}
+
+// However many rows come at once, and whatever of them the baseline has not, the profile is the same.
+func TestExactGridCountsInAnyPieces(t *testing.T) {
+	t.Parallel()
+	draw := func(r *rand.Rand) float64 { return float64(r.IntN(500)-250) / 8 }
+	g := NewNumberGrid(drawFrom(draw, 50_000))
+	if !g.Exact() {
+		t.Fatal("the grid is not exact")
+	}
+	values := drawFrom(draw, 4*manyValues)
+	values[17] = math.Copysign(0, -1)
+	valid := make([]bool, len(values))
+	for i := range valid {
+		valid[i] = i%7 != 0
+	}
+	tests := []struct {
+		name   string
+		others map[int]float64
+		valid  []bool
+	}{
+		{"known", nil, nil},
+		{"known or missing", nil, valid},
+		{"not finite", map[int]float64{3: math.NaN(), 9_000: math.Inf(1)}, nil},
+		{"new", map[int]float64{5: 0.3, 8_000: -0.3}, nil},
+		{"beyond", map[int]float64{5: 1e300, 8_000: -1e300, 8_001: math.SmallestNonzeroFloat64}, valid},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			values := slices.Clone(values)
+			for i, v := range tt.others {
+				values[i] = v
+			}
+			whole, pieces := New(g), New(g)
+			whole.AddFloats(values, tt.valid)
+			for i := 0; i < len(values); i += 1000 {
+				end := min(i+1000, len(values))
+				var ok []bool
+				if tt.valid != nil {
+					ok = tt.valid[i:end]
+				}
+				pieces.AddFloats(values[i:end], ok)
+			}
+			if *whole.moments != *pieces.moments || !slices.Equal(whole.cells, pieces.cells) || whole.invalid != pieces.invalid || whole.absent != pieces.absent {
+				t.Error("the profiles differ")
+			}
+			want, _ := exactSums(kept(values, tt.valid))
+			if got := new(big.Rat).Mul(new(big.Rat).SetInt(whole.moments.sum.int()), unit(sumUnit)); got.Cmp(want) != 0 {
+				t.Errorf("sum %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// kept are the values that are valid and finite.
+func kept(values []float64, valid []bool) []float64 {
+	var out []float64
+	for i, v := range values {
+		if present(valid, i) && finite(v) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 func BenchmarkAddFloats(b *testing.B) {
