@@ -19,15 +19,15 @@ type outline struct {
 	page       report.Column
 }
 
-func (r *driftRun) outline(baseline, current *profile.SetColumn) outline {
-	grid := baseline.Profile.Grid()
+func (r *driftRun) outline(c modelwatch.Column, baseline, current *profile.Profile) outline {
+	grid := baseline.Grid()
 	o := outline{
 		bins:       apiBins(grid),
-		identifier: grid.Kind() == profile.KindCategory && baseline.View == modelwatch.ViewValue && !grid.KnowsCategories(),
-		allInvalid: baseline.View == modelwatch.ViewValue && allInvalid(current.Profile),
+		identifier: grid.Kind() == profile.KindCategory && c.View == modelwatch.ViewValue && !grid.KnowsCategories(),
+		allInvalid: c.View == modelwatch.ViewValue && allInvalid(current),
 	}
 	if r.opts.Format == "html" {
-		if o.page = reportColumn(baseline, current); o.page.Curve != nil {
+		if o.page = reportColumn(c, baseline, current); o.page.Curve != nil {
 			o.page.Curve.Reduce()
 		}
 	}
@@ -35,9 +35,14 @@ func (r *driftRun) outline(baseline, current *profile.SetColumn) outline {
 }
 
 // columnwise reports whether a column's profiles are needed only until it is
-// measured: no result is of several columns, and nothing reads the rows again.
+// measured: no result is of several columns.
 func (r *driftRun) columnwise() bool {
 	return !r.byRows() && !r.byGroups() && !r.learns() && r.opts.SaveProfile == ""
+}
+
+// wholeSet reports whether the baseline's profiles of all columns are needed at the same time.
+func (r *driftRun) wholeSet() bool {
+	return r.opts.SaveProfile != "" || !r.byRows() && (r.byGroups() || r.learns())
 }
 
 // compareColumnwise builds, counts and measures one column after the other, some at
@@ -47,7 +52,7 @@ func (r *driftRun) compareColumnwise(ctx context.Context) error {
 	r.outlines = make([]outline, len(r.columns))
 	var unweighed [2]int64
 	measure := func(i int, baseline, current *profile.SetColumn) error {
-		values[i], r.outlines[i] = r.measureColumn(baseline, current), r.outline(baseline, current)
+		values[i], r.outlines[i] = r.measureColumn(baseline, current), r.outline(r.columns[i], baseline.Profile, current.Profile)
 		if i == 0 { // rows without a weight are the same in all columns
 			unweighed = [2]int64{baseline.Profile.InvalidWeights(), current.Profile.InvalidWeights()}
 		}
@@ -58,23 +63,17 @@ func (r *driftRun) compareColumnwise(ctx context.Context) error {
 		Weight:   r.known.columns.Weight,
 		Progress: func(done, _ int) { _ = bar.Set(done) }, // drawing only
 	}
-	baseline, current := engine.Side{Name: r.baseline.uri, Source: r.baseline.source}, engine.Side{Name: r.current.uri, Source: r.current.source}
 	var err error
 	if r.baseline.set == nil {
-		err = engine.CompareTables(ctx, baseline, current, r.columns, opts, measure)
+		err = engine.CompareTables(ctx, r.baseline.side(), r.current.side(), r.columns, opts, measure)
 	} else {
-		err = engine.CompareProfile(ctx, r.baseline.set, current, opts, measure)
+		err = engine.CompareProfile(ctx, r.baseline.set, r.current.side(), opts, measure)
 	}
 	_ = bar.Finish() // drawing only
 	if err != nil {
 		return err
 	}
-	if r.baseline.set == nil {
-		if err := r.noteWeights(ctx, r.baseline.uri, r.baseline.source, unweighed[0]); err != nil {
-			return err
-		}
-	}
-	if err := r.noteWeights(ctx, r.current.uri, r.current.source, unweighed[1]); err != nil {
+	if err := r.noteUnweighed(ctx, unweighed); err != nil {
 		return err
 	}
 	r.countCurrent(0, nil, nil, nil, r.current.rows)

@@ -52,21 +52,21 @@ func (r *driftRun) measure(ctx context.Context) error {
 	return nil
 }
 
-// compareCurrent compares the current rows where the profiles of all columns are
-// there at the same time.
+// compareCurrent compares the current rows with the profiles of all columns, or by
+// rows.
 func (r *driftRun) compareCurrent(ctx context.Context) error {
-	if r.baseline.set != nil && (r.byRows() || r.byGroups()) {
+	if r.baseline.set != nil && r.byGroups() {
 		r.current.set = r.baseline.set.Empty()
 	}
 	err := r.compare(ctx, comparing{source: r.current.source, uri: r.current.uri, chunk: r.chunk, count: r.countCurrent, emit: func(m modelwatch.Measurement) {
 		r.measured = append(r.measured, m)
 	}})
-	if err != nil || r.baseline.set == nil {
+	if err != nil || r.byRows() {
 		return err
 	}
 	r.outlines = make([]outline, len(r.columns))
-	for i := range r.columns {
-		r.outlines[i] = r.outline(&r.baseline.set.Columns[i], &r.current.set.Columns[i])
+	for i, c := range r.columns {
+		r.outlines[i] = r.outline(c, r.baseline.set.Columns[i].Profile, r.current.set.Columns[i].Profile)
 	}
 	return nil
 }
@@ -114,8 +114,10 @@ func (r *driftRun) byGroups() bool { return r.chunk.any() || len(r.segments) > 0
 
 func (r *driftRun) compare(ctx context.Context, c comparing) error {
 	switch {
-	case r.byRows():
-		return r.compareRows(ctx, c)
+	case r.opts.Exact:
+		return r.compareExact(ctx, c)
+	case r.opts.Compat != "":
+		return r.compareCompat(ctx, c)
 	case c.chunk.any() || len(r.segments) > 0:
 		return r.compareGroups(ctx, c)
 	}

@@ -20,6 +20,9 @@ type side struct {
 	set    *profile.Set
 }
 
+// side is the table as the engine compares it.
+func (s *side) side() engine.Side { return engine.Side{Name: s.uri, Source: s.source} }
+
 func (r *driftRun) close() {
 	for _, s := range []*side{&r.baseline, &r.current} {
 		if s.tables != nil {
@@ -173,7 +176,7 @@ func columnNames(columns []modelwatch.Column) string {
 // freeze makes the baseline's profile and grids, unless they were saved or are
 // needed only while a column is compared.
 func (r *driftRun) freeze(ctx context.Context) (err error) {
-	if r.baseline.set == nil && r.opts.Compat == "" && !r.columnwise() {
+	if r.baseline.set == nil && r.opts.Compat == "" && r.wholeSet() {
 		bar := progressCount(r.opts.Streams.Err, len(r.columns), "profiling "+r.baseline.uri)
 		r.baseline.set, err = engine.BuildBaseline(ctx, r.baseline.source, r.columns, engine.BuildOptions{
 			Weight:   r.known.columns.Weight,

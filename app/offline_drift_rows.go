@@ -7,18 +7,88 @@ import (
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/drift"
 	"github.com/modelwatch/modelwatch/engine"
-	"github.com/modelwatch/modelwatch/profile"
 )
 
-// compareRows compares what needs the values themselves, one column at a time.
-func (r *driftRun) compareRows(ctx context.Context, c comparing) error {
+// compareExact compares columns by their rows, and keeps of each what is measured.
+func (r *driftRun) compareExact(ctx context.Context, c comparing) error {
+	values := make([][][]modelwatch.Value, len(r.columns)) // by column and chunk
+	outlines := make([]outline, len(r.columns))
+	var chunks []engine.Rows // of the first column
+	var unweighed [2]int64
+	bar := progressCount(r.opts.Streams.Err, len(r.columns), "comparing "+c.uri)
+	err := engine.CompareRows(ctx, r.baseline.side(), engine.Side{Name: c.uri, Source: c.source}, r.columns, engine.RowOptions{
+		Weight: r.known.columns.Weight, ChunkRows: c.chunk.rows,
+		Progress: func(done, _ int) { _ = bar.Set(done) }, // drawing only
+	}, func(i int, baseline engine.Rows, current []engine.Rows) error {
+		whole := baseline.Profile.Empty()
+		for _, rows := range current {
+			values[i] = append(values[i], r.measureRows(r.columns[i], baseline, rows))
+			if err := whole.Merge(rows.Profile); err != nil {
+				return err
+			}
+		}
+		outlines[i] = r.outline(r.columns[i], baseline.Profile, whole)
+		if i == 0 {
+			chunks = current
+			unweighed = [2]int64{baseline.Profile.InvalidWeights(), whole.InvalidWeights()}
+		}
+		return nil
+	})
+	_ = bar.Finish() // drawing only
+	if err != nil {
+		return err
+	}
+	r.outlines = outlines
+	if c.source == r.current.source {
+		if err := r.noteUnweighed(ctx, unweighed); err != nil {
+			return err
+		}
+	}
+	for chunk, rows := range chunks {
+		c.count(chunk, nil, nil, nil, rows.N)
+	}
+	for i, column := range r.columns {
+		for chunk := range values[i] {
+			for _, v := range values[i][chunk] {
+				c.emit(about(modelwatch.Measurement{Chunk: chunk}, column, v))
+			}
+		}
+		values[i] = nil
+	}
+	return nil
+}
+
+// noteUnweighed says how many rows of each side are counted nowhere.
+func (r *driftRun) noteUnweighed(ctx context.Context, rows [2]int64) error {
+	if r.baseline.set == nil { // else it was said when the set was made
+		if err := r.noteWeights(ctx, r.baseline.uri, r.baseline.source, rows[0]); err != nil {
+			return err
+		}
+	}
+	return r.noteWeights(ctx, r.current.uri, r.current.source, rows[1])
+}
+
+// measureRows measures a column of a chunk.
+func (r *driftRun) measureRows(column modelwatch.Column, baseline, current engine.Rows) []modelwatch.Value {
+	metrics := r.applicable(column)
+	switch {
+	case len(metrics) == 0:
+		return nil
+	case column.Type == modelwatch.TypeNumber:
+		return drift.MeasureExact(baseline.Profile, current.Profile, drift.Sample(baseline.Sample), drift.Sample(current.Sample), metrics, r.measureOptions(column))
+	}
+	return drift.Measure(baseline.Profile, current.Profile, metrics, r.measureOptions(column))
+}
+
+// compareCompat compares as another tool does, one column at a time.
+func (r *driftRun) compareCompat(ctx context.Context, c comparing) error {
 	bar := progressCount(r.opts.Streams.Err, len(r.columns), "comparing "+c.uri)
 	defer func() { _ = bar.Finish() }() // drawing only
 	for i, column := range r.columns {
-		if column.View != modelwatch.ViewValue && r.opts.Compat != "" {
+		if column.View != modelwatch.ViewValue {
 			continue // no other tool has it
 		}
-		if err := r.compareColumn(ctx, c, i, column); err != nil {
+		if err := r.compareColumn(ctx, c, column); err != nil {
 			return err
 		}
 		_ = bar.Set(i + 1) // drawing only
@@ -26,66 +96,30 @@ func (r *driftRun) compareRows(ctx context.Context, c comparing) error {
 	return nil
 }
 
-func (r *driftRun) compareColumn(ctx context.Context, c comparing, at int, column modelwatch.Column) error {
-	var baseline, current []drift.Sample
-	var err error
-	if r.opts.Compat != "" || column.Type == modelwatch.TypeNumber { // what is no number has exact profiles
-		if baseline, err = r.samples(ctx, r.baseline.source, r.baseline.uri, column, 0); err != nil {
-			return err
-		}
-		if current, err = r.samples(ctx, c.source, c.uri, column, c.chunk.rows); err != nil {
-			return err
-		}
+func (r *driftRun) compareColumn(ctx context.Context, c comparing, column modelwatch.Column) error {
+	baseline, err := r.samples(ctx, r.baseline.source, r.baseline.uri, column, 0)
+	if err != nil {
+		return err
 	}
-	return r.eachChunk(ctx, c, at, len(current), func(chunk int, p *profile.Profile) error {
-		var values []modelwatch.Value
-		metrics := r.applicable(column)
-		switch {
-		case r.opts.Compat != "":
-			values, err = r.compat(column, baseline[0], current[chunk])
-		case len(metrics) == 0:
-		case column.Type == modelwatch.TypeNumber:
-			values = drift.MeasureExact(r.baseline.set.Columns[at].Profile, p, baseline[0], current[chunk], metrics, r.measureOptions(column))
-		default:
-			values = drift.Measure(r.baseline.set.Columns[at].Profile, p, metrics, r.measureOptions(column))
+	current, err := r.samples(ctx, c.source, c.uri, column, c.chunk.rows)
+	if err != nil {
+		return err
+	}
+	for chunk := range current {
+		rows := c.source.Rows()
+		if c.chunk.rows > 0 {
+			rows = min(c.chunk.rows, rows-int64(chunk)*c.chunk.rows)
+		}
+		c.count(chunk, nil, nil, nil, rows)
+		values, err := r.compat(column, baseline[0], current[chunk])
+		if err != nil {
+			return err
 		}
 		for _, v := range values {
 			c.emit(about(modelwatch.Measurement{Chunk: chunk}, column, v))
 		}
-		return err
-	})
-}
-
-// eachChunk calls f for each chunk of a column, with its profile where there is a
-// baseline's to compare it with.
-func (r *driftRun) eachChunk(ctx context.Context, c comparing, at, chunks int, f func(chunk int, p *profile.Profile) error) error {
-	if r.baseline.set == nil {
-		for i := range chunks {
-			rows := c.source.Rows()
-			if c.chunk.rows > 0 {
-				rows = min(c.chunk.rows, rows-int64(i)*c.chunk.rows)
-			}
-			c.count(i, nil, nil, nil, rows)
-			if err := f(i, nil); err != nil {
-				return err
-			}
-		}
-		return nil
 	}
-	like := subset(r.baseline.set, []int{at})
-	unweighed := int64(0)
-	_, err := engine.ProfileGroups(ctx, c.source, like, engine.GroupOptions{ChunkRows: c.chunk.rows, Weight: r.known.columns.Weight}, func(g engine.Group) error {
-		c.count(g.Chunk, nil, g.Set, []int{at}, g.Rows)
-		unweighed += g.Set.InvalidWeights()
-		return f(g.Chunk, g.Set.Columns[0].Profile)
-	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.uri, err)
-	}
-	if at > 0 {
-		return nil // all columns have the same rows
-	}
-	return r.noteWeights(ctx, c.uri, c.source, unweighed)
+	return nil
 }
 
 // compat measures a column as another tool does: where no metric is named, by that

@@ -1,17 +1,18 @@
 package app
 
 import (
+	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/profile"
 	"github.com/modelwatch/modelwatch/report"
 )
 
 // reportColumn is how a column of two sides on the same grid is distributed, for the
 // HTML report.
-func reportColumn(baseline, current *profile.SetColumn) report.Column {
-	b, n := baseline.Profile, current.Profile
+func reportColumn(c modelwatch.Column, baseline, current *profile.Profile) report.Column {
 	return report.Column{
-		Name: baseline.Name, Type: baseline.Type, Subject: baseline.Subject,
-		Bins: reportBins(b, n), Curve: reportCurve(b, n), Baseline: reportQuality(b), Current: reportQuality(n),
+		Name: c.Name, Type: c.Type, Subject: c.Subject,
+		Bins: reportBins(baseline, current), Curve: reportCurve(baseline, current),
+		Baseline: reportQuality(baseline), Current: reportQuality(current),
 	}
 }
 

@@ -47,8 +47,8 @@ func TestReportColumnWithoutValues(t *testing.T) {
 		{Column: modelwatch.Column{Name: "note", Type: modelwatch.TypeText}, Profile: profile.New(presence)},
 		{Column: modelwatch.Column{Name: "x", Type: modelwatch.TypeNumber}, Profile: profile.New(none)},
 	}}
-	for i := range baseline.Columns {
-		if c := reportColumn(&baseline.Columns[i], &baseline.Columns[i]); c.Curve != nil || c.Current.Missing != 0 {
+	for _, column := range baseline.Columns {
+		if c := reportColumn(column.Column, column.Profile, column.Profile); c.Curve != nil || c.Current.Missing != 0 {
 			t.Errorf("column %s of no rows has %+v", c.Name, c)
 		}
 	}

@@ -18,6 +18,8 @@ type Sample struct {
 	// Floats are the values of a number column, in any order. NaN and
 	// infinities are invalid and left out.
 	Floats []float64
+	// Sorted says that Floats are finite and ascend: they need not be copied.
+	Sorted bool
 	// Weights belong to Floats; nil is a weight of 1 each. A value whose weight
 	// is not valid (see [profile.ValidWeight]) is left out.
 	Weights []float64
@@ -38,7 +40,8 @@ type Sample struct {
 // columns of any other kind. The profiles must be of the same rows: they
 // answer the other metrics.
 //
-// It takes O(n log n + m log m) time, and the memory of a copy of the samples.
+// It takes O(n log n + m log m) time and the memory of two copies of the samples,
+// O(n + m) and none where they are sorted.
 func MeasureExact(baseline, current *profile.Profile, x, y Sample, metrics []string, opts Options) []modelwatch.Value {
 	c := newComparison(baseline, current, opts)
 	if baseline.Grid().Kind() == profile.KindNumber {
@@ -64,7 +67,7 @@ func (r *rows) compute() {
 	r.sorted = true
 	x, y := &r.samples[0], &r.samples[1]
 	if x.uniform() && y.uniform() {
-		a, b := sorted(x.Floats), sorted(y.Floats)
+		a, b := x.ascending(), y.ascending()
 		if len(a) > 0 && len(b) > 0 {
 			r.ks, r.area = distances(a, b)
 		}
@@ -74,6 +77,14 @@ func (r *rows) compute() {
 	if len(a) > 0 && len(b) > 0 {
 		r.ks, r.area = weightedDistances(a, b)
 	}
+}
+
+// ascending returns the finite values in order.
+func (s *Sample) ascending() []float64 {
+	if s.Sorted {
+		return s.Floats
+	}
+	return sorted(s.Floats)
 }
 
 // uniform reports whether all values weigh the same, and none is left out for

@@ -97,13 +97,17 @@ func (b *setBuilder) column(ctx context.Context, i int) (profile.SetColumn, erro
 	c := b.set.Columns[i]
 	p, err := buildColumn(ctx, through(b.src, &c), &c)
 	if err != nil {
-		return c, fmt.Errorf("column %s: %w", c.Name, err)
+		return c, b.wrap(i, err)
 	}
 	if c.View == modelwatch.ViewValue {
 		addInvalid(p, b.invalid[i])
 	}
 	c.Profile = p
 	return c, nil
+}
+
+func (b *setBuilder) wrap(i int, err error) error {
+	return fmt.Errorf("column %s: %w", b.set.Columns[i].Name, err)
 }
 
 // eachColumn calls f for every column, some at a time.
@@ -135,7 +139,7 @@ func buildColumn(ctx context.Context, r Source, column *profile.SetColumn) (*pro
 	c := viewColumn(column.Column)
 	switch c.Type {
 	case modelwatch.TypeNumber:
-		return buildNumber(ctx, r, c)
+		return buildNumber(ctx, r, c, nil)
 	case modelwatch.TypeCategory:
 		return buildCategory(ctx, r, c)
 	case modelwatch.TypeBoolean:
@@ -161,8 +165,9 @@ func (c *counter) scan(ctx context.Context, r Source) error {
 }
 
 // buildNumber reads a number column once where its grid and the counts on it
-// come of the same pass (profile.NumberBuilder), else a second time.
-func buildNumber(ctx context.Context, r Source, c modelwatch.Column) (*profile.Profile, error) {
+// come of the same pass (profile.NumberBuilder), else a second time. If keep is not
+// nil, its valid values are added there, in any order.
+func buildNumber(ctx context.Context, r Source, c modelwatch.Column, keep *[]float64) (*profile.Profile, error) {
 	b := profile.NewNumberBuilder()
 	b.Grow(r.Rows())
 	var limits ranged
@@ -177,6 +182,9 @@ func buildNumber(ctx context.Context, r Source, c modelwatch.Column) (*profile.P
 		valid, beyond := limits.valid(&c, rows, col)
 		outside += beyond
 		b.AddFloats(col.Floats[:rows], valid)
+		if keep != nil {
+			*keep = appendFinite(*keep, col.Floats[:rows], valid)
+		}
 		return nil
 	})
 	if err != nil {
@@ -192,6 +200,16 @@ func buildNumber(ctx context.Context, r Source, c modelwatch.Column) (*profile.P
 	p.AddInvalid(invalid + outside)
 	p.AddOutOfRange(outside)
 	return p, nil
+}
+
+// appendFinite adds the finite values of the rows that are valid; nil: all are.
+func appendFinite(to, values []float64, valid []bool) []float64 {
+	for i, v := range values {
+		if v-v == 0 && (valid == nil || valid[i]) {
+			to = append(to, v)
+		}
+	}
+	return to
 }
 
 // scanSpread scans a column in an order that spreads over the table, if the

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -141,6 +144,125 @@ func TestCompareFails(t *testing.T) {
 			t.Parallel()
 			err := engine.CompareTables(t.Context(), engine.Side{Name: "one", Source: test.baseline}, engine.Side{Name: "two", Source: test.current},
 				infos, engine.BuildOptions{Weight: test.weight}, take)
+			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+				t.Errorf("got %v, want %s...", err, test.want)
+			}
+		})
+	}
+}
+
+// rowTable has numbers of every kind of trouble, more of them than are sorted by comparing.
+func rowTable(t *testing.T, seed uint64, n int) *table.Reader {
+	rng := rand.New(rand.NewPCG(seed, 3))
+	values, ranged, weights := make([]float64, n), make([]float64, n), make([]float64, n)
+	texts, invalid := make([]string, n), make([]string, n)
+	for i := range n {
+		values[i], ranged[i], weights[i] = rng.NormFloat64(), math.Floor(12*rng.Float64()), float64(rng.IntN(3))
+		texts[i] = fmt.Sprint(rng.IntN(4))
+		switch rng.IntN(9) {
+		case 0:
+			values[i], invalid[i] = gone, `{"x":"abc"}`
+		case 1:
+			values[i], ranged[i] = math.NaN(), gone
+		case 2:
+			values[i], ranged[i] = math.Copysign(0, -1), math.Inf(1)
+		case 3:
+			values[i], ranged[i] = 0, gone
+		}
+	}
+	return tableOf(t, number("x", values...), number("ranged", ranged...), category("c", texts...), number("w", weights...), category(modelwatch.ColumnInvalid, invalid...))
+}
+
+// Columns compared by their rows have the profiles and the values that they have when these are read apart.
+func TestCompareRows(t *testing.T) {
+	t.Parallel()
+	ranged := featureOf("ranged", modelwatch.TypeNumber)
+	ranged.Minimum, ranged.Maximum = ptr(1.0), ptr(10.0)
+	columns := []modelwatch.Column{featureOf("x", modelwatch.TypeNumber), ranged, featureOf("c", modelwatch.TypeCategory), featureOf("c", modelwatch.TypeNumber), featureOf("absent", modelwatch.TypeNumber)}
+	baseline, current := rowTable(t, 1, 9_000), rowTable(t, 2, 7_500)
+	for _, opts := range []engine.RowOptions{{}, {ChunkRows: 3_000}, {ChunkRows: 1_500}, {Weight: "w"}, {Weight: "w", ChunkRows: 4_000}} {
+		t.Run(fmt.Sprintf("%+v", opts), func(t *testing.T) {
+			t.Parallel()
+			want, err := engine.BuildBaseline(t.Context(), baseline, columns, engine.BuildOptions{Weight: opts.Weight})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var groups []engine.Group
+			_, err = engine.ProfileGroups(t.Context(), current, want, engine.GroupOptions{Weight: opts.Weight, ChunkRows: opts.ChunkRows}, func(g engine.Group) error {
+				groups = append(groups, g)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var mu sync.Mutex
+			seen := 0
+			err = engine.CompareRows(t.Context(), engine.Side{Name: "one", Source: baseline}, engine.Side{Name: "two", Source: current}, columns, opts, func(i int, b engine.Rows, n []engine.Rows) error {
+				mu.Lock()
+				defer mu.Unlock()
+				seen++
+				if got, want := counts(b.Profile), counts(want.Columns[i].Profile); got != want || b.N != 9_000 {
+					t.Errorf("baseline of %s: got %.200s, want %.200s", columns[i].Name, got, want)
+				}
+				if len(n) != len(groups) {
+					t.Fatalf("%d chunks, want %d", len(n), len(groups))
+				}
+				for k, g := range groups {
+					if got, want := counts(n[k].Profile), counts(g.Set.Columns[i].Profile); got != want || n[k].N != g.Rows {
+						t.Errorf("chunk %d of %s: %d rows, got %.200s, want %d, %.200s", k, columns[i].Name, n[k].N, got, g.Rows, want)
+					}
+				}
+				sameSamples(t, baseline, columns[i], opts.Weight, 0, []engine.Rows{b})
+				sameSamples(t, current, columns[i], opts.Weight, opts.ChunkRows, n)
+				return nil
+			})
+			if err != nil || seen != len(columns) {
+				t.Errorf("%d columns: %v", seen, err)
+			}
+		})
+	}
+}
+
+func sameSamples(t *testing.T, src engine.Source, column modelwatch.Column, weight string, chunk int64, got []engine.Rows) {
+	t.Helper()
+	if column.Type != modelwatch.TypeNumber {
+		return
+	}
+	want, err := engine.ReadSamples(t.Context(), src, column, weight, chunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range want {
+		if weight == "" {
+			slices.Sort(want[k].Floats)
+		}
+		if s := got[k].Sample; !slices.Equal(s.Floats, want[k].Floats) || !slices.Equal(s.Weights, want[k].Weights) || s.Sorted != (weight == "") {
+			t.Errorf("chunk %d of %s: other values", k, column.Name)
+		}
+	}
+}
+
+// By rows too, an error says in which table it is.
+func TestCompareRowsFails(t *testing.T) {
+	t.Parallel()
+	infos, columns := wideColumns(0)
+	good := tableOf(t, columns...)
+	broken := failingSource{good}
+	enough := errors.New("enough")
+	for name, test := range map[string]struct {
+		baseline, current engine.Source
+		weight, want      string
+	}{
+		"baseline":          {broken, good, "", "profile one: column x"},
+		"current":           {good, broken, "", "profile two: read column x"},
+		"weighted baseline": {broken, good, "w", "profile one: "},
+		"weighted current":  {good, broken, "w", "profile two: "},
+		"receiver":          {good, good, "", "enough"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := engine.CompareRows(t.Context(), engine.Side{Name: "one", Source: test.baseline}, engine.Side{Name: "two", Source: test.current},
+				infos, engine.RowOptions{Weight: test.weight}, func(int, engine.Rows, []engine.Rows) error { return enough })
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 				t.Errorf("got %v, want %s...", err, test.want)
 			}

@@ -14,7 +14,8 @@ import (
 // profile counts them.
 type Sample struct {
 	Kind       profile.Kind
-	Floats     []float64 // number: the valid values, in the order of rows
+	Floats     []float64 // number: the valid values, in the order of rows unless Sorted
+	Sorted     bool      // Floats ascend
 	Weights    []float64 // of Floats; nil if rows carry none
 	Categories []profile.CategoryCount
 	Present    int64 // presence: rows with a value
@@ -28,7 +29,12 @@ type Sample struct {
 // weights, "" if there is none; only numbers have them. It takes the memory of the
 // column's values.
 func ReadSamples(ctx context.Context, src Source, column modelwatch.Column, weight string, chunkRows int64) ([]Sample, error) {
-	r := &sampler{column: column, weight: weight, rows: chunkRows, kind: kindOf(column.Type)}
+	return readSamples(ctx, src, column, weight, chunkRows, nil)
+}
+
+// readSamples is ReadSamples into a buffer with room for the numbers of all rows; nil: there is none.
+func readSamples(ctx context.Context, src Source, column modelwatch.Column, weight string, chunkRows int64, buffer []float64) ([]Sample, error) {
+	r := &sampler{column: column, weight: weight, rows: chunkRows, kind: kindOf(column.Type), buffer: buffer}
 	if r.rows <= 0 {
 		r.rows = max(src.Rows(), 1)
 	}
@@ -88,10 +94,14 @@ type sampler struct {
 	texts  texts
 	limits ranged
 	room   int64 // for numbers: what a piece may hold at most
+	buffer []float64
 }
 
 func (r *sampler) start() {
 	r.done, r.now, r.counts, r.order = 0, Sample{Kind: r.kind}, map[string]int64{}, nil
+	if r.buffer != nil {
+		r.now.Floats = r.buffer[:0]
+	}
 }
 
 func (r *sampler) finish() {
@@ -99,6 +109,9 @@ func (r *sampler) finish() {
 		r.now.Categories = append(r.now.Categories, profile.CategoryCount{Value: value, Count: r.counts[value]})
 	}
 	r.samples = append(r.samples, r.now)
+	if n := len(r.now.Floats); r.buffer != nil {
+		r.buffer = r.now.Floats[n:]
+	}
 }
 
 func (r *sampler) count(value string, n int64) {
