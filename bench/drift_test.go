@@ -59,6 +59,43 @@ func BenchmarkDriftSavedProfile(b *testing.B) {
 	}
 }
 
+// BenchmarkDriftExact is BenchmarkDrift with --exact; the time is also given for each of the 16 numbers.
+func BenchmarkDriftExact(b *testing.B) {
+	for _, rows := range []int{1_000_000, 5_000_000} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			dir := b.TempDir()
+			baseline, current := filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")
+			writeTable(b, baseline, rows, 1)
+			writeTable(b, current, rows, 2)
+			for b.Loop() {
+				u := measure(b, binary(b), "drift", "--exact", "--baseline", baseline, "--current", current)
+				b.ReportMetric(u.wall.Seconds()/numbers, "wall-s/number")
+				b.ReportMetric(u.cpu.Seconds(), "CPU-s")
+				b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
+			}
+		})
+	}
+}
+
+// BenchmarkDriftWide compares two files of many columns, four of five of them
+// numbers. The two of 10,000 columns take 12 GB of disk.
+func BenchmarkDriftWide(b *testing.B) {
+	for _, columns := range []int{1_000, 10_000} {
+		b.Run(fmt.Sprintf("columns=%d", columns), func(b *testing.B) {
+			dir := b.TempDir()
+			baseline, current := filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")
+			writeWide(b, baseline, columns, 1)
+			writeWide(b, current, columns, 2)
+			for b.Loop() {
+				u := measure(b, binary(b), "drift", "--baseline", baseline, "--current", current)
+				b.ReportMetric(u.wall.Seconds(), "wall-s")
+				b.ReportMetric(u.cpu.Seconds(), "CPU-s")
+				b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
+			}
+		})
+	}
+}
+
 // BenchmarkDecode decodes what BenchmarkDrift compares, both files, and does nothing
 // with it: with parquet-go, which is the least that any comparison takes, and with
 // package table, whose columns are typed slices. It is to be compared by CPU time, since it
@@ -176,16 +213,23 @@ func decodeChunk(chunk parquet.ColumnChunk) (values int64, err error) {
 	}
 }
 
-// writeTable writes numbers of different shapes and categories of different sizes.
-func writeTable(b *testing.B, path string, rows int, seed uint64) {
-	b.Helper()
+const numbers = 16 // of the columns of a table
+
+func tableColumns() []table.ColumnInfo {
 	var infos []table.ColumnInfo
-	for i := range 16 {
+	for i := range numbers {
 		infos = append(infos, table.ColumnInfo{Name: fmt.Sprintf("number_%02d", i), Type: modelwatch.TypeNumber})
 	}
 	for i := range 4 {
 		infos = append(infos, table.ColumnInfo{Name: fmt.Sprintf("category_%d", i), Type: modelwatch.TypeCategory})
 	}
+	return infos
+}
+
+// writeTable writes numbers of different shapes and categories of different sizes.
+func writeTable(b *testing.B, path string, rows int, seed uint64) {
+	b.Helper()
+	infos := tableColumns()
 	f, err := os.Create(path)
 	if err != nil {
 		b.Fatal(err)

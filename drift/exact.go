@@ -41,17 +41,30 @@ func distances(x, y []float64) (supremum, area float64) {
 		return largeDistances(x, y)
 	}
 	var last, d float64
-	var most int64
+	var most, f, g int64
 	product := float64(n * m)
-	walk(x, y, func(v float64, f, g int64) {
+	for f < n || g < m { // the loop of walk, without its call for each value
+		v := math.Inf(1)
+		if f < n {
+			v = x[f]
+		}
+		if g < m {
+			v = min(v, y[g])
+		}
 		if d > 0 {
 			area += d * (v - last)
+		}
+		for f < n && x[f] == v {
+			f++
+		}
+		for g < m && y[g] == v {
+			g++
 		}
 		difference := f*m - g*n
 		difference = max(difference, -difference)
 		last, d = v, float64(difference)/product
 		most = max(most, difference)
-	})
+	}
 	return float64(most) / product, area
 }
 

@@ -20,7 +20,9 @@ func TestMeasureExact(t *testing.T) {
 		metrics := []string{KS, KSP, Wasserstein, PSI, MissingRatio}
 		grid := Measure(b, c, metrics, Options{MinimumRows: 1})
 		exact := MeasureExact(b, c, Sample{Kind: profile.KindNumber, Floats: x}, Sample{Kind: profile.KindNumber, Floats: y}, metrics, Options{MinimumRows: 1})
-		ascending := func(values []float64) Sample { return Sample{Kind: profile.KindNumber, Floats: sorted(values), Sorted: true} }
+		ascending := func(values []float64) Sample {
+			return Sample{Kind: profile.KindNumber, Floats: sorted(values), Sorted: true}
+		}
 		if diff := cmp.Diff(exact, MeasureExact(b, c, ascending(x), ascending(y), metrics, Options{MinimumRows: 1})); diff != "" {
 			t.Fatalf("sorted beforehand (-here +there):\n%s", diff)
 		}
