@@ -163,19 +163,8 @@ func shiftLimbs(s, t []uint64) {
 
 // magnitude returns the limbs of the absolute sum, and whether it is negative.
 func (s *wideSum) magnitude() (limbs [wideLimbs]uint64, negative bool) {
-	p, n := s.half(0), s.half(1)
-	var b uint64
-	for i := range limbs {
-		limbs[i], b = bits.Sub64(p[i], n[i], b)
-	}
-	if b == 0 {
-		return limbs, false
-	}
-	b = 0
-	for i := range limbs {
-		limbs[i], b = bits.Sub64(0, limbs[i], b)
-	}
-	return limbs, true
+	negative = difference(limbs[:], s.half(0), s.half(1))
+	return limbs, negative
 }
 
 func (s *wideSum) set(limbs [wideLimbs]uint64, negative bool) {

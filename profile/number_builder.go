@@ -169,13 +169,18 @@ func (b *NumberBuilder) pick(block []float64) {
 		return
 	}
 	b.shift++
-	kept := b.sample[:0]
-	for i, v := range b.sample {
-		if mix(uint64(i)^uint64(b.shift)<<32)>>63 == 0 {
+	b.sample = halved(b.sample, b.shift)
+}
+
+// halved keeps about half of the values, in place: other ones at each shift.
+func halved[T any](values []T, shift uint) []T {
+	kept := values[:0]
+	for i, v := range values {
+		if mix(uint64(i)^uint64(shift)<<32)>>63 == 0 {
 			kept = append(kept, v)
 		}
 	}
-	b.sample = kept
+	return kept
 }
 
 // gap is how far the position after the next is from it: 1 to 2^(shift+1) - 1.

@@ -126,19 +126,24 @@ func addLimbs(s, t []uint64) {
 
 // magnitude returns the limbs of the absolute sum, and whether it is negative.
 func (s *Sum) magnitude() (limbs [sumLimbs]uint64, negative bool) {
-	p, n := s.positive(), s.negative()
-	var b uint64
-	for i := range limbs {
-		limbs[i], b = bits.Sub64(p[i], n[i], b)
+	negative = difference(limbs[:], s.positive(), s.negative())
+	return limbs, negative
+}
+
+// difference sets d to the limbs of |p - n|, and reports whether p - n is negative.
+func difference(d, p, n []uint64) (negative bool) {
+	var borrow uint64
+	for i := range d {
+		d[i], borrow = bits.Sub64(p[i], n[i], borrow)
 	}
-	if b == 0 {
-		return limbs, false
+	if borrow == 0 {
+		return false
 	}
-	b = 0
-	for i := range limbs {
-		limbs[i], b = bits.Sub64(0, limbs[i], b)
+	borrow = 0
+	for i := range d {
+		d[i], borrow = bits.Sub64(0, d[i], borrow)
 	}
-	return limbs, true
+	return true
 }
 
 // int returns the sum in units of 2^sumUnit.

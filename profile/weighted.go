@@ -74,6 +74,22 @@ func (p *Profile) prepare(op string, rows int, valid []bool, weights []float64) 
 	}
 }
 
+// addWeighted counts the rows that have a valid weight, and hands those that have a
+// value to add.
+func (p *Profile) addWeighted(op string, rows int, valid []bool, weights []float64, add func(i int, w weight)) {
+	p.prepare(op, rows, valid, weights)
+	for i := range rows {
+		w, ok := p.row(weights[i])
+		switch {
+		case !ok:
+		case present(valid, i):
+			add(i, w)
+		default:
+			p.missing(w)
+		}
+	}
+}
+
 // row counts a row, and reports whether it has a valid weight.
 func (p *Profile) row(w float64) (weight, bool) {
 	if !ValidWeight(w) {
@@ -113,22 +129,16 @@ func (p *Profile) value(cell int, w weight) {
 // InvalidWeights counts it. Rows that all have the weight 1 are as those without.
 func (p *Profile) AddFloatsWeighted(values []float64, valid []bool, weights []float64) {
 	p.grid.mustBe(KindNumber, "AddFloatsWeighted")
-	p.prepare("AddFloatsWeighted", len(values), valid, weights)
-	for i, v := range values {
-		w, ok := p.row(weights[i])
-		switch {
-		case !ok:
-		case !present(valid, i):
-			p.missing(w)
-		case !finite(v):
-			p.invalid++
-			if p.weighted != nil {
-				p.weighted.invalid.add(w)
-			}
-		default:
+	p.addWeighted("AddFloatsWeighted", len(values), valid, weights, func(i int, w weight) {
+		if v := values[i]; finite(v) {
 			p.number(v+0, w)
+			return
 		}
-	}
+		p.invalid++
+		if p.weighted != nil {
+			p.weighted.invalid.add(w)
+		}
+	})
 }
 
 func (p *Profile) number(v float64, w weight) {
@@ -171,58 +181,39 @@ func (g *Grid) numberCell(v float64) int {
 // [Profile.AddFloatsWeighted].
 func (p *Profile) AddCategoriesWeighted(dict []string, index []int32, valid []bool, weights []float64) {
 	p.grid.mustBe(KindCategory, "AddCategoriesWeighted")
-	p.prepare("AddCategoriesWeighted", len(index), valid, weights)
 	p.scratch = p.scratch[:0]
 	for _, value := range dict {
 		p.scratch = append(p.scratch, p.grid.category(value))
 	}
-	for i, d := range index {
-		if w, ok := p.row(weights[i]); ok && present(valid, i) {
-			p.value(int(p.scratch[d]), w)
-		} else if ok {
-			p.missing(w)
-		}
-	}
+	p.addWeighted("AddCategoriesWeighted", len(index), valid, weights, func(i int, w weight) {
+		p.value(int(p.scratch[index[i]]), w)
+	})
 }
 
 // AddBoolsWeighted is AddBools of rows with weights; see
 // [Profile.AddFloatsWeighted].
 func (p *Profile) AddBoolsWeighted(values []bool, valid []bool, weights []float64) {
 	p.grid.mustBe(KindBoolean, "AddBoolsWeighted")
-	p.prepare("AddBoolsWeighted", len(values), valid, weights)
-	for i, v := range values {
-		w, ok := p.row(weights[i])
-		switch {
-		case !ok:
-		case !present(valid, i):
-			p.missing(w)
-		case v:
+	p.addWeighted("AddBoolsWeighted", len(values), valid, weights, func(i int, w weight) {
+		if values[i] {
 			p.value(1, w)
-		default:
+		} else {
 			p.value(0, w)
 		}
-	}
+	})
 }
 
 // AddPresenceWeighted is AddPresence of as many rows as there are weights; see
 // [Profile.AddFloatsWeighted].
 func (p *Profile) AddPresenceWeighted(valid []bool, weights []float64) {
 	p.grid.mustBe(KindPresence, "AddPresenceWeighted")
-	p.prepare("AddPresenceWeighted", len(weights), valid, weights)
-	for i := range weights {
-		w, ok := p.row(weights[i])
-		switch {
-		case !ok:
-		case !present(valid, i):
-			p.missing(w)
-		default:
-			p.count++
-			if p.weighted != nil {
-				p.weighted.values.add(w)
-				p.weighted.valueSquares.add(w)
-			}
+	p.addWeighted("AddPresenceWeighted", len(weights), valid, weights, func(_ int, w weight) {
+		p.count++
+		if p.weighted != nil {
+			p.weighted.values.add(w)
+			p.weighted.valueSquares.add(w)
 		}
-	}
+	})
 }
 
 // AddInvalidWeighted is AddInvalid of a row of that weight for each weight. It

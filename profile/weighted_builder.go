@@ -40,20 +40,10 @@ func (b *WeightedNumberBuilder) AddFloats(values []float64, valid []bool, weight
 			b.held = append(b.held, weightedValue{v, weights[i]})
 		}
 		for len(b.held) > sampleSize {
-			b.halve()
+			b.shift++
+			b.held = halved(b.held, b.shift)
 		}
 	}
-}
-
-func (b *WeightedNumberBuilder) halve() {
-	b.shift++
-	kept := b.held[:0]
-	for i, v := range b.held {
-		if mix(uint64(i)^uint64(b.shift)<<32)>>63 == 0 {
-			kept = append(kept, v)
-		}
-	}
-	b.held = kept
 }
 
 // Grid freezes the grid of the values so far.
