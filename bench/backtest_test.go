@@ -34,7 +34,7 @@ func BenchmarkCompareBacktest(b *testing.B) {
 	const rows = 10_000_000
 	files := writeBacktest(b, rows)
 	work := fmt.Sprintf("backtest, %d predictions x %d labels", rows, rows/5*4)
-	ours(b, work, backtestArguments(files)...)
+	ours(b, work, "modelwatch", backtestArguments(files)...)
 	for _, p := range joiners {
 		p.run(b, work, files)
 	}

@@ -54,69 +54,91 @@ var (
 // what their row says. The comparison is printed as a table at the end.
 func BenchmarkCompareDrift(b *testing.B) {
 	for _, rows := range []int{100_000, 1_000_000, 5_000_000} {
-		dir := b.TempDir()
-		files := []string{filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")}
-		for i, file := range files {
-			writeTable(b, file, rows, uint64(i+1))
-		}
-		work := fmt.Sprintf("PSI and JS, %d x 20", rows)
-		ours(b, work+", and K-S with its bound", "drift", "--baseline", files[0], "--current", files[1])
-		for _, p := range handwritten {
-			p.run(b, work, files)
-		}
-		if rows == 100_000 {
-			for _, p := range monitors {
-				p.run(b, work, files)
-			}
-			continue
-		}
-		work = fmt.Sprintf("with exact K-S, %d x 20", rows)
-		ours(b, work, "drift", "--exact", "--baseline", files[0], "--current", files[1])
-		for _, p := range handwrittenKS {
-			p.run(b, work, files)
-		}
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) { compareDrift(b, rows) })
 	}
 }
 
-// ours measures this program.
-func ours(b *testing.B, work string, args ...string) {
+func compareDrift(b *testing.B, rows int) {
+	b.Helper()
+	dir := b.TempDir()
+	files := []string{filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")}
+	for i, file := range files {
+		writeTable(b, file, rows, uint64(i+1))
+	}
+	work := fmt.Sprintf("PSI and JS, %d x 20", rows)
+	ours(b, work, "modelwatch, and K-S with its bound", "drift", "--baseline", files[0], "--current", files[1])
+	for _, p := range handwritten {
+		p.run(b, work, files)
+	}
+	if rows == 100_000 {
+		for _, p := range monitors {
+			p.run(b, work, files)
+		}
+		return
+	}
+	work = fmt.Sprintf("with exact K-S, %d x 20", rows)
+	ours(b, work, "modelwatch", "drift", "--exact", "--baseline", files[0], "--current", files[1])
+	for _, p := range handwrittenKS {
+		p.run(b, work, files)
+	}
+}
+
+// ours measures this program; name says what it does beyond the work.
+func ours(b *testing.B, work, name string, args ...string) {
 	b.Helper()
 	b.Run(title(work)+"/modelwatch", func(b *testing.B) {
 		for b.Loop() {
-			record(b, "modelwatch", work, measure(b, binary(b), args...), 0)
+			u := measure(b, binary(b), args...)
+			record(b, u, comparison{work: work, program: name, ours: true})
 		}
 	})
 }
 
+// run measures the peer. One that cannot be installed or fails is a row of the table
+// that says so, and the others are measured all the same.
 func (p peer) run(b *testing.B, work string, files []string) {
 	b.Helper()
 	b.Run(title(work)+"/"+title(p.name), func(b *testing.B) {
-		python := filepath.Join(environments(b), p.environment, "bin", "python")
-		script := filepath.Join("peers", p.script)
 		b.Setenv("DO_NOT_TRACK", "1") // their telemetry has no place in a measurement
 		b.Setenv("NML_DISABLE_USAGE_LOGGING", "1")
+		row := comparison{work: work, program: p.name}
 		for b.Loop() {
-			var imports time.Duration
-			if p.imports {
-				imports = measure(b, python, script).wall
+			u, err := p.measure(&row, files)
+			if err != nil {
+				row.failure = lastLine(err.Error())
+				comparisons = append(comparisons, &row)
+				b.Skip(err)
 			}
-			record(b, p.name, work, measure(b, python, slices.Concat([]string{script}, files, p.arguments)...), imports)
+			record(b, u, row)
 		}
 	})
+}
+
+func (p peer) measure(row *comparison, files []string) (usage, error) {
+	dir, err := installOnce()
+	if err != nil {
+		return usage{}, err
+	}
+	python, script := filepath.Join(dir, p.environment, "bin", "python"), filepath.Join("peers", p.script)
+	if p.imports {
+		u, err := tryMeasure(python, script)
+		if err != nil {
+			return usage{}, err
+		}
+		row.imports = u.wall
+	}
+	return tryMeasure(python, slices.Concat([]string{script}, files, p.arguments)...)
+}
+
+// lastLine is where a program says what stopped it.
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return lines[len(lines)-1]
 }
 
 func title(s string) string { return strings.NewReplacer(" ", "_", ",", "").Replace(s) }
 
-// environments installs what the scripts need, once.
-func environments(tb testing.TB) string {
-	tb.Helper()
-	dir, err := installOnce()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return dir
-}
-
+// installOnce installs what the scripts need.
 var installOnce = sync.OnceValues(func() (string, error) { //nolint:gochecknoglobals // once for the package
 	cmd := exec.Command("../tools/peers/setup")
 	var out, errs bytes.Buffer
@@ -131,23 +153,27 @@ var installOnce = sync.OnceValues(func() (string, error) { //nolint:gochecknoglo
 type comparison struct {
 	work, program string
 	usage         []usage
+	ours          bool
 	imports       time.Duration
+	failure       string // of a peer that could not be measured
 }
 
 var comparisons []*comparison //nolint:gochecknoglobals // benchmarks run one after the other
 
-func record(b *testing.B, program, work string, u usage, imports time.Duration) {
+// record adds a run to its row, which is new if it is the first.
+func record(b *testing.B, u usage, row comparison) {
 	b.Helper()
 	b.ReportMetric(u.wall.Seconds(), "wall-s")
 	b.ReportMetric(u.cpu.Seconds(), "CPU-s")
 	b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
 	for _, c := range comparisons {
-		if c.work == work && c.program == program {
+		if c.work == row.work && c.program == row.program {
 			c.usage = append(c.usage, u)
 			return
 		}
 	}
-	comparisons = append(comparisons, &comparison{work: work, program: program, usage: []usage{u}, imports: imports})
+	row.usage = []usage{u}
+	comparisons = append(comparisons, &row)
 }
 
 // TestMain prints the comparisons, medians of the runs, after the benchmarks.
@@ -161,20 +187,42 @@ func TestMain(m *testing.M) {
 
 func printComparisons() {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nwork\tprogram\twall s\tof which imports\tCPU s\tpeak MB\truns")
+	fmt.Fprintln(w, "\nwork\tprogram\twall s (imports)\ttimes ours\tCPU s\tpeak MB\ttimes ours\truns")
+	ours := map[string]*comparison{}
 	for _, c := range comparisons {
-		imports := ""
-		if c.imports > 0 {
-			imports = fmt.Sprintf("%.1f", c.imports.Seconds())
+		if c.ours {
+			ours[c.work] = c
 		}
-		fmt.Fprintf(w, "%s\t%s\t%.2f\t%s\t%.2f\t%.0f\t%d\n", c.work, c.program,
-			median(c.usage, func(u usage) float64 { return u.wall.Seconds() }), imports,
-			median(c.usage, func(u usage) float64 { return u.cpu.Seconds() }),
-			median(c.usage, func(u usage) float64 { return float64(u.peakBytes) / megabyte }), len(c.usage))
+		fmt.Fprintln(w, c.row(ours[c.work]))
 	}
 	if err := w.Flush(); err != nil {
 		fmt.Fprintln(os.Stderr, "comparisons are not printed:", err)
 	}
+}
+
+// row is the line of the table; ours, if measured, is what it is compared with.
+func (c *comparison) row(ours *comparison) string {
+	if c.failure != "" {
+		return fmt.Sprintf("%s\t%s\tfailed: %s\t\t\t\t\t0", c.work, c.program, c.failure)
+	}
+	imports, slower, larger := "", "", ""
+	if c.imports > 0 {
+		imports = fmt.Sprintf(" (%.1f)", c.imports.Seconds())
+	}
+	if ours != nil && ours != c {
+		slower, larger = fmt.Sprintf("%.1f", c.wall()/ours.wall()), fmt.Sprintf("%.1f", c.peak()/ours.peak())
+	}
+	cpu := median(c.usage, func(u usage) float64 { return u.cpu.Seconds() })
+	return fmt.Sprintf("%s\t%s\t%.2f%s\t%s\t%.2f\t%.0f\t%s\t%d", c.work, c.program, c.wall(), imports, slower, cpu, c.peak(), larger, len(c.usage))
+}
+
+func (c *comparison) wall() float64 {
+	return median(c.usage, func(u usage) float64 { return u.wall.Seconds() })
+}
+
+// peak is in megabytes.
+func (c *comparison) peak() float64 {
+	return median(c.usage, func(u usage) float64 { return float64(u.peakBytes) / megabyte })
 }
 
 func median(us []usage, f func(usage) float64) float64 {

@@ -49,14 +49,23 @@ type usage struct {
 // measure runs a command to its end.
 func measure(tb testing.TB, name string, args ...string) usage {
 	tb.Helper()
+	u, err := tryMeasure(name, args...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return u
+}
+
+// tryMeasure is measure of a command that may fail; the error has what it said.
+func tryMeasure(name string, args ...string) (usage, error) {
 	cmd := exec.Command(name, args...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	start := time.Now()
 	if err := cmd.Run(); err != nil {
-		tb.Fatalf("%s: %v\n%s", cmd, err, out.String())
+		return usage{}, fmt.Errorf("%s: %w\n%s", cmd, err, out.String())
 	}
-	return finished(cmd, time.Since(start))
+	return finished(cmd, time.Since(start)), nil
 }
 
 func finished(cmd *exec.Cmd, wall time.Duration) usage {
@@ -112,3 +121,28 @@ func number(tb testing.TB, s string) int64 {
 }
 
 const megabyte = 1 << 20
+
+// A peer that cannot be measured is a row that says why; the others say how they
+// compare.
+func TestComparisonRow(t *testing.T) {
+	t.Parallel()
+	us := &comparison{work: "w", program: "modelwatch", ours: true, usage: []usage{{wall: time.Second, cpu: 2 * time.Second, peakBytes: 100 * megabyte}}}
+	them := &comparison{work: "w", program: "peer", imports: 1500 * time.Millisecond, usage: []usage{{wall: 4 * time.Second, cpu: 3 * time.Second, peakBytes: 250 * megabyte}}}
+	_, err := tryMeasure("sh", "-c", "echo trace; echo no such column; exit 3")
+	if err == nil {
+		t.Fatal("a failed command was measured")
+	}
+	broken := &comparison{work: "w", program: "broken", failure: lastLine(err.Error())}
+	for _, test := range []struct {
+		c    *comparison
+		want string
+	}{
+		{us, "w|modelwatch|1.00||2.00|100||1"},
+		{them, "w|peer|4.00 (1.5)|4.0|3.00|250|2.5|1"},
+		{broken, "w|broken|failed: no such column|||||0"},
+	} {
+		if got := strings.ReplaceAll(test.c.row(us), "\t", "|"); got != test.want {
+			t.Errorf("got %s, want %s", got, test.want)
+		}
+	}
+}
