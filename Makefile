@@ -33,6 +33,7 @@ servers: ## fetch and build the servers that tests start (Kafka, PostgreSQL, S3)
 test: servers ## vet, and run every test against real servers
 	$(GO) vet ./...
 	packages=$$(tools/packages light) && CGO_ENABLED=1 $(GO) test -race -count=1 -timeout $(TIMEOUT) $$packages
+	$(GO) test -count=1 -timeout $(TIMEOUT) -run Calibration ./drift # in full, which takes minutes under the race detector
 	packages=$$(tools/packages heavy) && $(GO) test -count=1 -timeout $(TIMEOUT) $$packages
 
 lint: ## check formatting, style, the import table and go.mod

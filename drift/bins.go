@@ -20,11 +20,14 @@ type bins struct {
 	flooredP, flooredQ []float64
 	// drawn are the samples behind simulated null points.
 	drawn [2][]float64
+	// contest is how the bins were selected; nil where that does not matter.
+	contest *contest
 }
 
 func (c *comparison) bins() *bins {
 	if c.sharedBins == nil {
 		c.sharedBins = newBins(c.baseline.BinMass(), c.current.BinMass(), c.n, c.m)
+		c.sharedBins.contest = newContest(c.baseline, c.current, c.n, c.m)
 	}
 	return c.sharedBins
 }

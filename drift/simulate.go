@@ -26,7 +26,7 @@ const (
 // sparse reports whether a bin is filled too little for the chi-square
 // approximation, on either side.
 func (b *bins) sparse() bool {
-	return b.leastPooled()*min(b.n, b.m) < wellFilled
+	return b.contest != nil || b.leastPooled()*min(b.n, b.m) < wellFilled
 }
 
 // floorMatters reports whether the floor of psi is near the proportion of a bin.
@@ -79,8 +79,17 @@ func (b *bins) samples() (p, q []float64) {
 	}
 	r := rand.New(rand.NewPCG(b.seed(), 0x6d6f64656c))
 	pooled := b.pooled()
-	x, y, k := newSampler(pooled, b.n), newSampler(pooled, b.m), len(pooled)
+	k := len(pooled)
 	p, q = make([]float64, replicas*k), make([]float64, replicas*k)
+	if b.contest != nil {
+		d := newDraws(b.contest, b.n, b.m)
+		for i := range replicas {
+			d.draw(r, p[i*k:][:k], q[i*k:][:k])
+		}
+		b.drawn = [2][]float64{p, q}
+		return p, q
+	}
+	x, y := newSampler(pooled, b.n), newSampler(pooled, b.m)
 	for i := range replicas {
 		x.draw(r, p[i*k:][:k])
 		y.draw(r, q[i*k:][:k])
