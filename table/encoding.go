@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -238,31 +237,6 @@ func decodeFloats(kind parquet.Kind, enc format.Encoding, data []byte, out []flo
 	}
 	doubles(data, out)
 	return nil
-}
-
-// littleEndian reports whether doubles lie in memory as they do in a page.
-func littleEndian() bool { return binary.NativeEndian.Uint16([]byte{1, 0}) == 1 }
-
-// doubles copies doubles out of a page, which has enough of them.
-func doubles(data []byte, out []float64) {
-	if littleEndian() {
-		copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(out))), 8*len(out)), data)
-		return
-	}
-	for i := range out {
-		out[i] = math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))
-	}
-}
-
-// asFloats returns the first n doubles of a page, of which there are at least as many, as
-// they are there: false if the machine needs them elsewhere or the other way round.
-func asFloats(data []byte, n int) ([]float64, bool) {
-	data = data[: 8*n : 8*n]
-	at := unsafe.Pointer(unsafe.SliceData(data))
-	if !littleEndian() || uintptr(at)%unsafe.Alignof(float64(0)) != 0 {
-		return nil, false
-	}
-	return unsafe.Slice((*float64)(at), n), true
 }
 
 // checkSize wants so many bytes.

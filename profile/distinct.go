@@ -1,0 +1,85 @@
+package profile
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// distinctFloats counts a few distinct values, none of them -0 or NaN, in a table
+// that is never more than a third full.
+type distinctFloats struct {
+	slots [distinctSlots]distinctFloat
+	n     int
+}
+
+type distinctFloat struct {
+	value float64
+	n     int64 // 0: a free slot
+}
+
+const (
+	distinctSlots = 8192 // at least three times MaxCuts + blockSize
+	distinctShift = 64 - 13
+)
+
+func newDistinctFloats() *distinctFloats { return &distinctFloats{} }
+
+// add counts the values of a block, and reports whether there are at most
+// MaxCuts distinct ones. If not it must not be called again.
+func (d *distinctFloats) add(block []float64) bool {
+	for _, v := range block {
+		v += 0 // -0 + 0 is +0
+		i := math.Float64bits(v) * 0x9e3779b97f4a7c15 >> distinctShift
+		s := &d.slots[i]
+		for s.n != 0 && s.value != v {
+			i = (i + 1) % distinctSlots
+			s = &d.slots[i]
+		}
+		if s.n == 0 {
+			s.value = v
+			d.n++
+		}
+		s.n++
+	}
+	return d.n <= MaxCuts
+}
+
+// addSums adds all values to the sums.
+func (d *distinctFloats) addSums(m *moments) {
+	for i := range d.slots {
+		if s := &d.slots[i]; s.n > 0 {
+			m.sum.AddTimes(s.value, s.n)
+			m.squares.AddTimes(s.value, s.n)
+		}
+	}
+}
+
+// runs returns the values in order.
+func (d *distinctFloats) runs() []run {
+	list := make([]run, 0, d.n)
+	for _, s := range d.slots {
+		if s.n > 0 {
+			list = append(list, run{value: s.value, n: s.n})
+		}
+	}
+	slices.SortFunc(list, func(x, y run) int { return cmp.Compare(x.value, y.value) })
+	var total int64
+	for i := range list {
+		total += list[i].n
+		list[i].upTo = total
+	}
+	return list
+}
+
+// fine goes on with the values as cuts.
+func (d *distinctFloats) fine() *fineCounts {
+	list := d.runs()
+	cuts := make([]float64, len(list))
+	for i, r := range list {
+		cuts[i] = r.value
+	}
+	f := newFineCounts(cuts)
+	f.cells = numberCells(list, list[len(list)-1].upTo)
+	return f
+}
