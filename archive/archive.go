@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -76,7 +75,7 @@ func (a *Archive) OpenDataFile(ctx context.Context, f modelwatch.DataFile) (*tab
 
 // gone says that a registered object does not exist.
 func gone(key, uri string, err error) error {
-	return modelwatch.Wrap(modelwatch.CodeNotFound, errors.Join(modelwatch.ErrDataFileGone, err), "data file %s was listed, but its object is gone from %s", key, uri)
+	return modelwatch.Wrap(modelwatch.CodeNotFound, fmt.Errorf("%w: %w", modelwatch.ErrDataFileGone, err), "data file %s is registered, but its object is gone from %s", key, uri)
 }
 
 // dataObject is the object of a data file, which may go while it is read.
