@@ -74,6 +74,8 @@ type Replacement struct {
 	// ErasedUntil is the newest erasure whose rows Files do not hold; 0: as far as
 	// all of the replaced files.
 	ErasedUntil int64
+	// Erased counts the rows that Files lack, by the erasure that they are of.
+	Erased map[int64]int64
 }
 
 // Volume counts what arrived for one model version, kind and time bucket. It is

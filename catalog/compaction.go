@@ -79,7 +79,10 @@ func (c *Catalog) replaceDataFiles(ctx context.Context, tx *sql.Tx, r modelwatch
 	if err := c.addDataFiles(ctx, tx, added); err != nil {
 		return err
 	}
-	return markErased(ctx, tx, r, ids)
+	if err := markErased(ctx, tx, r, ids); err != nil {
+		return err
+	}
+	return addErased(ctx, tx, r.Erased)
 }
 
 const markErasedFiles = `UPDATE data_file SET erased_until = $1 WHERE commit_id = $2`
