@@ -29,6 +29,15 @@ type Config struct {
 	Work     WorkConfig     `yaml:"work"`
 	Sampling SamplingConfig `yaml:"sampling"`
 	Sinks    SinksConfig    `yaml:"sinks"`
+
+	Retention RetentionConfig `yaml:"retention"`
+}
+
+// RetentionConfig says how long rows of the catalog are kept. How long those of
+// the archive are is each version's own.
+type RetentionConfig struct {
+	Commits      Duration `yaml:"commits"`
+	Measurements Duration `yaml:"measurements"`
 }
 
 // CatalogConfig says where the SQL database is.
@@ -177,6 +186,9 @@ type Duration time.Duration
 // UnmarshalYAML reads a duration with a unit.
 func (d *Duration) UnmarshalYAML(text []byte) error {
 	v, err := time.ParseDuration(unquote(text))
+	if err != nil {
+		v, err = modelwatch.ParseDuration(unquote(text)) // which knows days
+	}
 	if err != nil || v <= 0 {
 		return fmt.Errorf("%s is not a positive duration: write a number with a unit, for example 30s", text)
 	}
@@ -203,6 +215,8 @@ func DefaultConfig() Config {
 		Work:     WorkConfig{Concurrency: 2, Lease: Duration(time.Minute), Poll: Duration(time.Second), ReviseAfter: Duration(time.Minute)},
 		Sampling: SamplingConfig{Rate: 1},
 		Sinks:    SinksConfig{Datadog: DatadogConfig{Enabled: "auto", Timestamps: "now"}, MaxBackoff: Duration(5 * time.Minute)},
+
+		Retention: RetentionConfig{Commits: Duration(30 * 24 * time.Hour), Measurements: Duration(730 * 24 * time.Hour)},
 	}
 }
 

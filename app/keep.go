@@ -12,11 +12,12 @@ import (
 func (s *service) keep() {
 	c := s.cfg.Archive
 	k := archive.NewKeeper(archive.KeeperOptions{
-		Archive: s.archive, Ledger: s.catalog, Owner: s.owner, Lease: time.Duration(s.cfg.Work.Lease), DeleteAfter: time.Duration(c.DeleteAfter),
+		Archive: s.archive, Ledger: s.catalog, Owner: s.owner, Salt: s.salt, Lease: time.Duration(s.cfg.Work.Lease), DeleteAfter: time.Duration(c.DeleteAfter),
 		Compaction: archive.CompactionOptions{
 			Off: !c.Compaction.Enabled, MinAge: time.Duration(c.Compaction.MinAge), TargetBytes: int64(c.Compaction.TargetSize), Derive: s.mergeProfiles,
 		},
-		Log: s.log, Registerer: s.registry,
+		Retention: archive.RetentionOptions{Commits: time.Duration(s.cfg.Retention.Commits), Measurements: time.Duration(s.cfg.Retention.Measurements)},
+		EventNow:  s.eventNow, Log: s.log, Registerer: s.registry,
 	})
 	s.back = append(s.back, part{"keeper", k.Run})
 }

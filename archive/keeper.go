@@ -21,6 +21,8 @@ type Lease interface {
 type Ledger interface {
 	Lease
 	Compactions
+	Retentions
+	Erasures
 	Intents
 	// CondemnRetired gives up the objects of files that were retired before a time:
 	// CondemnIntents returns their keys from then on.
@@ -31,6 +33,8 @@ type Ledger interface {
 type KeeperOptions struct {
 	Archive *Archive
 	Ledger  Ledger
+	// Salt is the deployment's: the key of ranks, and of what erased ids are known by.
+	Salt modelwatch.Salt
 	// Owner names this process among all that share the catalog; no two alike.
 	Owner string
 
@@ -40,6 +44,7 @@ type KeeperOptions struct {
 	// default 1 minute.
 	Lease      time.Duration
 	Compaction CompactionOptions
+	Retention  RetentionOptions
 	// DeleteAfter is how long the objects of retired files are kept for readers that
 	// have them in their list; default 1 hour. One that takes longer finds the object
 	// gone, and lists again.
@@ -49,6 +54,7 @@ type KeeperOptions struct {
 	GarbageAge time.Duration
 
 	Now        func() time.Time // default time.Now
+	EventNow   func() time.Time // the clock of retention; default Now
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Hooks      KeeperHooks
@@ -74,11 +80,12 @@ func ReplacePoints() []string {
 	return []string{PointRewritten, PointIntended, PointUploaded, PointReplaced}
 }
 
-// Keeper keeps the archive in order: it makes few large files of many small ones
-// and deletes what nobody needs any more.
+// Keeper keeps the archive in order: it makes few large files of many small ones,
+// erases what must be erased, and deletes what nobody needs any more.
 type Keeper struct {
-	opts    KeeperOptions
-	metrics *keeperMetrics
+	opts     KeeperOptions
+	metrics  *keeperMetrics
+	retained time.Time // when retain was last done
 }
 
 // NewKeeper makes a keeper; Run starts it.
@@ -98,6 +105,9 @@ func NewKeeper(opts KeeperOptions) *Keeper {
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.EventNow == nil {
+		opts.EventNow = opts.Now
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -158,7 +168,7 @@ func (k *Keeper) Round(ctx context.Context) (held bool, err error) {
 // steps are what a round does, in order. One that fails does not keep the others
 // from being tried.
 func (k *Keeper) steps() []func(context.Context) error {
-	return []func(context.Context) error{k.compact, k.collect}
+	return []func(context.Context) error{k.erase, k.retain, k.compact, k.collect}
 }
 
 // renew extends the lease until ctx ends, and ends the round when it is lost.

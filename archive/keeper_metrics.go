@@ -16,6 +16,10 @@ type keeperMetrics struct {
 	seconds        prometheus.Histogram
 	retiredDeleted prometheus.Counter
 	garbage        prometheus.Counter
+	expired        prometheus.Counter
+	erasedRows     prometheus.Counter
+	erasedLetters  prometheus.Counter
+	cleaned        *prometheus.CounterVec
 }
 
 func newKeeperMetrics(r prometheus.Registerer) *keeperMetrics {
@@ -36,9 +40,16 @@ func newKeeperMetrics(r prometheus.Registerer) *keeperMetrics {
 		}),
 		retiredDeleted: counter("modelwatch_archive_retired_total", "Data files that were given up after they had been replaced, outlived or erased."),
 		garbage:        counter("modelwatch_archive_garbage_total", "Objects that were deleted: of files given up, and of uploads that were never registered."),
+		expired:        counter("modelwatch_retention_files_total", "Data files that have outlived their version's retention."),
+		erasedRows:     counter("modelwatch_erasure_rows_total", "Rows that were erased by their request id."),
+		erasedLetters:  counter("modelwatch_erasure_dead_letters_total", "Dead letters that were erased because they carry an erased id."),
+		cleaned: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "modelwatch_catalog_cleaned_total",
+			Help: "Rows of the catalog that were deleted because of their age.",
+		}, []string{"table"}),
 	}
 	if r != nil {
-		r.MustRegister(m.merges, m.files, m.bytes, m.seconds, m.retiredDeleted, m.garbage)
+		r.MustRegister(m.merges, m.files, m.bytes, m.seconds, m.retiredDeleted, m.garbage, m.expired, m.erasedRows, m.erasedLetters, m.cleaned)
 	}
 	return m
 }
