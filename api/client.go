@@ -264,6 +264,27 @@ func deadLetterValues(f DeadLetterFilter) url.Values {
 	return q
 }
 
+// OrderErasure orders the erasure of the rows of request ids, or has them counted.
+func (c *Client) OrderErasure(ctx context.Context, model string, body ErasureBody) (Erasure, error) {
+	var e Erasure
+	text, err := json.Marshal(body)
+	if err != nil {
+		return e, fmt.Errorf("marshal ids: %w", err)
+	}
+	_, err = c.do(ctx, http.MethodPost, resourcePath("models", model, "erasures"), nil, http.Header{"Content-Type": {jsonMediaType}}, bytes.NewReader(text), &e)
+	return e, err
+}
+
+// Erasure shows how far an erasure has come.
+func (c *Client) Erasure(ctx context.Context, model string, id int64) (Erasure, error) {
+	return get[Erasure](ctx, c, resourcePath("models", model, "erasures", strconv.FormatInt(id, 10)), nil)
+}
+
+// Erasures lists the erasures of a model.
+func (c *Client) Erasures(ctx context.Context, model string, page Page) (List[Erasure], error) {
+	return get[List[Erasure]](ctx, c, resourcePath("models", model, "erasures"), pageValues(page))
+}
+
 func pageValues(p Page) url.Values {
 	q := url.Values{}
 	if p.Limit > 0 {

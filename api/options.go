@@ -49,6 +49,11 @@ type Store interface {
 	DeadLetters(ctx context.Context, f DeadLetterFilter) (letters []modelwatch.DeadLetter, next string, err error)
 	DeadLetter(ctx context.Context, id int64) (modelwatch.DeadLetter, error)
 	CountDeadLetters(ctx context.Context, f DeadLetterFilter) ([]modelwatch.DeadLetterCount, error)
+	// AddErasure orders an erasure. The model must exist.
+	AddErasure(ctx context.Context, model string, ids []modelwatch.Tombstone, dryRun bool) (modelwatch.Erasure, error)
+	Erasure(ctx context.Context, model string, id int64) (modelwatch.Erasure, error)
+	Erasures(ctx context.Context, model string, page Page) (list []modelwatch.Erasure, next string, err error)
+
 	Volumes(ctx context.Context, model string, w modelwatch.Window) ([]modelwatch.Volume, error)
 }
 
@@ -128,6 +133,9 @@ type Options struct {
 	ValidateCron func(expr, timezone string) error
 	// Ready asks each dependency, in the order to be shown.
 	Ready func(ctx context.Context) []Check
+
+	// Tombstone is what stands for a request id that is to be erased.
+	Tombstone func(model, id string) modelwatch.Tombstone
 
 	// Metrics are the metric names that each kind of job may ask for.
 	Metrics map[modelwatch.JobKind][]string

@@ -118,6 +118,7 @@ func (s *Server) registerOperations() {
 	s.registerEvents()
 	s.registerDeadLetters()
 	s.registerVolumes()
+	s.registerErasures()
 }
 
 func (s *Server) registerPages() error {

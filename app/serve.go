@@ -149,6 +149,7 @@ func (s *service) newAPI() (*api.Server, error) {
 		},
 		ValidateCron: schedule.ValidateCron,
 		Ready:        s.readyChecks,
+		Tombstone:    func(model, id string) modelwatch.Tombstone { return modelwatch.NewTombstone(s.salt, model, id) },
 		Metrics: map[modelwatch.JobKind][]string{
 			modelwatch.JobDrift:    drift.Metrics(),
 			modelwatch.JobQuality:  {drift.MissingRatio, drift.InvalidRatio, drift.NewCategoryRatio, drift.OutOfRangeRatio},

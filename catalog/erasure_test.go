@@ -10,7 +10,9 @@ import (
 func TestErasures(t *testing.T) {
 	onEach(t, func(t *testing.T, b *testBundle) {
 		ctx := t.Context()
-		stone := func(rank int64, digest string) modelwatch.Tombstone { return modelwatch.Tombstone{Rank: rank, Digest: digest} }
+		stone := func(rank int64, digest string) modelwatch.Tombstone {
+			return modelwatch.Tombstone{Rank: rank, Digest: digest}
+		}
 		_, err := b.AddErasure(ctx, "fraud", []modelwatch.Tombstone{stone(1, "a")}, false)
 		wantCode(t, err, modelwatch.CodeNotFound)
 		_, err = b.EnsureVersion(ctx, "fraud", "1")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/modelwatch/modelwatch/app"
 )
@@ -169,6 +170,22 @@ type simulateCommand struct {
 
 func (c *simulateCommand) Run(ctx context.Context, s app.Streams) error {
 	return app.Simulate(ctx, app.SimulateOptions{Brokers: c.Brokers, Topic: c.Topic, Speed: c.Speed, Server: c.Server, Token: c.Token, Streams: s})
+}
+
+type eraseCommand struct {
+	Model   string        `required:"" placeholder:"NAME" help:"Model whose rows are erased, in all its versions."`
+	ID      []string      `name:"id" sep:"none" placeholder:"ID" help:"Request id; repeatable."`
+	IDsFile string        `name:"ids-file" placeholder:"FILE" help:"Request ids, one a line; - for standard input."`
+	DryRun  bool          `help:"Count the rows, erase nothing."`
+	Wait    time.Duration `default:"1h" help:"How long to wait until no reader sees the rows (${default})."`
+	Server  string        `default:"http://127.0.0.1:8080" placeholder:"URL" env:"MODELWATCH_SERVER" help:"The service (${default})."`
+	Token   string        `env:"MODELWATCH_TOKEN" help:"Bearer token for the service."`
+}
+
+func (c *eraseCommand) Run(ctx context.Context, s app.Streams) error {
+	return app.Erase(ctx, app.EraseOptions{
+		Model: c.Model, IDs: c.ID, IDsFile: c.IDsFile, DryRun: c.DryRun, Wait: c.Wait, Server: c.Server, Token: c.Token, Streams: s,
+	})
 }
 
 type versionCommand struct{}
