@@ -18,8 +18,8 @@ import (
 	"github.com/modelwatch/modelwatch/table"
 )
 
-// record is a row with every type of column, in the order of writing.
-type record struct {
+// fileRow is a row with every type of column, in the order of writing.
+type fileRow struct {
 	Rank   int64
 	ID     string
 	Time   int64
@@ -31,7 +31,7 @@ type record struct {
 }
 
 // columnsOf makes a chunk of records with some of the columns.
-func columnsOf(rs []record, with map[string]bool) *table.Chunk {
+func columnsOf(rs []fileRow, with map[string]bool) *table.Chunk {
 	n := len(rs)
 	valid := func() []bool { return make([]bool, n) }
 	id := table.Column{Name: "_id", Type: modelwatch.TypeText}
@@ -70,16 +70,16 @@ func columnsOf(rs []record, with map[string]bool) *table.Chunk {
 }
 
 // readAll reads a data file back.
-func readAll(t interface{ Fatal(...any) }, a *archive.Archive, f modelwatch.DataFile) []record {
+func readAll(t interface{ Fatal(...any) }, a *archive.Archive, f modelwatch.DataFile) []fileRow {
 	r, closer, err := a.OpenDataFile(context.Background(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer closer.Close()
-	var out []record
+	var out []fileRow
 	err = r.Scan(context.Background(), []string{"_id", "_time", "_rank", "amount", "city", "ok", "at", "vec"}, func(c *table.Chunk) error {
 		for i := range c.Rows {
-			rec := record{ID: c.Columns[0].Text(i), Time: c.Columns[1].Ints[i], Rank: c.Columns[2].Ints[i]}
+			rec := fileRow{ID: c.Columns[0].Text(i), Time: c.Columns[1].Ints[i], Rank: c.Columns[2].Ints[i]}
 			if !c.Columns[3].Missing(i) {
 				rec.Amount = &[]float64{c.Columns[3].Floats[i]}[0]
 			}
@@ -105,8 +105,8 @@ func readAll(t interface{ Fatal(...any) }, a *archive.Archive, f modelwatch.Data
 	return out
 }
 
-func drawRecord(t *rapid.T) record {
-	return record{
+func drawRow(t *rapid.T) fileRow {
+	return fileRow{
 		Rank: rapid.Int64Range(0, 40).Draw(t, "rank"), ID: rapid.StringMatching(`[a-e]`).Draw(t, "id"),
 		Time:   day.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "minute")) * time.Minute).UnixMicro(),
 		Amount: rapid.Ptr(rapid.Float64Range(-9, 9), true).Draw(t, "amount"), City: rapid.Ptr(rapid.StringMatching(`[XYZ]{0,2}`), true).Draw(t, "city"),
@@ -122,11 +122,11 @@ func TestRewriteIsAStableMerge(t *testing.T) {
 	a, n := archive.New(memory{objects: map[string][]byte{}}, archive.Options{}), 0
 	rapid.Check(t, func(rt *rapid.T) {
 		var files []modelwatch.DataFile
-		var want []record
+		var want []fileRow
 		columns := []string{"amount", "city", "ok", "at", "vec"}
 		for i := range rapid.IntRange(1, 5).Draw(rt, "files") {
-			rs := rapid.SliceOfN(rapid.Custom(drawRecord), 1, 30).Draw(rt, "rows")
-			slices.SortStableFunc(rs, func(x, y record) int { return cmp.Compare(x.Rank, y.Rank) })
+			rs := rapid.SliceOfN(rapid.Custom(drawRow), 1, 30).Draw(rt, "rows")
+			slices.SortStableFunc(rs, func(x, y fileRow) int { return cmp.Compare(x.Rank, y.Rank) })
 			with := map[string]bool{}
 			for _, c := range columns {
 				with[c] = rapid.Bool().Draw(rt, c)
@@ -141,9 +141,9 @@ func TestRewriteIsAStableMerge(t *testing.T) {
 			files = append(files, f)
 			want = append(want, readAll(rt, a, f)...)
 		}
-		slices.SortStableFunc(want, func(x, y record) int { return cmp.Compare(x.Rank, y.Rank) })
+		slices.SortStableFunc(want, func(x, y fileRow) int { return cmp.Compare(x.Rank, y.Rank) })
 		drop := rapid.StringMatching(`[a-g]`).Draw(rt, "drop")
-		kept := slices.DeleteFunc(slices.Clone(want), func(r record) bool { return r.ID == drop })
+		kept := slices.DeleteFunc(slices.Clone(want), func(r fileRow) bool { return r.ID == drop })
 
 		shuffled := rapid.Permutation(files).Draw(rt, "order")
 		out, err := a.Rewrite(context.Background(), fmt.Sprint("merged-", n), shuffled, archive.RewriteOptions{Drop: func(_ int64, id string) bool { return id == drop }})
@@ -254,9 +254,9 @@ func TestRewriteManyRows(t *testing.T) {
 	const files, rows = 3, 70_001 // more than a row group each
 	var in []modelwatch.DataFile
 	for f := range files {
-		rs := make([]record, rows)
+		rs := make([]fileRow, rows)
 		for i := range rs {
-			rs[i] = record{Rank: int64(i*files + f), ID: fmt.Sprintf("%d-%d", f, i), Time: day.UnixMicro(), City: &[]string{fmt.Sprint(i % 9)}[0]}
+			rs[i] = fileRow{Rank: int64(i*files + f), ID: fmt.Sprintf("%d-%d", f, i), Time: day.UnixMicro(), City: &[]string{fmt.Sprint(i % 9)}[0]}
 		}
 		file, err := a.WriteDataFile(t.Context(), modelwatch.FileSpec{Kind: modelwatch.KindPrediction, Model: "m", Version: "1", Hour: day, Unique: fmt.Sprint(f), SamplingRate: 1},
 			columnsOf(rs, map[string]bool{"city": true}))
