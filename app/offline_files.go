@@ -150,8 +150,14 @@ func findGlob(pattern string) ([]tableFile, error) {
 // findObjects lists the objects behind s3://bucket/key, s3://bucket/prefix or a
 // glob of keys.
 func findObjects(ctx context.Context, uri string) ([]tableFile, error) {
+	return findObjectsIn(ctx, uri, archive.BucketConfig{PathStyle: pathStyle(), Retry: archive.Retry{Attempts: 4}})
+}
+
+// findObjectsIn is findObjects with an endpoint and credentials.
+func findObjectsIn(ctx context.Context, uri string, cfg archive.BucketConfig) ([]tableFile, error) {
 	name, key, _ := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
-	bucket, err := archive.OpenBucket(ctx, archive.BucketConfig{URI: "s3://" + name, PathStyle: pathStyle(), Retry: archive.Retry{Attempts: 4}})
+	cfg.URI = "s3://" + name
+	bucket, err := archive.OpenBucket(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

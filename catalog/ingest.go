@@ -84,6 +84,12 @@ func (c *Catalog) CommitIngest(ctx context.Context, commit modelwatch.IngestComm
 	return c.settle(ctx, "commit ingest "+commit.ID, do, done)
 }
 
+// HasCommit reports whether a commit is in the catalog.
+func (c *Catalog) HasCommit(ctx context.Context, id string) (bool, error) {
+	n, err := findOne(ctx, c, scanCount, countCommit, clean(id))
+	return n > 0, c.wrap(err, "look up commit "+id)
+}
+
 const countCommit = `SELECT count(*) FROM ingest_commit WHERE id = $1`
 
 func checkCommit(commit modelwatch.IngestCommit) error {

@@ -36,7 +36,8 @@ WHERE c.created_at < $1 LIMIT $2`
 
 const deleteOldRanges = `DELETE FROM commit_range WHERE commit_id IN`
 
-const selectOldCommits = `SELECT c.id FROM ingest_commit c WHERE c.created_at < $1
+// Commits of imports are what a file is known by that was imported before.
+const selectOldCommits = `SELECT c.id FROM ingest_commit c WHERE c.created_at < $1 AND c.consumer_group <> 'import'
 AND NOT EXISTS (SELECT 1 FROM data_file f WHERE f.commit_id = c.id)
 AND NOT EXISTS (SELECT 1 FROM commit_range r WHERE r.commit_id = c.id)
 AND NOT EXISTS (SELECT 1 FROM stream_gap g WHERE g.commit_id = c.id) LIMIT $2`
@@ -45,7 +46,7 @@ const deleteCommits = `DELETE FROM ingest_commit WHERE id IN`
 
 // CleanLedger deletes what commits before a time have left but files, counts and
 // gaps: the ranges of offsets that they account for, and the commits of which
-// nothing is left. It returns how many rows.
+// nothing is left, but for those of imports. It returns how many rows.
 func (c *Catalog) CleanLedger(ctx context.Context, before time.Time) (deleted int64, err error) {
 	ranges, err := c.cleanBy(ctx, "clean ranges of offsets", selectOldRanges, before, deleteOldRanges)
 	if err != nil {

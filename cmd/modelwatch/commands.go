@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/app"
 )
 
@@ -17,6 +18,8 @@ type commandLine struct {
 	Backtest    backtestCommand    `cmd:"" help:"Compare predictions with the truth offline."`
 	DeadLetters deadLettersCommand `cmd:"" help:"What could not be read, and why: list, get, replay."`
 	Send        sendCommand        `cmd:"" help:"Publish events from a file to Kafka."`
+	Import      importCommand      `cmd:"" help:"Take Parquet, CSV or JSON-lines files into the archive, as if their rows had come through Kafka."`
+	Erase       eraseCommand       `cmd:"" help:"Erase the rows of request ids from the archive."`
 	Simulate    simulateCommand    `cmd:"" help:"Publish simulated traffic of two models to Kafka."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
@@ -170,6 +173,33 @@ type simulateCommand struct {
 
 func (c *simulateCommand) Run(ctx context.Context, s app.Streams) error {
 	return app.Simulate(ctx, app.SimulateOptions{Brokers: c.Brokers, Topic: c.Topic, Speed: c.Speed, Server: c.Server, Token: c.Token, Streams: s})
+}
+
+type importCommand struct {
+	configFlag
+	From      string `required:"" placeholder:"FILE" help:"The rows: a file, a folder, a glob or s3://bucket/prefix; Parquet, CSV or JSON lines, also .gz and .zst. A file that was imported before, known by its content, is passed over: an import that broke off is started again."`
+	Model     string `required:"" placeholder:"NAME" help:"Model that the rows are of."`
+	Version   string `placeholder:"NAME" help:"Its version; labels may go without."`
+	Kind      string `default:"prediction" enum:"prediction,label,attribution" help:"What a row is: prediction, label or attribution (${default})."`
+	ID        string `name:"id" placeholder:"COLUMN" help:"Column with the request id (default: _id)."`
+	Time      string `placeholder:"COLUMN" help:"Column with the event time (default: _time)."`
+	Score     string `placeholder:"COLUMN" help:"Column with the score (default: _score)."`
+	Predicted string `placeholder:"COLUMN" help:"Column with the predicted class or value (default: _predicted)."`
+	Label     string `placeholder:"COLUMN" help:"Column with the truth (default: _label)."`
+	Group     string `placeholder:"COLUMN" help:"Column that the rows of one ranking share (default: _group)."`
+	Weight    string `placeholder:"COLUMN" help:"Column of weights (default: _weight)."`
+	DryRun    bool   `help:"Read and count the rows, write nothing."`
+}
+
+func (c *importCommand) Run(ctx context.Context, s app.Streams) error {
+	cfg, err := app.LoadConfig(c.Config)
+	if err != nil {
+		return err
+	}
+	return app.Import(ctx, cfg, app.ImportOptions{
+		From: c.From, Model: c.Model, Version: c.Version, Kind: modelwatch.Kind(c.Kind), DryRun: c.DryRun, Streams: s,
+		Mapping: modelwatch.ColumnMapping{ID: c.ID, Time: c.Time, Score: c.Score, Predicted: c.Predicted, Label: c.Label, Group: c.Group, Weight: c.Weight},
+	})
 }
 
 type eraseCommand struct {

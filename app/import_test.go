@@ -1,0 +1,117 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/archive"
+)
+
+// TestImportAndErase: files become rows of the archive once, however often they
+// are imported; ids are erased through the service.
+func TestImportAndErase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := DefaultConfig()
+	cfg.Catalog.DSN = "sqlite:" + filepath.Join(dir, "catalog.db")
+	cfg.Archive.URI = filepath.Join(dir, "archive")
+	cfg.Kafka.Brokers = []string{"127.0.0.1:1"}
+	from := filepath.Join(dir, "history")
+	if err := os.Mkdir(from, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, hour, first int) {
+		t.Helper()
+		text := "request,ts,amount,country,p\n"
+		for i := first; i < first+50; i++ {
+			text += fmt.Sprintf("r%d,2026-11-20T%02d:%02d:00Z,%d.5,DE,0.%d\n", i, hour, i%60, i, i%10)
+		}
+		if err := os.WriteFile(filepath.Join(from, name), []byte(text+",2026-11-20T00:00:00Z,1,DE,0.5\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a.csv", 1, 0)
+	write("b.csv", 2, 100)
+	run := func(dry bool, want string) {
+		t.Helper()
+		var out bytes.Buffer
+		err := Import(t.Context(), cfg, ImportOptions{
+			From: from, Model: "fraud", Version: "1", Kind: modelwatch.KindPrediction, DryRun: dry,
+			Mapping: modelwatch.ColumnMapping{ID: "request", Time: "ts", Score: "p"}, Streams: Streams{Out: &out, Err: &bytes.Buffer{}},
+		})
+		if err != nil || out.String() != want {
+			t.Fatalf("printed %q, %v; want %q", out.String(), err, want)
+		}
+	}
+	run(true, "2 files: 2 to import, 0 imported before\n102 rows: 100 kept in 0 data files, 0 sampled out, 2 rejected\n  no_id: 2\n")
+	run(false, "2 files: 2 imported, 0 imported before\n102 rows: 100 kept in 2 data files, 0 sampled out, 2 rejected\n  no_id: 2\n")
+	write("c.csv", 2, 200)
+	run(false, "3 files: 1 imported, 2 imported before\n51 rows: 50 kept in 1 data files, 0 sampled out, 1 rejected\n  no_id: 1\n")
+
+	s, err := newService(t.Context(), cfg, serviceOptions{Roles: []string{roleAPI}, Log: slog.New(slog.DiscardHandler), EventNow: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.life.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	rows := func() (n int64) {
+		t.Helper()
+		files, err := s.catalog.DataFiles(t.Context(), modelwatch.DataFileFilter{Model: "fraud"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			n += f.Rows
+		}
+		return n
+	}
+	v, err := s.catalog.Version(t.Context(), "fraud", "1")
+	if err != nil || len(v.Schema.Features) != 2 || v.Schema.Score != modelwatch.TypeNumber || rows() != 150 {
+		t.Fatalf("version %+v, %v, %d rows", v, err, rows())
+	}
+	eraseThroughService(t, s)
+	if rows() != 148 {
+		t.Errorf("%d rows after the erasure, want 148", rows())
+	}
+}
+
+func eraseThroughService(t *testing.T, s *service) {
+	t.Helper()
+	server, err := s.newAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(server)
+	defer web.Close()
+	ids := filepath.Join(t.TempDir(), "ids")
+	if err := os.WriteFile(ids, []byte("r201\r\n\nnever\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keeper := archive.NewKeeper(archive.KeeperOptions{Archive: s.archive, Ledger: s.catalog, Owner: "test", Salt: s.salt, Interval: 10 * time.Millisecond})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- keeper.Run(ctx) }()
+	for _, dry := range []bool{true, false} {
+		var out bytes.Buffer
+		err := Erase(t.Context(), EraseOptions{Model: "fraud", IDs: []string{"r7"}, IDsFile: ids, DryRun: dry, Wait: time.Minute, Server: web.URL, Streams: Streams{Out: &out, Err: &bytes.Buffer{}}})
+		if err != nil || !strings.HasPrefix(out.String(), "3 ids: 2 rows ") {
+			t.Errorf("printed %q, %v", out.String(), err)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
