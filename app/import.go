@@ -1,21 +1,26 @@
 package app
 
 import (
+	"bufio"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/archive"
 	"github.com/modelwatch/modelwatch/ingest"
+	"github.com/modelwatch/modelwatch/ingest/format"
 	"github.com/modelwatch/modelwatch/table"
 )
 
@@ -26,6 +31,10 @@ type ImportOptions struct {
 	Version string
 	Kind    modelwatch.Kind
 	Mapping modelwatch.ColumnMapping
+	// Format is one of ingest.Formats, of files with a record a line; "" is a table.
+	Format  string
+	Inputs  []string // names of values that a format has none for
+	Outputs []string
 	DryRun  bool
 	Streams Streams
 }
@@ -44,7 +53,10 @@ type imports struct {
 // Each file is one commit, known by its content: what was imported before is
 // passed over, so an import that broke off goes on where it was.
 func Import(ctx context.Context, cfg Config, opts ImportOptions) (err error) {
-	if opts.Version == "" && opts.Kind != modelwatch.KindLabel {
+	if opts.Format != "" && !slices.Contains(ingest.Formats(), opts.Format) {
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "the format %q is not known; known: %s", opts.Format, strings.Join(ingest.Formats(), ", "))
+	}
+	if opts.Version == "" && opts.Kind != modelwatch.KindLabel && opts.Format == "" {
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "only labels go without a version: give --version")
 	}
 	files, err := findImports(ctx, cfg, opts.From)
@@ -106,6 +118,9 @@ func (m *imports) file(ctx context.Context, f tableFile) (err error) {
 		m.known++
 		return nil
 	}
+	if m.opts.Format != "" {
+		return m.events(ctx, f, commit, object)
+	}
 	version, err := m.version(ctx)
 	if err != nil {
 		return err
@@ -141,6 +156,55 @@ func (m *imports) rows(ctx context.Context, f tableFile, commit string, version 
 	if err != nil {
 		return err
 	}
+	m.add(done)
+	return nil
+}
+
+// events imports a file with a record a line.
+func (m *imports) events(ctx context.Context, f tableFile, commit string, object archive.Object) error {
+	text, err := unpacked(f.name, object)
+	if err != nil {
+		return err
+	}
+	kind := m.opts.Kind
+	if kind == modelwatch.KindPrediction {
+		kind = "" // what the records say, which may be labels, too
+	}
+	done, err := ingest.EventImport{
+		Ledger: m.catalog, Registry: m.catalog, Archive: m.archive, FileKey: archive.FileKey, Salt: m.salt, Owner: m.owner, Now: time.Now,
+		CommitID: commit, Name: f.name, DefaultRate: m.cfg.Sampling.Rate, DryRun: m.opts.DryRun,
+		Source: ingest.Source{Format: m.opts.Format, Options: format.Options{
+			Model: m.opts.Model, Version: m.opts.Version, Kind: kind, Inputs: m.opts.Inputs, Outputs: m.opts.Outputs,
+		}},
+	}.Run(ctx, text)
+	err = errors.Join(err, text.Close())
+	if err == nil {
+		m.add(done)
+	}
+	return err
+}
+
+// unpacked reads a file that is packed if its name says so.
+func unpacked(name string, object archive.Object) (io.ReadCloser, error) {
+	raw := bufio.NewReaderSize(io.NewSectionReader(object, 0, object.Size()), 1<<20)
+	switch path.Ext(name) {
+	case ".gz":
+		z, err := gzip.NewReader(raw)
+		if err != nil {
+			return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "unpack")
+		}
+		return z, nil
+	case ".zst":
+		z, err := zstd.NewReader(raw, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(64<<20))
+		if err != nil {
+			return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "unpack")
+		}
+		return z.IOReadCloser(), nil
+	}
+	return io.NopCloser(raw), nil
+}
+
+func (m *imports) add(done ingest.TableImported) {
 	m.report.Rows += done.Rows
 	m.report.Kept += done.Kept
 	m.report.SampledOut += done.SampledOut
@@ -148,14 +212,13 @@ func (m *imports) rows(ctx context.Context, f tableFile, commit string, version 
 	for reason, n := range done.Rejected {
 		m.report.Rejected[reason] += n
 	}
-	return nil
 }
 
 // commitID is by what the content of a file is known again, for the same model,
 // version and kind, and read in the same way.
 func (m *imports) commitID(object archive.Object) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %q\n", m.opts.Model, m.opts.Version, m.opts.Kind, m.opts.Mapping)
+	fmt.Fprintf(h, "%q %q %q %q %q %q %q\n", m.opts.Model, m.opts.Version, m.opts.Kind, m.opts.Mapping, m.opts.Format, m.opts.Inputs, m.opts.Outputs)
 	if _, err := io.Copy(h, io.NewSectionReader(object, 0, object.Size())); err != nil {
 		return "", err
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"log/slog"
@@ -84,6 +85,46 @@ func TestImportAndErase(t *testing.T) {
 	eraseThroughService(t, s)
 	if rows() != 148 {
 		t.Errorf("%d rows after the erasure, want 148", rows())
+	}
+}
+
+// TestImportCaptures: folders of SageMaker's data capture, packed or not.
+func TestImportCaptures(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := DefaultConfig()
+	cfg.Catalog.DSN = "sqlite:" + filepath.Join(dir, "catalog.db")
+	cfg.Archive.URI = filepath.Join(dir, "archive")
+	from := filepath.Join(dir, "endpoint", "AllTraffic", "2026", "11", "20", "10")
+	if err := os.MkdirAll(from, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	line := func(id string) []byte {
+		return fmt.Appendf(nil, `{"captureData":{"endpointInput":{"data":"DE,2","encoding":"CSV"},"endpointOutput":{"data":"0.5","encoding":"CSV"}},`+
+			`"eventMetadata":{"eventId":%q,"inferenceTime":"2026-11-20T10:00:00Z"},"eventVersion":"0"}`+"\n", id)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(line("b")); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{"00-00.jsonl": line("a"), "00-01.jsonl.gz": packed.Bytes()} {
+		if err := os.WriteFile(filepath.Join(from, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{
+		"2 files: 2 imported, 0 imported before\n2 rows: 2 kept in 2 data files, 0 sampled out, 0 rejected\n",
+		"2 files: 0 imported, 2 imported before\n0 rows: 0 kept in 0 data files, 0 sampled out, 0 rejected\n",
+	} {
+		var out bytes.Buffer
+		err := Import(t.Context(), cfg, ImportOptions{
+			From: dir + "/endpoint", Model: "churn", Version: "2", Kind: modelwatch.KindPrediction, Format: "sagemaker",
+			Inputs: []string{"country", "amount"}, Outputs: []string{"score"}, Streams: Streams{Out: &out, Err: &bytes.Buffer{}},
+		})
+		if err != nil || out.String() != want {
+			t.Fatalf("printed %q, %v; want %q", out.String(), err, want)
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package ingest
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -337,9 +336,7 @@ func (w *tableImport) write(ctx context.Context, rows *importRows) error {
 func (w *tableImport) writeFile(ctx context.Context, part importPart, chunk *table.Chunk) error {
 	spec := modelwatch.FileSpec{
 		Kind: w.Kind, Model: w.Version.Model, Version: w.Version.Name, Hour: microsTime(part.hour * microsPerHour),
-		// No two attempts share a key, so that a commit fails if the objects of its
-		// attempt were condemned meanwhile.
-		Unique:       fmt.Sprintf("i%s-%s-%d", w.Now().UTC().Format("20060102T150405.000000Z"), w.CommitID[:min(len(w.CommitID), 24)], len(w.files)),
+		Unique:       importUnique(w.Now(), w.CommitID, len(w.files)),
 		SamplingRate: part.rate, SchemaRevision: w.Version.SchemaRevision, CommitID: w.CommitID,
 	}
 	if err := w.Ledger.IntendUpload(ctx, []string{w.FileKey(spec)}, w.Owner); err != nil {

@@ -177,18 +177,21 @@ func (c *simulateCommand) Run(ctx context.Context, s app.Streams) error {
 
 type importCommand struct {
 	configFlag
-	From      string `required:"" placeholder:"FILE" help:"The rows: a file, a folder, a glob or s3://bucket/prefix; Parquet, CSV or JSON lines, also .gz and .zst. A file that was imported before, known by its content, is passed over: an import that broke off is started again."`
-	Model     string `required:"" placeholder:"NAME" help:"Model that the rows are of."`
-	Version   string `placeholder:"NAME" help:"Its version; labels may go without."`
-	Kind      string `default:"prediction" enum:"prediction,label,attribution" help:"What a row is: prediction, label or attribution (${default})."`
-	ID        string `name:"id" placeholder:"COLUMN" help:"Column with the request id (default: _id)."`
-	Time      string `placeholder:"COLUMN" help:"Column with the event time (default: _time)."`
-	Score     string `placeholder:"COLUMN" help:"Column with the score (default: _score)."`
-	Predicted string `placeholder:"COLUMN" help:"Column with the predicted class or value (default: _predicted)."`
-	Label     string `placeholder:"COLUMN" help:"Column with the truth (default: _label)."`
-	Group     string `placeholder:"COLUMN" help:"Column that the rows of one ranking share (default: _group)."`
-	Weight    string `placeholder:"COLUMN" help:"Column of weights (default: _weight)."`
-	DryRun    bool   `help:"Read and count the rows, write nothing."`
+	From      string   `required:"" placeholder:"FILE" help:"The rows: a file, a folder, a glob or s3://bucket/prefix; Parquet, CSV or JSON lines, also .gz and .zst. A file that was imported before, known by its content, is passed over: an import that broke off is started again."`
+	Model     string   `required:"" placeholder:"NAME" help:"Model that the rows are of."`
+	Version   string   `placeholder:"NAME" help:"Its version; labels may go without."`
+	Kind      string   `default:"prediction" enum:"prediction,label,attribution" help:"What a row is: prediction, label or attribution (${default})."`
+	ID        string   `name:"id" placeholder:"COLUMN" help:"Column with the request id (default: _id)."`
+	Time      string   `placeholder:"COLUMN" help:"Column with the event time (default: _time)."`
+	Score     string   `placeholder:"COLUMN" help:"Column with the score (default: _score)."`
+	Predicted string   `placeholder:"COLUMN" help:"Column with the predicted class or value (default: _predicted)."`
+	Label     string   `placeholder:"COLUMN" help:"Column with the truth (default: _label)."`
+	Group     string   `placeholder:"COLUMN" help:"Column that the rows of one ranking share (default: _group)."`
+	Weight    string   `placeholder:"COLUMN" help:"Column of weights (default: _weight)."`
+	Format    string   `placeholder:"NAME" help:"Files with a record a line in a format of Kafka's sources, such as sagemaker or azureml, instead of tables."`
+	Inputs    []string `placeholder:"NAME" help:"With --format: names of the inputs, where records have none."`
+	Outputs   []string `placeholder:"NAME" help:"With --format: names of the outputs."`
+	DryRun    bool     `help:"Read and count the rows, write nothing."`
 }
 
 func (c *importCommand) Run(ctx context.Context, s app.Streams) error {
@@ -198,6 +201,7 @@ func (c *importCommand) Run(ctx context.Context, s app.Streams) error {
 	}
 	return app.Import(ctx, cfg, app.ImportOptions{
 		From: c.From, Model: c.Model, Version: c.Version, Kind: modelwatch.Kind(c.Kind), DryRun: c.DryRun, Streams: s,
+		Format: c.Format, Inputs: c.Inputs, Outputs: c.Outputs,
 		Mapping: modelwatch.ColumnMapping{ID: c.ID, Time: c.Time, Score: c.Score, Predicted: c.Predicted, Label: c.Label, Group: c.Group, Weight: c.Weight},
 	})
 }
