@@ -71,6 +71,8 @@ type Replacement struct {
 	// the readers' sight.
 	Retired []int64
 	Reason  string
+	// Volumes are added to the counts: rows that become visible as another kind.
+	Volumes []Volume
 	// ErasedUntil is the newest erasure whose rows Files do not hold; 0: as far as
 	// all of the replaced files.
 	ErasedUntil int64

@@ -23,6 +23,7 @@ type Ledger interface {
 	Compactions
 	Retentions
 	Erasures
+	HalfFiles
 	Intents
 	// CondemnRetired gives up the objects of files that were retired before a time:
 	// CondemnIntents returns their keys from then on.
@@ -45,6 +46,7 @@ type KeeperOptions struct {
 	Lease      time.Duration
 	Compaction CompactionOptions
 	Retention  RetentionOptions
+	Halves     HalvesOptions
 	// DeleteAfter is how long the objects of retired files are kept for readers that
 	// have them in their list; default 1 hour. One that takes longer finds the object
 	// gone, and lists again.
@@ -80,8 +82,9 @@ func ReplacePoints() []string {
 	return []string{PointRewritten, PointIntended, PointUploaded, PointReplaced}
 }
 
-// Keeper keeps the archive in order: it makes few large files of many small ones,
-// erases what must be erased, and deletes what nobody needs any more.
+// Keeper keeps the archive in order: it joins predictions that came in two parts,
+// makes few large files of many small ones, erases what must be erased, and deletes
+// what nobody needs any more.
 type Keeper struct {
 	opts     KeeperOptions
 	metrics  *keeperMetrics
@@ -100,6 +103,11 @@ func NewKeeper(opts KeeperOptions) *Keeper {
 	fallback(&opts.DeleteAfter, time.Hour)
 	fallback(&opts.GarbageAge, time.Hour)
 	fallback(&opts.Compaction.MinAge, 30*time.Minute)
+	fallback(&opts.Halves.Apart, time.Hour)
+	fallback(&opts.Halves.Patience, 2*opts.Halves.Apart)
+	if opts.Halves.TargetBytes <= 0 {
+		opts.Halves.TargetBytes = 64 << 20
+	}
 	if opts.Compaction.TargetBytes <= 0 {
 		opts.Compaction.TargetBytes = 64 << 20
 	}
@@ -168,7 +176,7 @@ func (k *Keeper) Round(ctx context.Context) (held bool, err error) {
 // steps are what a round does, in order. One that fails does not keep the others
 // from being tried.
 func (k *Keeper) steps() []func(context.Context) error {
-	return []func(context.Context) error{k.erase, k.retain, k.compact, k.collect}
+	return []func(context.Context) error{k.erase, k.retain, k.joinHalves, k.compact, k.collect}
 }
 
 // renew extends the lease until ctx ends, and ends the round when it is lost.

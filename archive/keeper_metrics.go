@@ -20,6 +20,8 @@ type keeperMetrics struct {
 	erasedRows     prometheus.Counter
 	erasedLetters  prometheus.Counter
 	cleaned        *prometheus.CounterVec
+	joined         prometheus.Counter
+	alone          prometheus.Counter
 }
 
 func newKeeperMetrics(r prometheus.Registerer) *keeperMetrics {
@@ -48,8 +50,11 @@ func newKeeperMetrics(r prometheus.Registerer) *keeperMetrics {
 			Help: "Rows of the catalog that were deleted because of their age.",
 		}, []string{"table"}),
 	}
+	m.joined = counter("modelwatch_archive_halves_joined_total", "Inputs and outputs that came apart and became one prediction.")
+	m.alone = counter("modelwatch_archive_halves_given_up_total", "Inputs without an output, and outputs without an input, that became predictions by themselves after they had waited.")
 	if r != nil {
 		r.MustRegister(m.merges, m.files, m.bytes, m.seconds, m.retiredDeleted, m.garbage, m.expired, m.erasedRows, m.erasedLetters, m.cleaned)
+		r.MustRegister(m.joined, m.alone)
 	}
 	return m
 }

@@ -96,6 +96,7 @@ type rewriter struct {
 	columns []table.ColumnInfo // of the new file
 	memory  int64
 	out     rewriteOutput
+	outs    []*rewriteOutput // all that are written to
 }
 
 // rewriteSource is one file that is read from its first row to its last.
@@ -194,6 +195,7 @@ func (w *rewriter) run(ctx context.Context, unique string) (*Rewritten, error) {
 		return nil, err
 	}
 	w.out = newRewriteOutput(pw, w.columns)
+	w.outs = []*rewriteOutput{&w.out}
 	if err := w.merge(ctx); err != nil {
 		return nil, err
 	}
@@ -208,7 +210,7 @@ func (w *rewriter) run(ctx context.Context, unique string) (*Rewritten, error) {
 		MinTime: time.UnixMicro(w.out.minTime).UTC(), MaxTime: time.UnixMicro(w.out.maxTime).UTC(),
 		SamplingRate: spec.SamplingRate, SchemaRevision: spec.SchemaRevision, Place: place(&first),
 	}
-	if err := w.verify(ctx, out); err != nil {
+	if err := out.verify(ctx, w.columns, w.out.digests); err != nil {
 		return nil, modelwatch.Wrap(modelwatch.CodeInternal, err, "what was encoded reads back differently")
 	}
 	return out, nil
@@ -216,23 +218,10 @@ func (w *rewriter) run(ctx context.Context, unique string) (*Rewritten, error) {
 
 // merge writes the rows of all sources in the order of ranks.
 func (w *rewriter) merge(ctx context.Context) error {
-	names := make([]string, len(w.columns))
-	for i, c := range w.columns {
-		names[i] = c.Name
+	rows, err := w.start(ctx)
+	if err != nil {
+		return err
 	}
-	var h rewriteHeap
-	for i, s := range w.sources {
-		s.pull, s.stop = iter.Pull2(chunks(ctx, s.reader, names))
-		more, err := w.next(s, i)
-		if err != nil {
-			return err
-		}
-		if more {
-			h = append(h, i)
-		}
-	}
-	rows := rewriteRows{heap: h, sources: w.sources}
-	heap.Init(&rows)
 	for len(rows.heap) > 0 {
 		i := rows.heap[0]
 		s := w.sources[i]
@@ -247,12 +236,43 @@ func (w *rewriter) merge(ctx context.Context) error {
 			return err
 		}
 		if more {
-			heap.Fix(&rows, 0)
+			heap.Fix(rows, 0)
 		} else {
-			heap.Pop(&rows)
+			heap.Pop(rows)
 		}
 	}
-	return w.out.flush(w.sources)
+	return w.flush()
+}
+
+// start moves each source to its first row.
+func (w *rewriter) start(ctx context.Context) (*rewriteRows, error) {
+	names := make([]string, len(w.columns))
+	for i, c := range w.columns {
+		names[i] = c.Name
+	}
+	rows := &rewriteRows{sources: w.sources}
+	for i, s := range w.sources {
+		s.pull, s.stop = iter.Pull2(chunks(ctx, s.reader, names))
+		more, err := w.next(s, i)
+		if err != nil {
+			return nil, err
+		}
+		if more {
+			rows.heap = append(rows.heap, i)
+		}
+	}
+	heap.Init(rows)
+	return rows, nil
+}
+
+// flush writes what was picked.
+func (w *rewriter) flush() error {
+	for _, o := range w.outs {
+		if err := o.flush(w.sources); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // next moves a source to its next row. What was picked of its chunk is written
@@ -260,7 +280,7 @@ func (w *rewriter) merge(ctx context.Context) error {
 func (w *rewriter) next(s *rewriteSource, i int) (bool, error) {
 	for s.chunk == nil || s.at >= s.chunk.Rows {
 		if s.chunk != nil {
-			if err := w.out.flush(w.sources); err != nil {
+			if err := w.flush(); err != nil {
 				return false, err
 			}
 		}
@@ -276,7 +296,9 @@ func (w *rewriter) next(s *rewriteSource, i int) (bool, error) {
 		}
 		s.chunk, s.at = c, 0
 		s.ranks, s.times, s.ids = c.Column(modelwatch.ColumnRank), c.Column(modelwatch.ColumnTime), c.Column(modelwatch.ColumnID)
-		w.out.renew(i, c)
+		for _, o := range w.outs {
+			o.renew(i, c)
+		}
 	}
 	if s.ranks == nil || s.times == nil || s.ids == nil || s.ranks.Missing(s.at) || s.times.Missing(s.at) || s.ids.Missing(s.at) {
 		return false, modelwatch.Errorf(modelwatch.CodeInternal, "data file %s: row %d has no rank, time or id", s.file.Key, s.rows)
@@ -313,22 +335,22 @@ func (r *rewriteRows) Pop() any {
 	return x
 }
 
-// verify reads the new file and compares every value.
-func (w *rewriter) verify(ctx context.Context, out *Rewritten) error {
-	r, err := table.OpenParquet(bytes.NewReader(out.body), int64(len(out.body)))
+// verify reads the new file and compares every value with what was written.
+func (r *Rewritten) verify(ctx context.Context, columns []table.ColumnInfo, written digests) error {
+	t, err := table.OpenParquet(bytes.NewReader(r.body), int64(len(r.body)))
 	if err != nil {
 		return err
 	}
-	have := r.Columns()
-	if r.Rows() != out.file.Rows || !slices.Equal(have, w.columns) {
-		return fmt.Errorf("%d rows of %d columns, wrote %d of %d", r.Rows(), len(have), out.file.Rows, len(w.columns))
+	have := t.Columns()
+	if t.Rows() != r.file.Rows || !slices.Equal(have, columns) {
+		return fmt.Errorf("%d rows of %d columns, wrote %d of %d", t.Rows(), len(have), r.file.Rows, len(columns))
 	}
 	names := make([]string, len(have))
 	for i, c := range have {
 		names[i] = c.Name
 	}
 	again := newDigests(len(have))
-	err = r.Scan(ctx, names, func(c *table.Chunk) error {
+	err = t.Scan(ctx, names, func(c *table.Chunk) error {
 		again.add(c)
 		return nil
 	})
@@ -336,7 +358,7 @@ func (w *rewriter) verify(ctx context.Context, out *Rewritten) error {
 		return err
 	}
 	for i, name := range names {
-		if again[i] != w.out.digests[i] {
+		if again[i] != written[i] {
 			return fmt.Errorf("column %q has other values than written", name)
 		}
 	}

@@ -3,6 +3,9 @@ package archive
 import (
 	"math"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/table"
 )
@@ -22,15 +25,27 @@ type rewriteOutput struct {
 	minTime int64
 	maxTime int64
 
+	halves  []half // by column; nil where no rows are paired
 	flushes int32
 	remaps  [][]remap // by column and source
 }
 
-// rewritePick is a row of the current chunk of a source.
+// rewritePick is a row of the current chunk of a source. If it is paired, it is one
+// row with that of another source.
 type rewritePick struct {
-	source int32
-	row    int32
+	source, row     int32
+	paired          bool
+	other, otherRow int32
 }
+
+// half says from which row of a pair a column is taken.
+type half uint8
+
+const (
+	ofFirst  half = iota
+	ofEither      // the first that has a value
+	ofBoth        // JSON objects, whose members come together
+)
 
 // remap says where the words of a source's dictionary are in the one that is
 // being gathered. An entry holds if it was made for the same flush.
@@ -55,7 +70,7 @@ func newRewriteOutput(w *table.Writer, columns []table.ColumnInfo) rewriteOutput
 
 // pick adds a row.
 func (o *rewriteOutput) pick(sources []*rewriteSource, source, row int) error {
-	o.picks = append(o.picks, rewritePick{int32(source), int32(row)})
+	o.picks = append(o.picks, rewritePick{source: int32(source), row: int32(row)})
 	if len(o.picks) < rewriteRowsAtOnce {
 		return nil
 	}
@@ -112,9 +127,20 @@ func (o *rewriteOutput) gather(i int, sources []*rewriteSource) {
 		to.Index, to.Dict = sized(to.Index, n), to.Dict[:0]
 	}
 	for k, p := range o.picks {
-		from := &sources[p.source].chunk.Columns[i]
-		row := int(p.row)
+		source, row := p.source, int(p.row)
+		from := &sources[source].chunk.Columns[i]
 		to.Valid[k] = hasValues(from) && !from.Missing(row)
+		if p.paired && o.halves[i] != ofFirst {
+			other := &sources[p.other].chunk.Columns[i]
+			switch has := hasValues(other) && !other.Missing(int(p.otherRow)); {
+			case has && !to.Valid[k]:
+				to.Valid[k], from, source, row = true, other, p.other, int(p.otherRow)
+			case has && o.halves[i] == ofBoth:
+				to.Index[k] = int32(len(to.Dict))
+				to.Dict = append(to.Dict, mergeObjects(from.Text(row), other.Text(int(p.otherRow))))
+				continue
+			}
+		}
 		if !to.Valid[k] {
 			continue
 		}
@@ -128,20 +154,46 @@ func (o *rewriteOutput) gather(i int, sources []*rewriteSource) {
 		case len(to.Vectors) > 0:
 			to.Vectors[k] = from.Vectors[row]
 		default:
-			to.Index[k] = o.word(to, from, i, p)
+			to.Index[k] = o.word(to, from, &o.remaps[i][source], row)
 		}
 	}
 }
 
 // word returns the place of a text in the dictionary that is being gathered.
-func (o *rewriteOutput) word(to, from *table.Column, column int, p rewritePick) int32 {
-	m := &o.remaps[column][p.source]
-	at := from.Index[p.row]
+func (o *rewriteOutput) word(to, from *table.Column, m *remap, row int) int32 {
+	at := from.Index[row]
 	if m.flush[at] != o.flushes {
 		m.flush[at], m.to[at] = o.flushes, int32(len(to.Dict))
 		to.Dict = append(to.Dict, from.Dict[at])
 	}
 	return m.to[at]
+}
+
+// mergeObjects puts the members of two JSON objects into one; of a name that both
+// have, the first one's counts, unless both are objects themselves. What is no
+// object is left out.
+func mergeObjects(a, b string) string {
+	var x, y map[string]jsontext.Value
+	if json.Unmarshal([]byte(a), &x) != nil {
+		return b
+	}
+	if json.Unmarshal([]byte(b), &y) != nil {
+		return a
+	}
+	for name, v := range y {
+		have, ok := x[name]
+		switch {
+		case !ok:
+			x[name] = v
+		case len(have) > 0 && have[0] == '{' && len(v) > 0 && v[0] == '{':
+			x[name] = jsontext.Value(mergeObjects(string(have), string(v)))
+		}
+	}
+	out, err := json.Marshal(x, json.Deterministic(true))
+	if err != nil {
+		return a
+	}
+	return string(out)
 }
 
 // hasValues is false of a column that its file lacks.

@@ -28,7 +28,7 @@ type recorder struct {
 	requests []*http.Request
 }
 
-func record(t *testing.T) *recorder {
+func newRecorder(t *testing.T) *recorder {
 	t.Helper()
 	r := &recorder{}
 	r.Server = httptest.NewServer(r)
@@ -106,7 +106,7 @@ func TestWritesSayEncryptionAndChecksum(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := record(t)
+			r := newRecorder(t)
 			b := r.open(t, tt.cfg)
 			body := []byte("hello world")
 			if err := b.PutIfAbsent(t.Context(), "k", body, ""); err != nil {
@@ -196,7 +196,7 @@ func TestAssumedRole(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	r := record(t)
+	r := newRecorder(t)
 	b := r.open(t, archive.BucketConfig{RoleARN: "arn:aws:iam::1:role/archive", ExternalID: "x-1"})
 	for range 2 {
 		if err := b.PutIfAbsent(t.Context(), "k", []byte("hello"), ""); err != nil {
@@ -216,7 +216,7 @@ func TestAssumedRole(t *testing.T) {
 
 func TestGoogleDialect(t *testing.T) {
 	t.Parallel()
-	r := record(t)
+	r := newRecorder(t)
 	b := r.open(t, archive.BucketConfig{Dialect: archive.DialectGCS})
 	if err := b.PutIfAbsent(t.Context(), "kind=prediction/model=a%2Fb/k v.parquet", []byte("hello"), ""); err != nil {
 		t.Fatal(err)

@@ -37,8 +37,17 @@ func (c *Catalog) GroupFiles(ctx context.Context, g modelwatch.FileGroup, smalle
 		micros(g.Hour), micros(g.Hour.Add(time.Hour)), smallerThan, micros(olderThan))
 }
 
+const selectHalfFiles = selectDataFiles + ` WHERE kind IN ('input', 'output') AND retired_at = 0
+ORDER BY model, version, CASE WHEN place = 0 THEN id ELSE place END LIMIT $1`
+
+// HalfFiles returns the files of inputs and outputs that wait for each other, by
+// model and version, and by place.
+func (c *Catalog) HalfFiles(ctx context.Context, limit int) ([]modelwatch.DataFile, error) {
+	return find(ctx, c, "find halves of predictions", scanDataFile, selectHalfFiles, limit)
+}
+
 // ReplaceDataFiles registers files and retires others in one transaction: readers
-// see those before it or those after it. Counts of volumes stay as they are.
+// see those before it or those after it. To counts of volumes is added what it says.
 //
 // CodeFenced says that a file was retired already or an upload condemned: another
 // has won, and the uploads are orphans. A replacement whose ID is in the catalog
@@ -78,6 +87,11 @@ func (c *Catalog) replaceDataFiles(ctx context.Context, tx *sql.Tx, r modelwatch
 	}
 	if err := c.addDataFiles(ctx, tx, added); err != nil {
 		return err
+	}
+	if len(r.Volumes) > 0 {
+		if err := addVolumes(ctx, tx, r.Volumes); err != nil {
+			return err
+		}
 	}
 	if err := markErased(ctx, tx, r, ids); err != nil {
 		return err

@@ -25,6 +25,7 @@ const (
 
 var countSeen = map[modelwatch.Kind]string{
 	modelwatch.KindPrediction:  "modelwatch.volume.predictions",
+	modelwatch.KindOutput:      "modelwatch.volume.predictions", // of those that come in two parts
 	modelwatch.KindLabel:       "modelwatch.volume.labels",
 	modelwatch.KindAttribution: "modelwatch.volume.attributions",
 }
@@ -125,8 +126,10 @@ func takeVolumes(ctx context.Context, tx *sql.Tx, sums countSums) error {
 			return err
 		}
 		series := countSeries{model: t.Model, version: t.Version}
-		series.metric = countSeen[t.Kind]
-		sums[series] += t.Seen - t.reportedSeen
+		if name, ok := countSeen[t.Kind]; ok { // an input is counted with its output
+			series.metric = name
+			sums[series] += t.Seen - t.reportedSeen
+		}
 		series.metric = countRejected
 		sums[series] += t.Rejected - t.reportedRejected
 	}

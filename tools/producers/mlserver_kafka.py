@@ -1,0 +1,61 @@
+"""What a client sends to MLServer's Kafka consumer, and what MLServer answers with:
+its own handlers and data plane serve a model of two outputs."""
+
+import asyncio
+import json
+
+import numpy as np
+from mlserver import MLModel, ModelSettings, Settings
+from mlserver.codecs import NumpyCodec, NumpyRequestCodec, PandasCodec
+from mlserver.handlers import DataPlane
+from mlserver.kafka.handlers import KafkaHandlers, KafkaMessage
+from mlserver.registry import MultiModelRegistry
+from mlserver.settings import ModelParameters
+from mlserver.types import InferenceResponse
+
+
+class Iris(MLModel):
+    async def load(self):
+        return True
+
+    async def predict(self, request):
+        rows = request.inputs[0].shape[0]
+        return InferenceResponse(
+            model_name=self.name,
+            model_version=self.version,
+            outputs=[
+                NumpyCodec.encode_output("predict", np.arange(rows, dtype=np.int64)),
+                NumpyCodec.encode_output("predict_proba", np.full((rows, 2), 0.5)),
+            ],
+        )
+
+
+async def main():
+    registry = MultiModelRegistry()
+    await registry.load(ModelSettings(name="iris", implementation=Iris, parameters=ModelParameters(version="v1.2")))
+    handlers = KafkaHandlers(DataPlane(settings=Settings(), model_registry=registry))
+    import pandas as pd
+
+    requests = {
+        "array": NumpyRequestCodec.encode_request(np.array([[5.1, 3.5], [6.2, 2.9]])),
+        "frame": PandasCodec.encode_request(pd.DataFrame({"amount": [1.5, 2.5], "country": ["DE", "FR"]}), use_bytes=False),
+    }
+    print("What MLServer 1.7.1 reads and writes on its topics.\n-- options --\n{}")
+    for name, request in requests.items():
+        headers = {"mlserver-model": "iris", "mlserver-version": "v1.2"}
+        value = request.model_dump_json(exclude_none=True)
+        case(f"{name} in", f"key-{name}", headers, value)
+        answer = await handlers.infer(KafkaMessage(key=f"key-{name}", value=value, headers=headers))
+        case(f"{name} out", answer.key, answer.headers, answer.value)
+
+
+def case(name, key, headers, value):
+    print(f"-- {name}/key --\n{key}")
+    if headers:
+        print(f"-- {name}/headers --\n" + "\n".join(f"{k}: {v}" for k, v in headers.items()))
+    value = value.decode() if isinstance(value, bytes) else value
+    json.loads(value)
+    print(f"-- {name}/value --\n{value}")
+
+
+asyncio.run(main())
