@@ -30,7 +30,7 @@ func (f azureml) event(ce *cloudEvent, events []Event) ([]Event, error) {
 	if ce.blob {
 		return events, invalid("the data is in a blob of its own, because it is larger than 4 MB")
 	}
-	c := &call{id: ce.get("correlationid", "xrequestid"), time: ce.time()}
+	c := &call{id: ce.get("correlationid", "xrequestid", "x-request-id"), time: ce.time()}
 	c.model, c.version = endpoint(ce.get("source"))
 	kind := ce.get("type")
 	name := kind[strings.LastIndexByte(kind, '.')+1:]

@@ -90,8 +90,15 @@ func parseData(data []byte) (Value, *Failure) {
 	return parse(data)
 }
 
-// time is the event's, nil if it has none.
-func (c *cloudEvent) time() Value { return find(c.attributes, "time") }
+// time is the event's, nil if it has none. Azure's collector has seconds since 1970
+// where the specification has text.
+func (c *cloudEvent) time() Value {
+	v := find(c.attributes, "time")
+	if n := Value(text(v)); isNumber(n) && n.IsValid() {
+		return n
+	}
+	return v
+}
 
 // tags are the attributes of those names.
 func (c *cloudEvent) tags(names ...string) []Member {
