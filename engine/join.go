@@ -8,14 +8,6 @@ import (
 	"github.com/modelwatch/modelwatch/table"
 )
 
-// JoinWindow calls f for each prediction of the window, in the order of ranks,
-// with its label if one has arrived: archive.JoinLabels. A request id that stands
-// in the archive more than once counts once, with its first prediction and its
-// last label.
-func (e *Engine) JoinWindow(ctx context.Context, predictions, labels []modelwatch.DataFile, w modelwatch.Window, f func(modelwatch.Joined) error) error {
-	return e.archive.JoinLabels(ctx, predictions, labels, w, modelwatch.JoinedFields{}, f)
-}
-
 // JoinSource is a table that is joined: a file ([table.Reader]) or several
 // ([table.Union]).
 type JoinSource interface {

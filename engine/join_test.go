@@ -249,21 +249,3 @@ func TestFileJoinErrors(t *testing.T) {
 		}
 	}
 }
-
-func TestJoinWindow(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	e := engine.New(b.archive, engine.Options{})
-	w := windowOf(30*time.Minute, time.Hour)
-	n := 0
-	err := e.JoinWindow(t.Context(), b.files, nil, w, func(j modelwatch.Joined) error {
-		if !w.Contains(j.Time) || j.HasLabel {
-			t.Errorf("got %+v", j)
-		}
-		n++
-		return nil
-	})
-	if want := b.direct(w).Columns[0].Profile.Rows(); err != nil || int64(n) != want {
-		t.Errorf("%d rows, want %d: %v", n, want, err)
-	}
-}

@@ -26,8 +26,8 @@ type Stats struct {
 // counted anew from the rows, by _time. Profiles are merged in the order of file
 // ids and buckets. Rows of files that were sampled at different rates weigh one
 // over their file's rate. A row counts as often as it stands in the archive, once per
-// record of Kafka: a request id that was sent twice is two rows here, while
-// JoinWindow takes it once. At most Options.Files files are held at a time.
+// record of Kafka: a request id that was sent twice is two rows here, while a join of
+// predictions with labels takes it once. At most Options.Files files are held at a time.
 func (e *Engine) WindowProfile(ctx context.Context, files []modelwatch.DataFile, w modelwatch.Window, like *profile.Set) (*profile.Set, Stats, error) {
 	return e.WindowsProfile(ctx, files, []modelwatch.Window{w}, like)
 }
