@@ -1,6 +1,6 @@
 """Writes cbpe.json.gz: label-free estimates by NannyML's CBPE.
 
-    python3 -m venv venv && venv/bin/pip install nannyml==0.13.1
+    python3 -m venv venv && venv/bin/pip install -r requirements-nannyml.txt
     venv/bin/python generate_cbpe.py
 """
 
