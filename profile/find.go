@@ -202,17 +202,18 @@ func (f *finder) start(first *[blockSize]uint16, values []float64) {
 
 // startAffine sets, for each value, the number of cuts in slots below its own. Few
 // values are expected to lie beyond the cuts: those cost a branch that was not predicted.
+// The conversion to an integer, which drops the fraction, leaves no other out of the table.
 func (f *finder) startAffine(first *[blockSize]uint16, values []float64) {
-	table, origin, scale, last := f.table, f.origin, f.scale, float64(len(f.table)-1)
+	table, origin, scale := f.table, f.origin, f.scale
 	for i, v := range values {
 		t := (v - origin) * scale
-		if t < 0 {
-			t = 0
+		slot := int(t)
+		if uint(slot) >= uint(len(table)) {
+			if slot = len(table) - 1; t < 0 {
+				slot = 0
+			}
 		}
-		if t > last {
-			t = last
-		}
-		first[i&(blockSize-1)] = table[int(t)]
+		first[i&(blockSize-1)] = table[slot]
 	}
 }
 
