@@ -87,7 +87,7 @@ func (c *comparison) binned(v *modelwatch.Value, f, null distance) {
 		return
 	}
 	b := c.bins()
-	if b.sparse() {
+	if b.sparse() || b.contest != nil {
 		null = func(b *bins) float64 { return b.simulate(f).point95() }
 	}
 	v.Value, v.Null95 = ptr(f(b)), ptr(null(b))
@@ -116,7 +116,7 @@ func (c *comparison) divergence(v *modelwatch.Value, f distance, s smooth) {
 //
 // Range: [0, inf), 0 if p = q. Customary limits are 0.1 and 0.25.
 func psi(c *comparison, v *modelwatch.Value) {
-	c.divergence(v, (*bins).psi, smooth{scale: 1, floored: true})
+	c.divergence(v, (*bins).psi, smooth{scale: 1, power: 1. / 2, floored: true})
 }
 
 func (b *bins) psi() float64 {
@@ -133,7 +133,7 @@ func (b *bins) psi() float64 {
 //
 // Range: [0, inf).
 func kl(c *comparison, v *modelwatch.Value) {
-	c.divergence(v, (*bins).kl, smooth{scale: 1. / 2, floored: true})
+	c.divergence(v, (*bins).kl, smooth{scale: 1. / 2, power: 2. / 3, floored: true})
 }
 
 func (b *bins) kl() float64 {
@@ -151,7 +151,7 @@ func (b *bins) kl() float64 {
 //
 // Range: [0, 1].
 func jsDivergence(c *comparison, v *modelwatch.Value) {
-	c.divergence(v, (*bins).jensenShannon, smooth{scale: 1 / (8 * math.Ln2)})
+	c.divergence(v, (*bins).jensenShannon, smooth{scale: 1 / (8 * math.Ln2), power: 1. / 2})
 }
 
 // jsDistance is the square root of jsDivergence, a metric.
@@ -159,7 +159,7 @@ func jsDivergence(c *comparison, v *modelwatch.Value) {
 // Range: [0, 1].
 func jsDistance(c *comparison, v *modelwatch.Value) {
 	c.divergence(v, func(b *bins) float64 { return math.Sqrt(b.jensenShannon()) },
-		smooth{scale: 1 / (8 * math.Ln2), root: true})
+		smooth{scale: 1 / (8 * math.Ln2), power: 1. / 2, root: true})
 }
 
 // jensenShannon sums s/4 h(t) / ln 2 with s = p+q, t = (p-q)/s and h(t) =
@@ -191,7 +191,7 @@ func entropyGap(t float64) float64 {
 //
 // Range: [0, 1].
 func hellinger(c *comparison, v *modelwatch.Value) {
-	c.divergence(v, (*bins).hellinger, smooth{scale: 1. / 8, root: true})
+	c.divergence(v, (*bins).hellinger, smooth{scale: 1. / 8, power: 1. / 2, root: true})
 }
 
 func (b *bins) hellinger() float64 {
@@ -247,7 +247,7 @@ func chi2(c *comparison, v *modelwatch.Value) {
 	if b := c.bins(); b.sparse() {
 		v.Null95 = ptr(b.simulate(func(b *bins) float64 { x, _ := b.chi2(); return x }).point95())
 	} else {
-		v.Null95 = ptr(chi2Quantile(len(b.p) - 1))
+		v.Null95 = ptr(b.point95(b.n / (b.n + b.m)))
 	}
 }
 

@@ -3,6 +3,6 @@
 package drift
 
 const (
-	calibrationWindows   = 2000
+	calibrationWindows   = 6000
 	calibrationTolerance = 0.01
 )

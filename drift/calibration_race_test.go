@@ -4,6 +4,6 @@ package drift
 
 // The race detector makes the experiment minutes long: it is run in full without.
 const (
-	calibrationWindows   = 100
-	calibrationTolerance = 0.08 // 3.6 standard errors
+	calibrationWindows   = 300
+	calibrationTolerance = 0.08 // 3.6 standard errors of 100
 )

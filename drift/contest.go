@@ -13,8 +13,8 @@ import (
 // are picked, and the next sample has fewer of each: without drift the distances
 // are larger than between two samples on bins that were fixed beforehand. Of 100
 // categories that are equally frequent, 38 windows in 100 would be over the null
-// point of fixed bins. The null point of such a column comes from samples that go
-// through the same selection.
+// point of fixed bins. The null point of such a column allows for the selection:
+// by calculation, or by samples that go through the same selection.
 
 const (
 	// pastNoise is the number of standard deviations that a count does not stray.
@@ -34,6 +34,8 @@ type contest struct {
 	rates  []float64 // relative frequencies of the categories that may be selected
 	rest   float64   // relative frequency of all others together
 	chosen int       // how many are
+
+	noncentrality
 }
 
 // newContest returns nil where nothing was selected (there are few categories, or
@@ -49,7 +51,8 @@ func newContest(baseline, current *profile.Profile, n, m float64) *contest {
 	for i := range counts {
 		counts[i] = n*p[i] + m*q[i]
 	}
-	slices.SortFunc(counts, descending)
+	slices.Sort(counts)
+	slices.Reverse(counts)
 	d := newDeviates(counts, profile.CategoryBins, math.Sqrt((n+m)/n))
 	d.correct()
 	c := &contest{chosen: profile.CategoryBins, rest: 1}
@@ -59,7 +62,8 @@ func newContest(baseline, current *profile.Profile, n, m float64) *contest {
 		c.rest -= rate
 	}
 	c.rest = max(c.rest, 0)
-	if c.gain(p[:c.chosen], n)*m/(n+m) < noContest {
+	c.noncentrality = c.noncentral(n)
+	if newSelection(c, n, m, 0).mean-float64(c.chosen) < noContest {
 		return nil
 	}
 	return c
@@ -67,40 +71,6 @@ func newContest(baseline, current *profile.Profile, n, m float64) *contest {
 
 func mostFrequentFirst(counts []int64) bool {
 	return counts[len(counts)-1] > 0 && slices.IsSortedFunc(counts, func(a, b int64) int { return cmp.Compare(b, a) })
-}
-
-func descending(a, b float64) int { return cmp.Compare(b, a) }
-
-// gain is about what the selection adds to chi-square for a window without noise.
-// The selected, whose shares are given, have more values than is expected of
-// categories with such counts: those that barely made it above all.
-func (c *contest) gain(shares []float64, n float64) float64 {
-	at := make([]float64, len(c.rates))
-	for i, rate := range c.rates {
-		at[i] = deviate(n * rate)
-	}
-	edge := deviate(n*shares[len(shares)-1]) + pastNoise
-	var surplus, near float64
-	other := n
-	for _, share := range shares {
-		other -= n * share
-		z := deviate(n * share)
-		if z < edge {
-			near += n * share
-		}
-		var weight, mean float64
-		for i, rate := range c.rates {
-			if d := z - at[i]; math.Abs(d) < pastNoise {
-				w := math.Exp(-d * d / 2)
-				weight += w
-				mean += w * rate
-			}
-		}
-		if weight > 0 {
-			surplus += n * (share - mean/weight)
-		}
-	}
-	return surplus * surplus * (1/max(near, 1) + 1/max(other, 1))
 }
 
 // deviate is a count on a scale where the noise of each is 1: 2 sqrt(x + 3/8),
@@ -153,7 +123,8 @@ func (d *deviates) correct() {
 		for i := d.first; i < d.last; i++ {
 			d.at[i] += d.seen[i] - expected[i]
 		}
-		slices.SortFunc(d.at, descending)
+		slices.Sort(d.at)
+		slices.Reverse(d.at)
 	}
 }
 

@@ -16,7 +16,8 @@ func TestContest(t *testing.T) {
 		want   bool
 	}{
 		{categoryColumn("49", equal(49)), false},
-		{categoryColumn("50", equal(50)), true},
+		{categoryColumn("50", equal(50)), false}, // all have a bin, whichever is the last
+		{categoryColumn("60", equal(60)), true},
 		{categoryColumn("2500", equal(2500)), true},
 	} {
 		t.Run(test.column.name, func(t *testing.T) {

@@ -22,15 +22,22 @@ type draws struct {
 
 	often     []int     // categories that are drawn one by one
 	seldom    []int     // the others
-	upTo      []float64 // the cumulated probabilities of these to have the least count
-	candidate poisson   // how many have
-	remaining float64   // the rate of what is in none of these
+	reach     []float64 // the probabilities of these to have the least count
+	upTo      []float64 // the cumulated rates of these to have the least count
+	candidate poisson   // how many are drawn as having it, some of them twice
+	below     []float64 // the mean counts of these if they have less
+	remaining float64   // the mean count of what is in none of these, had all of these less
+	drawn     []int32   // by category, the last sample that had it as a candidate
+	sample    int32
+
+	selected []uint64 // those of the keys that get a bin
+	others   float64  // the count of all others
 
 	upToBin []float64 // scratch of window
 }
 
 func newDraws(c *contest, n, m float64) *draws {
-	d := &draws{contest: c, n: n, m: m, x: make([]poisson, len(c.rates)), y: make([]poisson, len(c.rates)), remaining: c.rest}
+	d := &draws{contest: c, n: n, m: m, x: make([]poisson, len(c.rates)), y: make([]poisson, len(c.rates)), remaining: n * c.rest, drawn: make([]int32, len(c.rates))}
 	d.least = d.leastCount()
 	var total float64
 	for i, rate := range c.rates {
@@ -39,9 +46,11 @@ func newDraws(c *contest, n, m float64) *draws {
 			d.often = append(d.often, i)
 			continue
 		}
-		total += p
-		d.seldom, d.upTo = append(d.seldom, i), append(d.upTo, total)
-		d.remaining += rate * (1 - atLeast(d.least-1, n*rate)) // the mean count of those under the least
+		total -= math.Log1p(-p) // drawn once or more often with probability p
+		below := n * rate * (1 - atLeast(d.least-1, n*rate)) / (1 - p)
+		d.seldom, d.reach = append(d.seldom, i), append(d.reach, p)
+		d.upTo, d.below = append(d.upTo, total), append(d.below, below)
+		d.remaining += below
 	}
 	d.candidate = newPoisson(total)
 	return d
@@ -67,20 +76,38 @@ func (d *draws) leastCount() float64 {
 	return math.Floor(lo)
 }
 
-// atLeast is about the probability that a count with that mean is at least x.
+// atLeast is about the probability that a Poisson count with that mean is at least
+// x, which is that of a gamma variable of shape x being at most the mean: by the cube
+// root of Wilson and Hilferty (1931).
 func atLeast(x, mean float64) float64 {
 	if x <= 0 {
 		return 1
 	}
-	return math.Erfc((deviate(x-0.5)-deviate(mean))/math.Sqrt2) / 2
+	return math.Erfc(3*math.Sqrt(x/2)*(1-1/(9*x)-math.Cbrt(mean/x))) / 2
 }
 
 // draw sets the proportions of both samples in the bins, the last of which is that
-// of the categories that are not selected.
-func (d *draws) draw(r *rand.Rand, p, q []float64) {
-	outside := newPoisson(d.n * d.remaining)
-	other := outside.draw(r)
+// of the categories that are not selected. The first sample is drawn anew or once more
+// that of the last time.
+func (d *draws) draw(r *rand.Rand, anew bool, p, q []float64) {
+	if anew {
+		d.selectBins(r)
+	}
+	clear(p)
+	for k, key := range d.selected {
+		p[k] = float64(key >> 32)
+	}
+	p[d.chosen] = d.others
+	normalise(p)
+	d.window(r, q)
+	normalise(q)
+}
+
+// selectBins draws the first sample.
+func (d *draws) selectBins(r *rand.Rand) {
 	d.keys = d.keys[:0]
+	d.sample++
+	remaining := d.remaining
 	for _, i := range d.often {
 		if d.x[i].mean == 0 {
 			d.x[i] = newPoisson(d.n * d.rates[i])
@@ -89,37 +116,38 @@ func (d *draws) draw(r *rand.Rand, p, q []float64) {
 	}
 	for range int(d.candidate.draw(r)) {
 		at, _ := slices.BinarySearch(d.upTo, r.Float64()*d.upTo[len(d.upTo)-1])
-		i := d.seldom[min(at, len(d.seldom)-1)]
-		d.take(r, drawAtLeast(r, d.least, d.n*d.rates[i]), i)
+		at = min(at, len(d.seldom)-1)
+		if i := d.seldom[at]; d.drawn[i] != d.sample {
+			d.drawn[i] = d.sample
+			remaining -= d.below[at]
+			z := math.Sqrt2 * math.Erfcinv(2*d.reach[at]*(1-r.Float64()))
+			mean := d.n * d.rates[i]
+			d.take(r, max(math.Round(poissonAt(z, mean, math.Sqrt(mean))), d.least), i)
+		}
 	}
+	outside := newPoisson(max(remaining, 0))
+	d.others = outside.draw(r)
 	slices.Sort(d.keys)
 	first := max(len(d.keys)-d.chosen, 0)
 	for _, key := range d.keys[:first] {
-		other += float64(key >> 32)
+		d.others += float64(key >> 32)
 	}
-	clear(p)
-	for k, key := range d.keys[first:] {
-		p[k] = float64(key >> 32)
-	}
-	p[d.chosen] = other
-	normalise(p)
-	d.window(r, d.keys[first:], q)
-	normalise(q)
+	d.selected = d.keys[first:]
 }
 
-// window draws the counts of the second sample in the bins of those categories.
-func (d *draws) window(r *rand.Rand, selected []uint64, q []float64) {
+// window draws the counts of the second sample in the bins.
+func (d *draws) window(r *rand.Rand, q []float64) {
 	clear(q)
 	if d.m <= drawnOneByOne {
 		d.upToBin = d.upToBin[:0]
 		total := 0.0
-		for _, key := range selected {
+		for _, key := range d.selected {
 			total += d.rates[key&0xffff]
 			d.upToBin = append(d.upToBin, total)
 		}
 		for range max(int(math.Round(d.m)), 1) {
 			k, _ := slices.BinarySearch(d.upToBin, r.Float64())
-			if k == len(selected) {
+			if k == len(d.selected) {
 				k = d.chosen
 			}
 			q[k]++
@@ -127,7 +155,7 @@ func (d *draws) window(r *rand.Rand, selected []uint64, q []float64) {
 		return
 	}
 	rest := 1.0
-	for k, key := range selected {
+	for k, key := range d.selected {
 		i := key & 0xffff
 		if d.y[i].mean == 0 {
 			d.y[i] = newPoisson(d.m * d.rates[i])
@@ -142,13 +170,6 @@ func (d *draws) window(r *rand.Rand, selected []uint64, q []float64) {
 // take makes a category a candidate. Among equal counts chance decides.
 func (d *draws) take(r *rand.Rand, count float64, i int) {
 	d.keys = append(d.keys, uint64(count)<<32|uint64(r.Uint32())&^0xffff|uint64(i))
-}
-
-// drawAtLeast draws a count of at least x.
-func drawAtLeast(r *rand.Rand, x, mean float64) float64 {
-	z := math.Sqrt2 * math.Erfcinv(2*atLeast(x, mean)*(1-r.Float64()))
-	half := (deviate(mean) + z) / 2
-	return max(math.Round(half*half-3./8), x)
 }
 
 func normalise(p []float64) {

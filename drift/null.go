@@ -12,16 +12,17 @@ import (
 // smooth says how a distance relates to the sum X of (q-p)^2/p when it is small:
 // it is scale X, or the root of that. Under no drift X / (1/n + 1/m) is
 // chi-square with B-1 degrees of freedom, B the number of bins with a value on
-// either side.
+// either side, unless the bins were selected by chance (see selection).
 type smooth struct {
 	scale   float64
 	root    bool
-	floored bool // computed from proportions with the floor of psi
+	floored bool    // computed from proportions with the floor of psi
+	power   float64 // its denominator is like p^power q^(1-power)
 }
 
 // null95 returns the 95 % point of the distance under no drift.
 func (s smooth) null95(b *bins) float64 {
-	x := s.scale * chi2Quantile(len(b.p)-1) * b.noise()
+	x := s.scale * b.point95(s.power) * b.noise()
 	if s.root {
 		return math.Sqrt(x)
 	}
@@ -33,7 +34,23 @@ func (s smooth) pValue(b *bins, distance float64) float64 {
 	if s.root {
 		distance *= distance
 	}
-	return chi2Survival(distance/(s.scale*b.noise()), len(b.p)-1)
+	distance /= s.scale * b.noise()
+	if b.contest != nil {
+		return b.selection(s.power).survival(distance)
+	}
+	return chi2Survival(distance, len(b.p)-1)
+}
+
+// point95 is that of X / (1/n + 1/m) under no drift, for denominators like p^power q^(1-power).
+func (b *bins) point95(power float64) float64 {
+	if b.contest != nil {
+		return b.selection(power).point95()
+	}
+	return chi2Quantile(len(b.p) - 1)
+}
+
+func (b *bins) selection(power float64) selection {
+	return newSelection(b.contest, b.n, b.m, power)
 }
 
 // noise is 1/n + 1/m.
@@ -44,8 +61,10 @@ func chi2Quantile(freedom int) float64 {
 	if freedom < 1 {
 		return 0
 	}
-	return distuv.ChiSquared{K: float64(freedom)}.Quantile(0.95)
+	return chiPoint95(float64(freedom))
 }
+
+func chiPoint95(freedom float64) float64 { return distuv.ChiSquared{K: freedom}.Quantile(0.95) }
 
 // chi2Survival is the probability of more than x, 1 without freedom.
 func chi2Survival(x float64, freedom int) float64 {

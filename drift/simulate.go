@@ -17,6 +17,9 @@ const (
 	// nearFloor is the expected proportion of a bin under which the floor of psi
 	// matters.
 	nearFloor = 3 * floor
+	// mostWindows is the number of windows that are drawn for one baseline that
+	// selects bins.
+	mostWindows = 8
 	// drawnOneByOne is the number of values up to which a sample is drawn value by
 	// value. Beyond, its bins are drawn independently and divided by their total,
 	// which has the same means and covariances to an order of 1/n.
@@ -24,9 +27,10 @@ const (
 )
 
 // sparse reports whether a bin is filled too little for the chi-square
-// approximation, on either side.
+// approximation, on either side, or too little to be selected by much else than
+// chance.
 func (b *bins) sparse() bool {
-	return b.contest != nil || b.leastPooled()*min(b.n, b.m) < wellFilled
+	return b.contest != nil && !(b.contest.excess() <= mostExcess) || b.leastPooled()*min(b.n, b.m) < wellFilled
 }
 
 // floorMatters reports whether the floor of psi is near the proportion of a bin.
@@ -83,8 +87,10 @@ func (b *bins) samples() (p, q []float64) {
 	p, q = make([]float64, replicas*k), make([]float64, replicas*k)
 	if b.contest != nil {
 		d := newDraws(b.contest, b.n, b.m)
+		// Where the baseline is the larger side, its noise is a small part.
+		windows := min(max(int(b.n/b.m), 1), mostWindows)
 		for i := range replicas {
-			d.draw(r, p[i*k:][:k], q[i*k:][:k])
+			d.draw(r, i%windows == 0, p[i*k:][:k], q[i*k:][:k])
 		}
 		b.drawn = [2][]float64{p, q}
 		return p, q
@@ -187,7 +193,7 @@ func (s *sampler) draw(r *rand.Rand, p []float64) {
 }
 
 // poisson draws numbers of that mean: by inversion from a table up to
-// normalFrom, as rounded normal ones beyond.
+// normalFrom, as rounded normal ones with its skewness beyond.
 type poisson struct {
 	mean, root float64
 	first      int
@@ -225,9 +231,15 @@ func newPoisson(mean float64) poisson {
 	return s
 }
 
+// poissonAt is the quantile of a Poisson distribution for that of a standard normal
+// one, by the expansion of Cornish and Fisher (1938).
+func poissonAt(z, mean, root float64) float64 {
+	return mean + root*z + (z*z-1)/6 + (z-z*z*z)/(72*root)
+}
+
 func (s *poisson) draw(r *rand.Rand) float64 {
 	if s.upTo == nil {
-		return max(math.Round(s.mean+s.root*r.NormFloat64()), 0)
+		return max(math.Round(poissonAt(r.NormFloat64(), s.mean, s.root)), 0)
 	}
 	u := r.Float64()
 	i := int(s.guide[int(u*guideSize)])
