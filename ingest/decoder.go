@@ -78,7 +78,7 @@ func (d *decoder) decode(ctx context.Context, r *kgo.Record) (row, *rejection, e
 		rejected := d.reject(&out, fail)
 		return out, rejected, nil
 	}
-	l, choose := d.last, layouts(d.versions)
+	l, choose := d.last, layouts(d)
 	for attempt := range parseAttempts {
 		d.frozen = attempt == parseAttempts-1 || l.version != nil && l.version.frozen
 		if fail := d.parse(r.Value, l, choose); fail != nil {
@@ -101,7 +101,9 @@ func (d *decoder) decode(ctx context.Context, r *kgo.Record) (row, *rejection, e
 			continue
 		}
 		if len(d.growths) == 0 {
-			d.sample(&out)
+			if d.sample(&out); out.keep && d.sifted {
+				continue // whatever was thought of it, it needs its values
+			}
 			return out, nil, nil
 		}
 		if err := d.versions.grow(ctx, out.version, d.growths); err != nil {
@@ -109,6 +111,29 @@ func (d *decoder) decode(ctx context.Context, r *kgo.Record) (row, *rejection, e
 		}
 	}
 	return out, nil, modelwatch.Errorf(modelwatch.CodeUnavailable, "schema of model %q, version %q keeps changing", out.version.model, out.version.name)
+}
+
+func (d *decoder) peek(kind, model, version []byte) *layout {
+	return d.versions.peek(kind, model, version)
+}
+
+// sampledAway judges by what place and sample go by, as soon as the event has said
+// all of it; most producers put it first. Should what follows say otherwise, it is
+// no event, or decode reads it again.
+func (d *decoder) sampledAway(e *event) bool {
+	for _, f := range [...]field{fieldKind, fieldModel, fieldVersion, fieldID, fieldTime} {
+		if e.fields[f].absent() {
+			return false
+		}
+	}
+	if len(e.layout.version.rates) == 1 && e.layout.version.rates[0].rate >= 1 {
+		return false
+	}
+	var out row
+	if d.placeEvent(&out) != nil {
+		return false
+	}
+	return modelwatch.Rank(d.salt, out.id) >= e.layout.version.rateOf(out.kind, out.micros).limit
 }
 
 // sample decides whether the row is kept.

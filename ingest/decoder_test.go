@@ -46,7 +46,7 @@ type decoderBundle struct {
 }
 
 func setupDecoder(t testing.TB, versions ...modelwatch.Version) *decoderBundle {
-	b := &decoderBundle{t: t, catalog: newFakeCatalog(), batch: newBatch()}
+	b := &decoderBundle{t: t, catalog: newFakeCatalog(), batch: newBatch(newSlabs(1 << 20))}
 	for _, v := range versions {
 		b.catalog.put(v)
 	}
@@ -95,7 +95,7 @@ func (b *decoderBundle) chunks() []*table.Chunk {
 		}
 		out = append(out, c)
 	}
-	b.batch = newBatch()
+	b.batch = newBatch(newSlabs(1 << 20))
 	return out
 }
 

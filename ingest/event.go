@@ -77,6 +77,7 @@ type event struct {
 	layout *layout
 	row    uint64 // number of this parse
 	frozen bool   // members that are not known are kept, not grown
+	sifted bool   // the event is sampled away: its values are checked, not converted
 	header header // what the record's headers say, where the event does not
 	slots  []slot
 	set    []int32 // the columns with a value, in the order of the event
@@ -100,9 +101,12 @@ type event struct {
 	truncated     int // of them, those that did not fit into _extra
 }
 
-// layouts finds the layout of an event while it is read, nil if it is not known.
+// layouts judges an event while it is read.
 type layouts interface {
+	// peek finds its layout, nil if it is not known.
 	peek(kind, model, version []byte) *layout
+	// sampledAway is true once it is certain that the event's row is not kept.
+	sampledAway(*event) bool
 }
 
 // parse takes the record apart as an event of the layout. If choose is not nil,
@@ -128,7 +132,7 @@ func (e *event) begin(data []byte, l *layout) {
 	for i := range e.extra {
 		e.extra[i] = e.extra[i][:0]
 	}
-	e.started = false
+	e.started, e.sifted = false, false
 	e.extraLen, e.invalidValues, e.outOfRange, e.unknownFields, e.truncated = 0, 0, 0, 0, 0
 }
 
@@ -186,8 +190,11 @@ func (e *event) member(f field, quoted []byte, choose layouts) bool {
 		return e.value(&e.fields[f])
 	}
 	if choose != nil && !e.started {
-		if l := choose.peek(e.fields[fieldKind].text, e.model(), e.version()); l != nil && l != e.layout {
-			e.use(l)
+		if l := choose.peek(e.fields[fieldKind].text, e.model(), e.version()); l != nil {
+			if l != e.layout {
+				e.use(l)
+			}
+			e.sifted = choose.sampledAway(e)
 		}
 	}
 	e.started = true

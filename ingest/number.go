@@ -55,11 +55,17 @@ const maxDigits = 19
 func readDigits(d []byte, i int, mantissa uint64) (uint64, int) {
 	for i+8 <= len(d) {
 		v := binary.LittleEndian.Uint64(d[i:])
-		if !eightDigits(v) {
-			break
+		n := countDigits(v)
+		if n == 8 {
+			mantissa = mantissa*100_000_000 + parseEight(v)
+			i += 8
+			continue
 		}
-		mantissa = mantissa*100_000_000 + parseEight(v)
-		i += 8
+		if n > 0 { // zeros before them make eight
+			v = v<<(64-8*n) | zeroDigits>>(8*n)
+			mantissa = mantissa*uint64Powers[n] + parseEight(v)
+		}
+		return mantissa, i + n
 	}
 	for i < len(d) && d[i]-'0' <= 9 {
 		mantissa = mantissa*10 + uint64(d[i]-'0')
@@ -68,10 +74,58 @@ func readDigits(d []byte, i int, mantissa uint64) (uint64, int) {
 	return mantissa, i
 }
 
-// eightDigits reports whether each of the eight bytes is a digit: its high half
-// is 3, and stays 3 when 6 is added.
-func eightDigits(v uint64) bool {
-	return (v&0xf0f0f0f0f0f0f0f0)|((v+0x0606060606060606)&0xf0f0f0f0f0f0f0f0)>>4 == 0x3333333333333333
+// passDigits returns where the digits at i end.
+func passDigits(d []byte, i int) int {
+	for i+8 <= len(d) {
+		n := countDigits(binary.LittleEndian.Uint64(d[i:]))
+		i += n
+		if n < 8 {
+			return i
+		}
+	}
+	for i < len(d) && d[i]-'0' <= 9 {
+		i++
+	}
+	return i
+}
+
+const zeroDigits = 0x3030303030303030
+
+// countDigits returns how many of the eight bytes, from the lowest on, are digits
+// before the first that is none: without 0x30, a digit's high half is 0, and stays
+// 0 when 6 is added. What the addition carries goes into higher bytes only.
+func countDigits(v uint64) int {
+	v ^= zeroDigits
+	other := (v | (v + 0x0606060606060606)) & 0xf0f0f0f0f0f0f0f0
+	return bits.TrailingZeros64(other) >> 3
+}
+
+// passNumber skips what number reads.
+func (s *scanner) passNumber() bool {
+	d, i := s.data, s.pos
+	if i < len(d) && d[i] == '-' {
+		i++
+	}
+	first := i
+	i = passDigits(d, i)
+	if n := i - first; n == 0 || n > 1 && d[first] == '0' {
+		return false
+	}
+	if i < len(d) && d[i] == '.' {
+		first = i + 1
+		if i = passDigits(d, first); i == first {
+			return false
+		}
+	}
+	if i < len(d) && d[i]|0x20 == 'e' {
+		_, end, ok := readExponent(d, i+1)
+		if !ok {
+			return false
+		}
+		i = end
+	}
+	s.pos = i
+	return true
 }
 
 // parseEight returns the value of eight digits, the first in the lowest byte, by

@@ -146,6 +146,22 @@ func (s *scanner) skip() ([]byte, bool) {
 	return s.data[start:s.pos], ok
 }
 
+// pass is skip, faster for what is common.
+func (s *scanner) pass() bool {
+	if s.pos >= len(s.data) {
+		return false
+	}
+	switch c := s.data[s.pos]; {
+	case c == '"':
+		_, ok := s.text()
+		return ok
+	case c == '-' || c-'0' <= 9:
+		return s.passNumber()
+	}
+	_, ok := s.skip()
+	return ok
+}
+
 func (s *scanner) nested() bool {
 	s.buffer = *bytes.NewBuffer(s.data[s.pos:])
 	s.decoder.Reset(&s.buffer)

@@ -3,12 +3,14 @@ package ingest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"strconv"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"pgregory.net/rapid"
 )
 
@@ -70,6 +72,7 @@ func FuzzDecode(f *testing.F) {
 				}
 			}
 		}
+		checkSifted(t, data)
 		if len(data) == 0 {
 			return
 		}
@@ -80,6 +83,26 @@ func FuzzDecode(f *testing.F) {
 		b.mustSend(prediction)
 		b.chunks()
 	})
+}
+
+// alwaysAway samples every event away.
+type alwaysAway struct{ *versions }
+
+func (alwaysAway) sampledAway(*event) bool { return true }
+
+// checkSifted compares the verdicts on a record that is kept and on one that is not.
+func checkSifted(t *testing.T, data []byte) {
+	t.Helper()
+	b := setupDecoder(t, fraud())
+	l := mustLoad(t, b.decoder.versions, "fraud", "3").rows
+	var kept, away event
+	full, sifted := kept.parse(data, l, nil), away.parse(data, l, alwaysAway{b.decoder.versions})
+	if (full == nil) != (sifted == nil) || full != nil && *full != *sifted {
+		t.Fatalf("%q: %v, sifted %v", data, full, sifted)
+	}
+	if away.layout == l && len(kept.growths) != len(away.growths) {
+		t.Fatalf("%q: %v grow, sifted %v", data, kept.growths, away.growths)
+	}
 }
 
 // checkVerdict compares the verdict on a record with jsontext's and encoding/json's.
@@ -123,4 +146,38 @@ func fuzzSeeds(tb testing.TB) [][]byte {
 		tb.Fatalf("testdata/events.jsonl has %d lines: the corpus is not what it was", len(seeds))
 	}
 	return seeds
+}
+
+// TestSifted: an event that is sampled away gets the verdict it would have got,
+// whatever is wrong behind the point where that was known.
+func TestSifted(t *testing.T) {
+	t.Parallel()
+	head := `{"kind":"prediction","model":"fraud","version":"3","id":"1","time":"2026-11-21T10:00:00Z","features":{`
+	tails := []string{
+		`"amount":1,"country":"DE"}}`, `"amount":1,"amount":2}}`, `"amount":01}}`, `"amount":1.}}`, `"amount":-}}`, `"amount":1e}}`, `"amount":1e400}}`, `"amount":12345678901234567890.5e-3}}`,
+		`"amount":"n/a","country":[1,{"a":1}]}}`, `"amount":tru}}`, `"amount":null , "country" : "x" }}`, `"country":"\u12"}}`, `"country":"\u00e9"}}`, "\"country\":\"\xff\"}}", "\"country\":\"a\tb\"}}",
+		`"new":1,"new":2}}`, `"new":1}}`, `"amount":1,}}`, `"amount":1}`, `"amount":1}} x`, `"amount":12345678`, `},"prediction":{"score":2,"score":3}}`, `},"id":"2"}`, `},"kind":"label"}`,
+	}
+	for _, tail := range tails {
+		var verdicts [2]string
+		for i, rate := range []float64{1, 1e-9} {
+			v := fraud()
+			v.SamplingRate = rate
+			b := setupDecoder(t, v)
+			b.send(`{"kind":"prediction","model":"fraud","version":"3","id":"0","features":{"amount":1}}`) // so that the layout is known
+			_, rejected, err := b.decoder.decode(t.Context(), &kgo.Record{Topic: "t", Value: []byte(head + tail), Timestamp: testNow})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sifted := b.decoder.sifted; sifted != (rate < 1) {
+				t.Errorf("%s: sifted %v at rate %v", tail, sifted, rate)
+			}
+			if rejected != nil {
+				verdicts[i] = fmt.Sprint(rejected.reason, rejected.detail, rejected.kind, rejected.micros, rejected.version.name)
+			}
+		}
+		if verdicts[0] != verdicts[1] {
+			t.Errorf("%s: %q, sifted %q", tail, verdicts[0], verdicts[1])
+		}
+	}
 }

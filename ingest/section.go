@@ -23,21 +23,44 @@ func (e *event) section(id sectionID, extra extraID, quoted []byte) bool {
 			*hint, quoted = i, e.data[start:e.pos]
 		}
 		switch {
-		case !e.take(':'):
+		case !e.step(':'):
 			return false
 		case i < 0:
 			if !e.stranger(id, extra, quoted) {
 				return false
 			}
-		case e.slots[i].row == e.row || !e.read(i):
+		case e.slots[i].row == e.row || !e.cell(i):
 			return false
 		default:
 			hint = &e.layout.columns[i].follow
+		}
+		if e.step(',') {
+			continue
 		}
 		if done, ok := e.next('}'); done || !ok {
 			return ok
 		}
 	}
+}
+
+// step skips a byte that stands without white space around it, as nearly all do;
+// else a colon with white space. A comma with white space is left to next.
+func (e *event) step(c byte) bool {
+	if i := e.pos; i+1 < len(e.data) && e.data[i] == c && e.data[i+1] > ' ' {
+		e.pos = i + 1
+		return true
+	}
+	return c == ':' && e.take(c)
+}
+
+// cell reads the value of column i. One that is sampled away must be JSON all the
+// same, and its name must not come again.
+func (e *event) cell(i int32) bool {
+	if !e.sifted || e.layout.columns[i].typ == cellVector {
+		return e.read(i)
+	}
+	e.slots[i].row = e.row
+	return e.pass()
 }
 
 // lookUp reads the name of a member and finds its column, -1 if there is none.
