@@ -164,9 +164,9 @@ func (b *builder) chunk() *table.Chunk {
 	c := &table.Chunk{Rows: b.rows}
 	c.Columns = append(c.Columns,
 		table.Column{Name: modelwatch.ColumnID, Type: modelwatch.TypeText, Dict: b.ids.strings(), Index: order},
-		intColumn(modelwatch.ColumnTime, modelwatch.TypeTimestamp, table.PhysicalTime, gather(&m.ints, b.times, order)),
-		intColumn(modelwatch.ColumnRank, modelwatch.TypeNumber, table.PhysicalInt64, gather(&m.ints, b.ranks, order)),
-		intColumn(modelwatch.ColumnReceivedAt, modelwatch.TypeTimestamp, table.PhysicalTime, gather(&m.ints, b.received, order)),
+		intColumn(modelwatch.ColumnTime, modelwatch.TypeTimestamp, table.PhysicalTime, arrange(&m.ints, b.times, order)),
+		intColumn(modelwatch.ColumnRank, modelwatch.TypeNumber, table.PhysicalInt64, arrange(&m.ints, b.ranks, order)),
+		intColumn(modelwatch.ColumnReceivedAt, modelwatch.TypeTimestamp, table.PhysicalTime, arrange(&m.ints, b.received, order)),
 	)
 	for _, col := range b.schema {
 		if col.slot < len(b.columns) && b.columns[col.slot].n > 0 {
@@ -227,22 +227,19 @@ func (c *cells) column(m *slabs, name string, rows int, order []int32) table.Col
 	c.pad(m, rows)
 	out := table.Column{Name: name, Type: c.typ.featureType()}
 	if c.valid != nil {
-		out.Valid = gather(&m.bools, c.valid, order)
+		out.Valid = arrange(&m.bools, c.valid, order)
 	}
 	switch c.typ {
 	case cellNumber:
-		out.Floats = gather(&m.floats, c.floats, order)
+		out.Floats = arrange(&m.floats, c.floats, order)
 	case cellTimestamp:
-		out.Ints = gather(&m.ints, c.ints, order)
+		out.Ints = arrange(&m.ints, c.ints, order)
 	case cellBoolean:
-		out.Bools = gather(&m.bools, c.bools, order)
+		out.Bools = arrange(&m.bools, c.bools, order)
 	case cellVector:
-		out.Vectors = make([][]float32, len(order))
-		for i, from := range order {
-			out.Vectors[i] = c.vectors[from]
-		}
+		out.Vectors = gather(c.vectors, order)
 	default:
-		out.Dict, out.Index = c.dict, gather(&m.index, c.index, order)
+		out.Dict, out.Index = c.dict, arrange(&m.index, c.index, order)
 	}
 	return out
 }
@@ -295,7 +292,7 @@ func (s *sparse) column(m *slabs, name string, rows int, order []int32) table.Co
 	}
 	return table.Column{
 		Name: name, Type: modelwatch.TypeText, Dict: s.strings(),
-		Valid: gather(&m.bools, valid, order), Index: gather(&m.index, index, order),
+		Valid: arrange(&m.bools, valid, order), Index: arrange(&m.index, index, order),
 	}
 }
 

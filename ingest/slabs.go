@@ -111,8 +111,8 @@ func zeros[T any](p *pool[T], v []T, n int) []T {
 	return v[:len(v)+n]
 }
 
-// gather returns the values in the given order; the slice they were in is spent.
-func gather[T any](p *pool[T], v []T, order []int32) []T {
+// arrange returns the values in the given order; the slice they were in is spent.
+func arrange[T any](p *pool[T], v []T, order []int32) []T {
 	out := p.take(len(order))[:len(order)]
 	for i, from := range order {
 		out[i] = v[from]
@@ -121,7 +121,16 @@ func gather[T any](p *pool[T], v []T, order []int32) []T {
 	return out
 }
 
-// release takes back the memory of a chunk that gather has made and nobody reads
+// gather returns the values in the given order.
+func gather[T any](v []T, order []int32) []T {
+	out := make([]T, len(order))
+	for i, from := range order {
+		out[i] = v[from]
+	}
+	return out
+}
+
+// release takes back the memory of a chunk that arrange has made and nobody reads
 // any more.
 func (s *slabs) release(c *table.Chunk) {
 	for i := range c.Columns {
