@@ -130,9 +130,9 @@ func (p peer) measure(row *comparison, files []string) (usage, error) {
 	return tryMeasure(python, slices.Concat([]string{script}, files, p.arguments)...)
 }
 
-// lastLine is where a program says what stopped it.
+// lastLine is where a program says what stopped it, but for a line that only points.
 func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
+	lines := strings.Split(strings.TrimRight(s, "^ \n"), "\n")
 	return lines[len(lines)-1]
 }
 

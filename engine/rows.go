@@ -13,7 +13,7 @@ import (
 
 // rowBytes is about how much memory the values of columns take that are compared at
 // the same time, unless those of one take more.
-const rowBytes = 256 << 20
+const rowBytes = 512 << 20
 
 // RowOptions say how tables are compared by their rows. The zero value is fine.
 type RowOptions struct {
@@ -42,7 +42,7 @@ type EachRows func(i int, baseline Rows, current []Rows) error
 // CompareRows is [CompareTables] with the values of numbers. Each side of a column is
 // read once, both at the same time. It takes the memory of two copies of a column's
 // values, however many columns there are: 16 bytes a row and side, and that for several
-// columns at the same time only where it stays below 256 MiB. With weights it is twice that, and
+// columns at the same time only where it stays below 512 MiB. With weights it is twice that, and
 // columns are read more often.
 func CompareRows(ctx context.Context, baseline, current Side, columns []modelwatch.Column, opts RowOptions, f EachRows) error {
 	build, err := newSetBuilder(ctx, baseline.Source, columns)

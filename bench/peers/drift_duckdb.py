@@ -60,9 +60,9 @@ def main():
 def kolmogorov(db, baseline, current, column):
     return db.execute(
         f"""
-        WITH both AS (
+        WITH sides AS (
             SELECT "{column}" AS x, 1 AS a, 0 AS b FROM read_parquet(?) UNION ALL SELECT "{column}", 0, 1 FROM read_parquet(?)),
-        steps AS (SELECT x, sum(a) AS a, sum(b) AS b FROM both GROUP BY x),
+        steps AS (SELECT x, sum(a) AS a, sum(b) AS b FROM sides GROUP BY x),
         running AS (SELECT sum(a) OVER w AS f, sum(b) OVER w AS g FROM steps WINDOW w AS (ORDER BY x))
         SELECT max(abs(f / (SELECT sum(a) FROM steps) - g / (SELECT sum(b) FROM steps))) FROM running""",
         [baseline, current],
