@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/modelwatch/modelwatch"
@@ -43,6 +45,9 @@ func Check(ctx context.Context, cfg Config, streams Streams) error {
 		cancel()
 		if err != nil {
 			failed++
+			if a := (*advised)(nil); errors.As(err, &a) {
+				c.remedy = a.remedy
+			}
 			fmt.Fprintf(streams.Out, "FAIL  %-8s %s: %s\n      %s\n", c.name, c.target, oneLine(err), c.remedy)
 			continue
 		}
@@ -92,18 +97,30 @@ func checkKafka(ctx context.Context, cfg Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	client, err := kgo.NewClient(options...)
+	// Not until the time is up: what is wrong shows in the first seconds.
+	client, err := kgo.NewClient(append(options, kgo.RetryTimeout(5*time.Second))...)
 	if err != nil {
 		return "", err
 	}
 	defer client.Close()
-	var names []string
-	for _, s := range cfg.Kafka.Sources {
-		names = append(names, s.Topic)
-	}
-	topics, err := kadm.NewClient(client).ListTopics(ctx, names...)
+	note, err := checkTopics(ctx, kadm.NewClient(client), cfg.Kafka)
+	return note, adviseKafka(cfg.Kafka, err)
+}
+
+// checkTopics looks at what ingest is going to use: the topics and the group.
+func checkTopics(ctx context.Context, admin *kadm.Client, cfg KafkaConfig) (string, error) {
+	names := cfg.topics()
+	topics, err := admin.ListTopics(ctx, names...)
 	if err != nil {
 		return "", err
+	}
+	groups, err := admin.DescribeGroups(ctx, cfg.Group)
+	if err == nil {
+		err = groups[cfg.Group].Err
+	}
+	// Before the first member of any group joins, there is neither group nor coordinator.
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) && !errors.Is(err, kerr.CoordinatorNotAvailable) {
+		return "", fmt.Errorf("group %s: %w", cfg.Group, err)
 	}
 	notes := make([]string, 0, len(names))
 	for _, t := range topics.Sorted() {

@@ -30,7 +30,15 @@ type Config struct {
 	Sampling SamplingConfig `yaml:"sampling"`
 	Sinks    SinksConfig    `yaml:"sinks"`
 
-	Retention RetentionConfig `yaml:"retention"`
+	Retention   RetentionConfig   `yaml:"retention"`
+	DeadLetters DeadLettersConfig `yaml:"dead_letters"`
+}
+
+// DeadLettersConfig bounds what is kept of records that could not be placed: the
+// oldest go first.
+type DeadLettersConfig struct {
+	MaxAge   Duration `yaml:"max_age"`
+	MaxCount int64    `yaml:"max_count"`
 }
 
 // RetentionConfig says how long rows of the catalog are kept. How long those of
@@ -53,11 +61,26 @@ type ArchiveConfig struct {
 	PathStyle bool   `yaml:"path_style"`
 	AccessKey string `yaml:"access_key"`
 	SecretKey string `yaml:"secret_key"`
+	// RoleARN is assumed with those credentials, or with those of AWS's chain.
+	RoleARN    string           `yaml:"role_arn"`
+	ExternalID string           `yaml:"external_id"`
+	Encryption EncryptionConfig `yaml:"encryption"`
+	// Checksums are when_supported or when_required, the latter for stores that do
+	// not know the newer headers; Dialect is s3 or gcs.
+	Checksums string `yaml:"checksums"`
+	Dialect   string `yaml:"dialect"`
 
 	Compaction CompactionConfig `yaml:"compaction"`
 	// DeleteAfter is how long objects that were replaced are kept for whoever is
 	// still reading them.
 	DeleteAfter Duration `yaml:"delete_after"`
+}
+
+// EncryptionConfig says how S3 encrypts what is written; left out, as the bucket does.
+type EncryptionConfig struct {
+	Algorithm string `yaml:"algorithm"` // AES256, aws:kms or aws:kms:dsse
+	KMSKey    string `yaml:"kms_key"`
+	BucketKey bool   `yaml:"bucket_key"`
 }
 
 // CompactionConfig says which data files become one.
@@ -76,23 +99,16 @@ type KafkaConfig struct {
 	Registry *RegistryConfig `yaml:"registry"`
 	TLS      *TLSConfig      `yaml:"tls"`
 	SASL     *SASLConfig     `yaml:"sasl"`
+	// Rack is where this process runs, in the words of the brokers' broker.rack: it
+	// then reads from a replica there, if the brokers select replicas by rack.
+	Rack string `yaml:"rack"`
+	// InstanceID makes this process a static member of the group: restarted within
+	// the session time-out it has its partitions back, and no others have moved. No
+	// two processes may have the same.
+	InstanceID string `yaml:"instance_id"`
 	// SessionTimeout is how long the group waits for a member that is no longer
 	// heard of before its partitions go to others.
 	SessionTimeout Duration `yaml:"session_timeout"`
-}
-
-// TLSConfig turns on TLS to the brokers.
-type TLSConfig struct {
-	CAFile   string `yaml:"ca_file"`
-	CertFile string `yaml:"cert_file"`
-	KeyFile  string `yaml:"key_file"`
-}
-
-// SASLConfig is how modelwatch authenticates to the brokers.
-type SASLConfig struct {
-	Mechanism string `yaml:"mechanism"`
-	Username  string `yaml:"username"`
-	Password  string `yaml:"password"`
 }
 
 // SourceConfig is one topic and the format of its records: docs/formats.md.
@@ -216,7 +232,8 @@ func DefaultConfig() Config {
 		Sampling: SamplingConfig{Rate: 1},
 		Sinks:    SinksConfig{Datadog: DatadogConfig{Enabled: "auto", Timestamps: "now"}, MaxBackoff: Duration(5 * time.Minute)},
 
-		Retention: RetentionConfig{Commits: Duration(30 * 24 * time.Hour), Measurements: Duration(730 * 24 * time.Hour)},
+		Retention:   RetentionConfig{Commits: Duration(30 * 24 * time.Hour), Measurements: Duration(730 * 24 * time.Hour)},
+		DeadLetters: DeadLettersConfig{MaxAge: Duration(30 * 24 * time.Hour), MaxCount: 100_000},
 	}
 }
 
@@ -273,7 +290,7 @@ func expandEnv(text string) (string, error) {
 func (c *Config) readSecretFiles(dir string) error {
 	secrets := []*string{&c.Token, &c.Catalog.DSN, &c.Archive.AccessKey, &c.Archive.SecretKey, &c.Sampling.Salt}
 	if c.Kafka.SASL != nil {
-		secrets = append(secrets, &c.Kafka.SASL.Username, &c.Kafka.SASL.Password)
+		secrets = append(secrets, c.Kafka.SASL.secrets()...)
 	}
 	if r := c.Kafka.Registry; r != nil {
 		secrets = append(secrets, &r.Username, &r.Password, &r.Token)
@@ -310,12 +327,16 @@ func (c *Config) Validate() error {
 	for i, s := range c.Kafka.Sources {
 		require(s.Topic != "", "kafka.sources[%d].topic is missing", i)
 	}
+	for _, fault := range c.Kafka.faults() {
+		errs = append(errs, errors.New(fault))
+	}
 	require(c.Archive.Compaction.TargetSize >= 1<<20 && c.Archive.Compaction.TargetSize <= 1<<30, "archive.compaction.target_size is %s: it must be 1 MiB to 1 GiB",
 		humanize.IBytes(uint64(c.Archive.Compaction.TargetSize)))
 	require(c.Sampling.Rate > 0 && c.Sampling.Rate <= 1, "sampling.rate is %v: it must be over 0 and at most 1", c.Sampling.Rate)
 	require(c.Work.Concurrency > 0 && c.Work.Concurrency <= 64, "work.concurrency is %d: it must be 1 to 64", c.Work.Concurrency)
 	require(c.Ingest.Memory >= 2*c.Ingest.FlushBytes, "ingest.memory (%s) must be at least twice ingest.flush_bytes (%s)",
 		humanize.IBytes(uint64(c.Ingest.Memory)), humanize.IBytes(uint64(c.Ingest.FlushBytes)))
+	require(c.DeadLetters.MaxCount > 0, "dead_letters.max_count is %d: it must be over 0", c.DeadLetters.MaxCount)
 	d := c.Sinks.Datadog
 	require(d.Enabled == "auto" || d.Enabled == "true" || d.Enabled == "false", "sinks.datadog.enabled is %q: it must be auto, true or false", d.Enabled)
 	require(d.Timestamps == "now" || d.Timestamps == "window", "sinks.datadog.timestamps is %q: it must be now or window", d.Timestamps)

@@ -71,6 +71,15 @@ func TestLoadConfigNamesWhatIsWrong(t *testing.T) {
 		{"duration", minimalConfig + "ingest: {flush_age: 30}\n", "not a positive duration"},
 		{"missing secret file", minimalConfig + "token: file:absent\n", "read secret"},
 		{"timestamps", minimalConfig + "sinks: {datadog: {timestamps: later}}\n", "sinks.datadog.timestamps"},
+		{"mechanism", strings.TrimSuffix(minimalConfig, "}\n") + ", sasl: {mechanism: GSSAPI}}\n", "must be PLAIN, SCRAM-SHA-256"},
+		{"password", strings.TrimSuffix(minimalConfig, "}\n") + ", sasl: {mechanism: PLAIN, username: u}}\n", "kafka.sasl.password is missing"},
+		{"key without certificate", strings.TrimSuffix(minimalConfig, "}\n") + ", tls: {key_file: k}}\n", "cert_file and key_file"},
+		{"two sources of tokens", strings.TrimSuffix(minimalConfig, "}\n") + ", sasl: {mechanism: OAUTHBEARER, token: t, token_file: f}}\n", "one of token, token_file and oidc"},
+		{"no source of tokens", strings.TrimSuffix(minimalConfig, "}\n") + ", sasl: {mechanism: OAUTHBEARER}}\n", "one of token, token_file and oidc"},
+		{"token endpoint", strings.TrimSuffix(minimalConfig, "}\n") + ", sasl: {mechanism: OAUTHBEARER, oidc: {token_url: x, client_id: c, client_secret: s}}}\n", "kafka.sasl.oidc.token_url"},
+		{"msk without tls", strings.TrimSuffix(minimalConfig, "}\n") + ", sasl: {mechanism: AWS_MSK_IAM}}\n", "kafka.tls is missing"},
+		{"of no use", strings.TrimSuffix(minimalConfig, "}\n") + ", tls: {}, sasl: {mechanism: AWS_MSK_IAM, username: u}}\n", "have no use with AWS_MSK_IAM"},
+		{"dead letters", minimalConfig + "dead_letters: {max_count: 0}\n", "dead_letters.max_count"},
 		{"memory", minimalConfig + "ingest: {memory: 1MiB}\n", "at least twice"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

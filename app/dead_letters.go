@@ -178,3 +178,29 @@ func (d deadLetters) publish(ctx context.Context, batch []letterBytes, out *api.
 	}
 	return err
 }
+
+// pruneInterval is how long the bounds of dead letters may be exceeded.
+const pruneInterval = 5 * time.Minute
+
+// pruneDeadLetters keeps the dead letters within their bounds. Objects that held
+// the large ones are condemned with the last of them, and deleted with the garbage.
+func (s *service) pruneDeadLetters(ctx context.Context) error {
+	tick := time.NewTicker(pruneInterval)
+	defer tick.Stop()
+	for {
+		deleted, err := s.catalog.PruneDeadLetters(ctx, time.Now().Add(-time.Duration(s.cfg.DeadLetters.MaxAge)), s.cfg.DeadLetters.MaxCount)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			s.log.Warn("dead letters not pruned", "error", err)
+		case deleted > 0:
+			s.log.Info("dead letters deleted", "letters", deleted, "max_age", time.Duration(s.cfg.DeadLetters.MaxAge), "max_count", s.cfg.DeadLetters.MaxCount)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

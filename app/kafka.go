@@ -3,17 +3,10 @@ package app
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"net"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl"
-	"github.com/twmb/franz-go/pkg/sasl/plain"
-	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/modelwatch/modelwatch"
 )
@@ -39,38 +32,27 @@ func kafkaOptions(cfg KafkaConfig) ([]kgo.Opt, error) {
 	return options, nil
 }
 
-func (c TLSConfig) load() (*tls.Config, error) {
-	out := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read ca_file: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %s holds no PEM certificate", c.CAFile)
-		}
+// faults says what cannot work, each with its path.
+func (c KafkaConfig) faults() (faults []string) {
+	if c.TLS != nil {
+		faults = c.TLS.faults()
 	}
-	if c.CertFile != "" || c.KeyFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("read cert_file and key_file: %w", err)
-		}
-		out.Certificates = []tls.Certificate{pair}
+	if c.SASL != nil {
+		faults = append(faults, c.SASL.faults(c.TLS != nil)...)
 	}
-	return out, nil
+	return faults
 }
 
-func (c SASLConfig) mechanism() (sasl.Mechanism, error) {
-	switch strings.ToUpper(c.Mechanism) {
-	case "PLAIN":
-		return plain.Auth{User: c.Username, Pass: c.Password}.AsMechanism(), nil
-	case "SCRAM-SHA-256":
-		return scram.Auth{User: c.Username, Pass: c.Password}.AsSha256Mechanism(), nil
-	case "SCRAM-SHA-512":
-		return scram.Auth{User: c.Username, Pass: c.Password}.AsSha512Mechanism(), nil
+// consumerOptions are what ingest's client needs on top.
+func consumerOptions(cfg KafkaConfig) []kgo.Opt {
+	options := []kgo.Opt{kgo.SessionTimeout(time.Duration(cfg.SessionTimeout))}
+	if cfg.Rack != "" {
+		options = append(options, kgo.Rack(cfg.Rack))
 	}
-	return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "kafka.sasl.mechanism is %q: it must be PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", c.Mechanism)
+	if cfg.InstanceID != "" {
+		options = append(options, kgo.InstanceID(cfg.InstanceID))
+	}
+	return options
 }
 
 // eventProducer publishes what arrives over REST, so that there is one path in.

@@ -78,7 +78,7 @@ func (s *service) consume() error {
 		return err
 	}
 	consumer, err := ingest.New(ingest.Options{
-		Client: append(client, kgo.SessionTimeout(time.Duration(s.cfg.Kafka.SessionTimeout))), Sources: sources, Group: s.cfg.Kafka.Group, Owner: s.owner,
+		Client: append(client, consumerOptions(s.cfg.Kafka)...), Sources: sources, Group: s.cfg.Kafka.Group, Owner: s.owner,
 		Catalog: s.catalog, Archive: s.archive, FileKey: archive.FileKey,
 		Salt: s.salt, DefaultRate: s.cfg.Sampling.Rate,
 		FlushBytes: int64(s.cfg.Ingest.FlushBytes), FlushAge: time.Duration(s.cfg.Ingest.FlushAge), MemoryBytes: int64(s.cfg.Ingest.Memory),

@@ -122,6 +122,7 @@ func (s *service) openStores(ctx context.Context) error {
 func (a ArchiveConfig) bucket() archive.BucketConfig {
 	return archive.BucketConfig{
 		URI: a.URI, Endpoint: a.Endpoint, Region: a.Region, PathStyle: a.PathStyle, AccessKey: a.AccessKey, SecretKey: a.SecretKey,
+		RoleARN: a.RoleARN, ExternalID: a.ExternalID, Encryption: archive.Encryption(a.Encryption), Checksums: a.Checksums, Dialect: a.Dialect,
 	}
 }
 

@@ -60,6 +60,6 @@ func (s *service) deliver() error {
 	if err != nil {
 		return err
 	}
-	s.back = append(s.back, part{"reporter", r.Run})
+	s.back = append(s.back, part{"reporter", r.Run}, part{"dead letters", s.pruneDeadLetters})
 	return nil
 }

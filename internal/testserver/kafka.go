@@ -94,9 +94,12 @@ func (k *KafkaServer) Client(tb testing.TB, opts ...kgo.Opt) *kgo.Client {
 	return client
 }
 
-func startKafka() (*KafkaServer, error) { return attempt(tryKafka) }
+func startKafka() (*KafkaServer, error) {
+	return attempt(func() (*KafkaServer, error) { return tryKafka(nil) })
+}
 
-func tryKafka() (*KafkaServer, error) {
+// tryKafka starts a broker; listen, if it is not nil, adds to its settings.
+func tryKafka(listen func(dir string, settings map[string]string) error) (*KafkaServer, error) {
 	home, err := cached("kafka-" + KafkaVersion)
 	if err != nil {
 		return nil, err
@@ -122,7 +125,7 @@ func tryKafka() (*KafkaServer, error) {
 		command: func() *exec.Cmd { return kafkaCommand(home, dir) },
 		ready:   k.ready,
 	}
-	err = prepareKafka(home, dir, port, controller)
+	err = prepareKafka(home, dir, port, controller, listen)
 	if err == nil {
 		err = k.process.start()
 	}
@@ -134,7 +137,7 @@ func tryKafka() (*KafkaServer, error) {
 
 // prepareKafka writes the settings and copies the data folder that set-up
 // formatted: formatting takes longer than the start itself.
-func prepareKafka(home, dir string, port, controller int) error {
+func prepareKafka(home, dir string, port, controller int, listen func(dir string, settings map[string]string) error) error {
 	data := filepath.Join(dir, "data")
 	if err := os.CopyFS(data, os.DirFS(filepath.Join(home, "data"))); err != nil {
 		return fmt.Errorf("copy formatted data: %w", err)
@@ -148,6 +151,11 @@ func prepareKafka(home, dir string, port, controller int) error {
 	// run out, nine seconds by default.
 	settings["broker.session.timeout.ms"] = "3000"
 	settings["broker.heartbeat.interval.ms"] = "500"
+	if listen != nil {
+		if err := listen(dir, settings); err != nil {
+			return err
+		}
+	}
 	var b strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
 		fmt.Fprintf(&b, "%s=%s\n", key, settings[key])
