@@ -72,6 +72,8 @@ type Schema struct {
 	Attributions []string
 	Tags         []string
 	Columns      ColumnMapping
+	// Privacy says what of the version's events may be written.
+	Privacy Privacy
 }
 
 // Feature returns the feature of that name.
@@ -162,6 +164,9 @@ func WithViews(columns []Column) []Column {
 func (s *Schema) Profiled() []Column {
 	cols := make([]Column, 0, len(s.Features)+2)
 	for _, f := range s.Features {
+		if s.Privacy.Columns[f.Name].Action == PrivacyDrop {
+			continue // nothing of it is ever written
+		}
 		cols = append(cols, Column{Column: f.Name, Name: f.Name, Subject: SubjectFeature, Type: f.Type, Minimum: f.Minimum, Maximum: f.Maximum})
 	}
 	if s.Score != "" {

@@ -148,6 +148,9 @@ type Options struct {
 	// Sinks are the names that jobs may deliver to.
 	Sinks []string
 
+	// NoPrivacyKey: this deployment cannot hash, so no rule may ask for it.
+	NoPrivacyKey bool
+
 	// Token is the bearer token that every call under /v1 must carry; "" asks for none.
 	Token string
 	// Version is modelwatch's own, as shown in the API's description.

@@ -33,6 +33,7 @@ type Schema struct {
 	Attributions []string               `json:"attributions,omitempty" nullable:"false" maxItems:"10000" uniqueItems:"true" doc:"Features that have an attribution column each."`
 	Tags         []string               `json:"tags,omitempty" nullable:"false" maxItems:"1000" uniqueItems:"true" doc:"Tags that have a column each."`
 	Columns      *ColumnMapping         `json:"columns,omitempty" doc:"Which of your columns plays which part. Results use your names."`
+	Privacy      *Privacy               `json:"privacy,omitempty" doc:"What of the events may be written. Applied before anything is: to the archive, dead letters and baselines."`
 }
 
 // Feature is one input column of a model.
@@ -91,6 +92,7 @@ func newSchema(s modelwatch.Schema) *Schema {
 		c := newColumnMapping(s.Columns)
 		out.Columns = &c
 	}
+	out.Privacy = newPrivacy(s.Privacy)
 	return out
 }
 
@@ -129,6 +131,9 @@ func (s *Schema) domain(f *faults) modelwatch.Schema {
 	if s.Columns != nil {
 		s.Columns.check(f, seen)
 		out.Columns = s.Columns.domain()
+	}
+	if s.Privacy != nil {
+		out.Privacy = s.Privacy.domain(f, s)
 	}
 	return out
 }
@@ -237,6 +242,9 @@ func (s *Server) putVersion(ctx context.Context, in *struct {
 	Body VersionBody
 }) (*putVersionOutput, error) {
 	v, err := in.Body.domain(in.Model, in.Version)
+	if err == nil && s.opts.NoPrivacyKey {
+		err = refuseHashes(v.Schema.Privacy)
+	}
 	if err != nil {
 		return nil, err
 	}

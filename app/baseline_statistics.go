@@ -110,7 +110,11 @@ func (b *baselines) registerStatistics(ctx context.Context, version modelwatch.V
 		detail, err := b.Detail(ctx, known)
 		return known, detail, err
 	}
-	read, err := readStatistics(r.Statistics, mapping, version)
+	text, err := b.protectStatistics(version, r.Statistics)
+	if err != nil {
+		return modelwatch.Baseline{}, nil, err
+	}
+	read, err := readStatistics(text, mapping, version)
 	if err != nil {
 		return modelwatch.Baseline{}, nil, err
 	}

@@ -35,6 +35,9 @@ type baselines struct {
 	bucket  archive.Bucket
 	cfg     ArchiveConfig // for URIs of other buckets
 	now     func() time.Time
+
+	privacyKey modelwatch.PrivacyKey
+	hashIDs    []string // see PrivacyConfig
 }
 
 // Register implements api.Baselines.
@@ -56,6 +59,9 @@ func (b *baselines) Register(ctx context.Context, r api.RegisterRequest) (modelw
 		return modelwatch.Baseline{}, nil, err
 	}
 	defer func() { _ = spooled.Close() }() // a temporary file that stays is no error of the request
+	if err := b.protect(ctx, version, spooled, r.Window != nil); err != nil {
+		return modelwatch.Baseline{}, nil, err
+	}
 	if spooled.Rows == 0 {
 		return modelwatch.Baseline{}, nil, modelwatch.Errorf(modelwatch.CodeInvalid, "the baseline has no rows: send at least one row beside the header")
 	}
@@ -109,13 +115,16 @@ func (b *baselines) spool(ctx context.Context, version modelwatch.Version, r api
 // model need not have been put before: its baseline says what it is.
 func (b *baselines) version(ctx context.Context, r api.RegisterRequest) (modelwatch.Version, error) {
 	v, err := b.catalog.Version(ctx, r.Model, r.Version)
-	if modelwatch.ErrorCode(err) != modelwatch.CodeNotFound {
-		return v, err
+	if modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
+		if _, err := b.catalog.Model(ctx, r.Model); err != nil {
+			return v, err
+		}
+		v, err = modelwatch.Version{Model: r.Model, Name: r.Version, SamplingRate: 1}, nil
 	}
-	if _, err := b.catalog.Model(ctx, r.Model); err != nil {
-		return v, err
+	if err == nil && !v.Registered {
+		v.Schema.Privacy, err = b.inherited(ctx, r.Model)
 	}
-	return modelwatch.Version{Model: r.Model, Name: r.Version, SamplingRate: 1}, nil
+	return v, err
 }
 
 // spoolOptions lets a request say only what is new: the rest of the mapping is
@@ -237,7 +246,7 @@ func (b *baselines) adoptSchema(ctx context.Context, v modelwatch.Version, infer
 		schema = v.Schema
 		schema.Score, schema.Predicted, schema.Label = inferred.Score, inferred.Predicted, inferred.Label
 	}
-	schema.Tags, schema.Attributions = v.Schema.Tags, v.Schema.Attributions
+	schema.Tags, schema.Attributions, schema.Privacy = v.Schema.Tags, v.Schema.Attributions, v.Schema.Privacy
 	v.Schema = schema
 	if _, _, err := b.catalog.PutVersion(ctx, v); err != nil {
 		return fmt.Errorf("adopt the baseline's schema: %w", err)
@@ -366,5 +375,8 @@ func apiCounts(id string, p *profile.Profile) api.Counts {
 }
 
 func (s *service) baselines() *baselines {
-	return &baselines{catalog: s.catalog, engine: s.engine, bucket: s.archive.Bucket(), cfg: s.cfg.Archive, now: time.Now}
+	return &baselines{
+		catalog: s.catalog, engine: s.engine, bucket: s.archive.Bucket(), cfg: s.cfg.Archive, now: time.Now,
+		privacyKey: modelwatch.PrivacyKey(s.cfg.Privacy.Key), hashIDs: s.cfg.Privacy.HashIDs,
+	}
 }

@@ -110,6 +110,9 @@ func checkKafka(ctx context.Context, cfg Config) (string, error) {
 // checkTopics looks at what ingest is going to use: the topics and the group.
 func checkTopics(ctx context.Context, admin *kadm.Client, cfg KafkaConfig) (string, error) {
 	names := cfg.topics()
+	if cfg.DeadLetterTopic != "" {
+		names = append(names, cfg.DeadLetterTopic)
+	}
 	topics, err := admin.ListTopics(ctx, names...)
 	if err != nil {
 		return "", err

@@ -32,6 +32,17 @@ type Config struct {
 
 	Retention   RetentionConfig   `yaml:"retention"`
 	DeadLetters DeadLettersConfig `yaml:"dead_letters"`
+	Privacy     PrivacyConfig     `yaml:"privacy"`
+}
+
+// PrivacyConfig is what of privacy rules is the deployment's. The rules themselves
+// stand in the schemas of versions.
+type PrivacyConfig struct {
+	// Key is the key of pseudonyms; every process must have the same.
+	Key string `yaml:"key"`
+	// HashIDs names models, with a trailing * for any end, whose ids and groups are
+	// pseudonyms in predictions, attributions and labels alike.
+	HashIDs []string `yaml:"hash_ids"`
 }
 
 // DeadLettersConfig bounds what is kept of records that could not be placed: the
@@ -39,6 +50,9 @@ type Config struct {
 type DeadLettersConfig struct {
 	MaxAge   Duration `yaml:"max_age"`
 	MaxCount int64    `yaml:"max_count"`
+	// KeepUnparsed keeps the bytes of records that cannot be read even where there
+	// are privacy rules, which then cannot be carried out in them.
+	KeepUnparsed bool `yaml:"keep_unparsed"`
 }
 
 // RetentionConfig says how long rows of the catalog are kept. How long those of
@@ -106,6 +120,8 @@ type KafkaConfig struct {
 	// the session time-out it has its partitions back, and no others have moved. No
 	// two processes may have the same.
 	InstanceID string `yaml:"instance_id"`
+	// DeadLetterTopic, if it is set, gets a copy of each record that cannot be placed.
+	DeadLetterTopic string `yaml:"dead_letter_topic"`
 	// SessionTimeout is how long the group waits for a member that is no longer
 	// heard of before its partitions go to others.
 	SessionTimeout Duration `yaml:"session_timeout"`
@@ -288,7 +304,7 @@ func expandEnv(text string) (string, error) {
 }
 
 func (c *Config) readSecretFiles(dir string) error {
-	secrets := []*string{&c.Token, &c.Catalog.DSN, &c.Archive.AccessKey, &c.Archive.SecretKey, &c.Sampling.Salt}
+	secrets := []*string{&c.Token, &c.Catalog.DSN, &c.Archive.AccessKey, &c.Archive.SecretKey, &c.Sampling.Salt, &c.Privacy.Key}
 	if c.Kafka.SASL != nil {
 		secrets = append(secrets, c.Kafka.SASL.secrets()...)
 	}
@@ -311,6 +327,9 @@ func (c *Config) readSecretFiles(dir string) error {
 	}
 	return nil
 }
+
+// minPrivacyKey is the length below which keys can be guessed.
+const minPrivacyKey = 16
 
 // Validate reports every field that cannot work, each with its path.
 func (c *Config) Validate() error {
@@ -337,6 +356,8 @@ func (c *Config) Validate() error {
 	require(c.Ingest.Memory >= 2*c.Ingest.FlushBytes, "ingest.memory (%s) must be at least twice ingest.flush_bytes (%s)",
 		humanize.IBytes(uint64(c.Ingest.Memory)), humanize.IBytes(uint64(c.Ingest.FlushBytes)))
 	require(c.DeadLetters.MaxCount > 0, "dead_letters.max_count is %d: it must be over 0", c.DeadLetters.MaxCount)
+	require(c.Privacy.Key == "" || len(c.Privacy.Key) >= minPrivacyKey, "privacy.key has %d bytes: it must have at least %d; openssl rand -hex 32 makes one", len(c.Privacy.Key), minPrivacyKey)
+	require(c.Privacy.Key != "" || len(c.Privacy.HashIDs) == 0, "privacy.hash_ids needs privacy.key")
 	d := c.Sinks.Datadog
 	require(d.Enabled == "auto" || d.Enabled == "true" || d.Enabled == "false", "sinks.datadog.enabled is %q: it must be auto, true or false", d.Enabled)
 	require(d.Timestamps == "now" || d.Timestamps == "window", "sinks.datadog.timestamps is %q: it must be now or window", d.Timestamps)

@@ -133,6 +133,9 @@ func (m *imports) file(ctx context.Context, f tableFile) (err error) {
 	if spooled.Rows == 0 {
 		return nil
 	}
+	if err := m.protect(ctx, version, spooled); err != nil {
+		return err
+	}
 	if version, err = m.learn(ctx, version, spooled.Schema); err != nil {
 		return err
 	}
@@ -142,6 +145,18 @@ func (m *imports) file(ctx context.Context, f tableFile) (err error) {
 		}
 	}
 	return m.rows(ctx, f, commit, version, spooled)
+}
+
+// protect takes out of a table what privacy rules cover, before anything of it is
+// written.
+func (m *imports) protect(ctx context.Context, version modelwatch.Version, spooled *table.Spooled) (err error) {
+	b := &baselines{catalog: m.catalog, privacyKey: modelwatch.PrivacyKey(m.cfg.Privacy.Key), hashIDs: m.cfg.Privacy.HashIDs}
+	if !version.Registered {
+		if version.Schema.Privacy, err = b.inherited(ctx, version.Model); err != nil {
+			return err
+		}
+	}
+	return b.protect(ctx, version, spooled, false)
 }
 
 func (m *imports) rows(ctx context.Context, f tableFile, commit string, version modelwatch.Version, spooled *table.Spooled) error {
@@ -172,7 +187,7 @@ func (m *imports) events(ctx context.Context, f tableFile, commit string, object
 	}
 	done, err := ingest.EventImport{
 		Ledger: m.catalog, Registry: m.catalog, Archive: m.archive, FileKey: archive.FileKey, Salt: m.salt, Owner: m.owner, Now: time.Now,
-		CommitID: commit, Name: f.name, DefaultRate: m.cfg.Sampling.Rate, DryRun: m.opts.DryRun,
+		CommitID: commit, Name: f.name, DefaultRate: m.cfg.Sampling.Rate, DryRun: m.opts.DryRun, Privacy: m.cfg.privacy(),
 		Source: ingest.Source{Format: m.opts.Format, Options: format.Options{
 			Model: m.opts.Model, Version: m.opts.Version, Kind: kind, Inputs: m.opts.Inputs, Outputs: m.opts.Outputs,
 		}},

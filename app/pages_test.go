@@ -18,11 +18,11 @@ func TestExamplesOfThePages(t *testing.T) {
 	for name, value := range map[string]string{
 		"KAFKA_PASSWORD": "p", "KAFKA_CLIENT_SECRET": "s", "EVENTHUBS_CONNECTION_STRING": "Endpoint=sb://n.servicebus.windows.net/;SharedAccessKey=k=",
 		"REDPANDA_PASSWORD": "p", "MINIO_ACCESS_KEY": "a", "MINIO_SECRET_KEY": "s", "GCS_HMAC_ACCESS_ID": "a", "GCS_HMAC_SECRET": "s",
-		"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+		"MODELWATCH_PRIVACY_KEY": "0123456789abcdef", "AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
 	} {
 		t.Setenv(name, value)
 	}
-	for page, examples := range map[string]int{"kafka.md": 8, "object-storage.md": 3} {
+	for page, examples := range map[string]int{"kafka.md": 9, "object-storage.md": 3, "privacy.md": 1} {
 		text, err := os.ReadFile("../docs/" + page)
 		if err != nil {
 			t.Fatal(err)

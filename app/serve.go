@@ -81,7 +81,9 @@ func (s *service) consume() error {
 		Client: append(client, consumerOptions(s.cfg.Kafka)...), Sources: sources, Group: s.cfg.Kafka.Group, Owner: s.owner,
 		Catalog: s.catalog, Archive: s.archive, FileKey: archive.FileKey,
 		Salt: s.salt, DefaultRate: s.cfg.Sampling.Rate,
-		FlushBytes: int64(s.cfg.Ingest.FlushBytes), FlushAge: time.Duration(s.cfg.Ingest.FlushAge), MemoryBytes: int64(s.cfg.Ingest.Memory),
+		DeadLetterTopic: s.cfg.Kafka.DeadLetterTopic,
+		Privacy:         s.cfg.privacy(),
+		FlushBytes:      int64(s.cfg.Ingest.FlushBytes), FlushAge: time.Duration(s.cfg.Ingest.FlushAge), MemoryBytes: int64(s.cfg.Ingest.Memory),
 		Log: s.log, Registerer: s.registry,
 	})
 	if err != nil {
@@ -162,7 +164,8 @@ func (s *service) newAPI() (*api.Server, error) {
 			modelwatch.TaskRegression: backtest.Metrics(modelwatch.TaskRegression),
 			modelwatch.TaskRanking:    backtest.Metrics(modelwatch.TaskRanking),
 		},
-		Sinks: jobSinks, Token: s.cfg.Token, Version: versionText(),
+		NoPrivacyKey: s.cfg.Privacy.Key == "",
+		Sinks:        jobSinks, Token: s.cfg.Token, Version: versionText(),
 		Log: s.log, Registry: s.registry, EventNow: s.eventNow,
 	})
 }

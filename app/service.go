@@ -116,7 +116,7 @@ func (s *service) openStores(ctx context.Context) error {
 	s.archive = archive.New(bucket, archive.Options{})
 	s.engine = engine.New(s.archive, engine.Options{})
 	s.ready = append(s.ready, readiness{"catalog", s.catalog.Check}, readiness{"archive", bucket.Check})
-	return s.settleSalt(ctx)
+	return errors.Join(s.settleSalt(ctx), s.settlePrivacyKey(ctx))
 }
 
 func (a ArchiveConfig) bucket() archive.BucketConfig {
@@ -149,6 +149,28 @@ func (s *service) settleSalt(ctx context.Context) error {
 	if s.cfg.Sampling.Salt != "" && s.salt != wanted {
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "sampling.salt differs from the one this catalog was first used with: "+
 			"another salt keeps other rows, so predictions and labels would not meet; remove it from the configuration, or use a new catalog")
+	}
+	return nil
+}
+
+// privacySetting is the name under which the catalog keeps what tells the key of
+// pseudonyms from others; the key itself is not kept.
+const privacySetting = "privacy.key_fingerprint"
+
+// settlePrivacyKey refuses a key that differs from the one that pseudonyms were
+// made with: the same value would have two of them, and nothing would meet.
+func (s *service) settlePrivacyKey(ctx context.Context) error {
+	key := modelwatch.PrivacyKey(s.cfg.Privacy.Key)
+	if len(key) == 0 {
+		return nil
+	}
+	stored, err := s.catalog.PutSettingIfAbsent(ctx, privacySetting, key.Fingerprint())
+	if err != nil {
+		return fmt.Errorf("read the fingerprint of the privacy key: %w", err)
+	}
+	if stored != key.Fingerprint() {
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "privacy.key is not the one that this catalog was first used with: under another key the same value has another pseudonym; "+
+			"use the first key, or delete the setting %s of the catalog to begin anew with this one", privacySetting)
 	}
 	return nil
 }

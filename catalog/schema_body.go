@@ -13,6 +13,7 @@ type schemaBody struct {
 	Attributions []string               `json:"attributions,omitempty"`
 	Tags         []string               `json:"tags,omitempty"`
 	Columns      columnsBody            `json:"columns,omitzero"`
+	Privacy      *privacyBody           `json:"privacy,omitempty"`
 }
 
 type featureBody struct {
@@ -34,12 +35,52 @@ type columnsBody struct {
 	Weight    string `json:"weight,omitempty"`
 }
 
+// privacyBody is rules as JSON; nil where there are none. That it stands in a
+// schema's text is how versions with rules are found.
+type privacyBody struct {
+	Columns   map[string]privacyRuleBody `json:"columns,omitempty"`
+	AllowList bool                       `json:"allow_list,omitempty"`
+}
+
+type privacyRuleBody struct {
+	Action     modelwatch.PrivacyAction `json:"action"`
+	Characters int                      `json:"characters,omitempty"`
+}
+
+func newPrivacyBody(p modelwatch.Privacy) *privacyBody {
+	if p.Empty() {
+		return nil
+	}
+	b := &privacyBody{AllowList: p.AllowList}
+	for name, rule := range p.Columns {
+		if b.Columns == nil {
+			b.Columns = map[string]privacyRuleBody{}
+		}
+		b.Columns[name] = privacyRuleBody(rule)
+	}
+	return b
+}
+
+func (b *privacyBody) privacy() modelwatch.Privacy {
+	if b == nil {
+		return modelwatch.Privacy{}
+	}
+	p := modelwatch.Privacy{AllowList: b.AllowList}
+	for name, rule := range b.Columns {
+		if p.Columns == nil {
+			p.Columns = map[string]modelwatch.PrivacyRule{}
+		}
+		p.Columns[name] = modelwatch.PrivacyRule(rule)
+	}
+	return p
+}
+
 func newSchemaBody(s modelwatch.Schema) schemaBody {
 	return schemaBody{
 		Features: convert(s.Features, func(f modelwatch.Feature) featureBody { return featureBody(f) }),
 		Score:    s.Score, Predicted: s.Predicted, Label: s.Label,
 		Classes: s.Classes, Attributions: s.Attributions, Tags: s.Tags,
-		Columns: columnsBody(s.Columns),
+		Columns: columnsBody(s.Columns), Privacy: newPrivacyBody(s.Privacy),
 	}
 }
 
@@ -48,7 +89,7 @@ func (b schemaBody) schema() modelwatch.Schema {
 		Features: convert(b.Features, func(f featureBody) modelwatch.Feature { return modelwatch.Feature(f) }),
 		Score:    b.Score, Predicted: b.Predicted, Label: b.Label,
 		Classes: b.Classes, Attributions: b.Attributions, Tags: b.Tags,
-		Columns: modelwatch.ColumnMapping(b.Columns),
+		Columns: modelwatch.ColumnMapping(b.Columns), Privacy: b.Privacy.privacy(),
 	}
 }
 

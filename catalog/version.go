@@ -49,6 +49,14 @@ func (c *Catalog) Versions(ctx context.Context, model string, page Page) (versio
 	return cut(versions, page, func(v modelwatch.Version) key { return key{List: "versions", Text: v.Name} })
 }
 
+// JSON has no other "privacy" with a colon but as the name of a member: see privacyBody.
+const selectPrivateVersions = `SELECT ` + versionColumns + ` FROM model_version WHERE schema_body LIKE '%"privacy":{%' ORDER BY model, name`
+
+// PrivateVersions returns the versions whose schemas have privacy rules.
+func (c *Catalog) PrivateVersions(ctx context.Context) ([]modelwatch.Version, error) {
+	return find(ctx, c, "find versions with privacy rules", scanVersion, selectPrivateVersions)
+}
+
 const insertVersion = `INSERT INTO model_version (` + versionColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '[]')
 ON CONFLICT (model, name) DO NOTHING`
 

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/modelwatch/modelwatch"
 )
 
@@ -45,6 +43,7 @@ type volumeKey struct {
 type counts struct {
 	records, kept, sampledOut               int64
 	invalid, outOfRange, unknown, truncated int64
+	dropped                                 int64 // by privacy rules
 	replayedAgain                           int64
 	rejected                                map[modelwatch.DeadLetterReason]int64
 }
@@ -78,6 +77,7 @@ func (b *batch) add(e *event, r *row) {
 	b.counts.outOfRange += int64(e.outOfRange)
 	b.counts.unknown += int64(e.unknownFields)
 	b.counts.truncated += int64(e.truncated)
+	b.counts.dropped += int64(e.dropped)
 	f := b.builder(e, r)
 	before := f.bytes
 	f.add(e, r)
@@ -126,7 +126,7 @@ func (b *batch) volume(v *version, kind modelwatch.Kind, micros int64) *modelwat
 }
 
 // reject keeps a record that has no place.
-func (b *batch) reject(r *kgo.Record, rej *rejection, now time.Time) {
+func (b *batch) reject(letter modelwatch.DeadLetter, rej *rejection) {
 	if b.replaying != nil && b.refuse(rej) {
 		return // counted when it was refused first
 	}
@@ -135,7 +135,6 @@ func (b *batch) reject(r *kgo.Record, rej *rejection, now time.Time) {
 	if rej.version != nil {
 		b.volume(rej.version, rej.kind, rej.micros).Rejected++
 	}
-	letter := newLetter(r, rej, now)
 	b.deadLetters = append(b.deadLetters, letter)
 	b.bytes += letterBytes(&letter)
 }

@@ -204,7 +204,7 @@ func (b *builder) seal() {
 	}
 	b.schema = make([]fileColumn, len(l.columns))
 	for i, c := range l.columns {
-		b.schema[i] = fileColumn{name: c.name, slot: i, typ: c.typ, declared: c.declared && b.key.kind == modelwatch.KindPrediction}
+		b.schema[i] = fileColumn{name: c.name, slot: i, typ: c.base, declared: c.declared && b.key.kind == modelwatch.KindPrediction}
 	}
 	slices.SortFunc(b.schema, func(x, y fileColumn) int {
 		if rx, ry := modelwatch.Reserved(x.name), modelwatch.Reserved(y.name); rx != ry {

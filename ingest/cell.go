@@ -64,6 +64,8 @@ func (e *event) readAs(i int32, typ cellType) bool {
 		if c == '[' {
 			return e.readVector(i)
 		}
+	case cellPrivate:
+		return e.readPrivate(i, c)
 	}
 	return e.misfit(i)
 }

@@ -74,7 +74,7 @@ func New(o Options) (*Consumer, error) {
 	}
 	c := &Consumer{
 		options: o, log: o.Log, metrics: newMetrics(o.Registerer),
-		versions: newVersions(o.Catalog, o.DefaultRate, o.SchemaAge, o.Log),
+		versions: newVersions(o.Catalog, o.DefaultRate, o.SchemaAge, o.Log, o.Privacy),
 		sources:  map[string]*source{},
 		parts:    map[topicPartition]*assignment{},
 		slabs:    newSlabs(o.FlushBytes),

@@ -51,11 +51,12 @@ type rejection struct {
 // decoder decodes canonical JSON events, the format "modelwatch".
 type decoder struct {
 	event
-	versions *versions
-	salt     modelwatch.Salt
-	now      clock
-	last     *layout // of the last event: what the next one probably has, too
-	fallback header  // what the source says where neither event nor headers do
+	versions  *versions
+	salt      modelwatch.Salt
+	now       clock
+	last      *layout // of the last event: what the next one probably has, too
+	pseudonym []byte  // of the last id, where ids are hashed
+	fallback  header  // what the source says where neither event nor headers do
 }
 
 func newDecoder(vs *versions, salt modelwatch.Salt, now clock) *decoder {
@@ -139,6 +140,10 @@ func (d *decoder) sampledAway(e *event) bool {
 // sample decides whether the row is kept.
 func (d *decoder) sample(out *row) {
 	d.last, out.version.used = d.layout, true
+	if p := out.version.private; p != nil && p.ids && !(d.redacted && modelwatch.IsPseudonym(out.id)) {
+		d.pseudonym = p.hash.Append(d.pseudonym[:0], out.id)
+		out.id = d.pseudonym
+	}
 	step := out.version.rateOf(out.kind, out.micros)
 	out.rank = modelwatch.Rank(d.salt, out.id)
 	out.rate, out.keep = step.rate, out.rank < step.limit

@@ -46,11 +46,15 @@ type decoderBundle struct {
 }
 
 func setupDecoder(t testing.TB, versions ...modelwatch.Version) *decoderBundle {
+	return setupPrivate(t, PrivacyOptions{}, versions...)
+}
+
+func setupPrivate(t testing.TB, p PrivacyOptions, versions ...modelwatch.Version) *decoderBundle {
 	b := &decoderBundle{t: t, catalog: newFakeCatalog(), batch: newBatch(newSlabs(1 << 20))}
 	for _, v := range versions {
 		b.catalog.put(v)
 	}
-	b.decoder = newDecoder(newVersions(b.catalog, 1, time.Hour, slog.New(slog.DiscardHandler)), modelwatch.Salt{}, func() time.Time { return testNow })
+	b.decoder = newDecoder(newVersions(b.catalog, 1, time.Hour, slog.New(slog.DiscardHandler), p), modelwatch.Salt{}, func() time.Time { return testNow })
 	return b
 }
 
@@ -68,7 +72,7 @@ func (b *decoderBundle) send(value string, headers ...kgo.RecordHeader) *rejecti
 	case err != nil:
 		b.t.Fatalf("decode %s: %v", value, err)
 	case rejected != nil:
-		b.batch.reject(r, rejected, testNow)
+		b.batch.reject(newLetter(r, rejected, testNow), rejected)
 		return rejected
 	default:
 		b.batch.add(&b.decoder.event, &row)

@@ -95,10 +95,12 @@ type event struct {
 	name     []byte     // of the member that is being read, if its section does not know it
 	names    [3]nameSet // unknown names of the event, its prediction, and one of its sections
 
-	invalidValues int // cells that hold a value that does not fit
-	outOfRange    int // of them, those beyond the declared range
-	unknownFields int // members that the schema does not know
-	truncated     int // of them, those that did not fit into _extra
+	invalidValues int  // cells that hold a value that does not fit
+	outOfRange    int  // of them, those beyond the declared range
+	unknownFields int  // members that the schema does not know
+	redacted      bool // the record was a dead letter whose private values were replaced
+	dropped       int  // values and members that privacy rules kept out
+	truncated     int  // of them, those that did not fit into _extra
 }
 
 // layouts judges an event while it is read.
@@ -134,6 +136,7 @@ func (e *event) begin(data []byte, l *layout) {
 	}
 	e.started, e.sifted = false, false
 	e.extraLen, e.invalidValues, e.outOfRange, e.unknownFields, e.truncated = 0, 0, 0, 0, 0
+	e.dropped = 0
 }
 
 func (e *event) use(l *layout) {

@@ -11,6 +11,9 @@ import (
 // {"truncated":"...","bytes":123456}.
 func (e *event) keepInvalid(col *column, raw []byte) {
 	e.invalidValues++
+	if p := e.layout.private; p != nil {
+		raw = p.misfit(raw, e.redacted)
+	}
 	e.invalid = append(append(append(e.invalid, ','), col.label...), ':')
 	if len(raw) <= maxInvalidBytes {
 		e.invalid = append(e.invalid, raw...)
@@ -48,7 +51,7 @@ func (e *event) stranger(id sectionID, extra extraID, quoted []byte) bool {
 		if typ, ok := e.infer(id); !ok {
 			return false
 		} else if typ != "" {
-			e.growths = append(e.growths, growth{section: id, field: string(e.name), typ: typ})
+			e.growths = append(e.growths, growth{section: id, field: string(e.name), typ: e.privateType(id, typ)})
 			return true
 		}
 		e.pos = start
@@ -75,6 +78,12 @@ func (e *event) keepValue(id extraID, quoted string, v *value) {
 }
 
 func (e *event) keep(id extraID, quoted, raw []byte) {
+	if e.layout.private != nil {
+		if raw = e.private(id, quoted, raw); raw == nil {
+			e.dropped++
+			return
+		}
+	}
 	e.unknownFields++
 	n := len(quoted) + len(raw) + 2
 	if e.extraLen+n > maxExtraBytes {

@@ -173,9 +173,13 @@ func (c *fakeCatalog) Replay(_ context.Context, record modelwatch.RecordID) (sta
 
 // queue makes a replay known.
 func (c *fakeCatalog) queue(record modelwatch.RecordID, kept bool) {
+	c.queueAs(record, modelwatch.ReplayState{State: modelwatch.DeadLetterQueued, Kept: kept})
+}
+
+func (c *fakeCatalog) queueAs(record modelwatch.RecordID, state modelwatch.ReplayState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.replays[record] = modelwatch.ReplayState{State: modelwatch.DeadLetterQueued, Kept: kept}
+	c.replays[record] = state
 }
 
 func (c *fakeCatalog) EnsureVersion(_ context.Context, model, version string) (v modelwatch.Version, err error) {
@@ -219,6 +223,20 @@ func (c *fakeCatalog) GrowSchema(_ context.Context, model, version string, from 
 	c.versions[k] = v
 	c.grows++
 	return v, nil
+}
+
+func (c *fakeCatalog) PrivateVersions(context.Context) (out []modelwatch.Version, err error) {
+	leave, err := c.enter("private")
+	if err != nil {
+		return nil, err
+	}
+	defer leave(&err)
+	for _, v := range c.versions {
+		if !v.Schema.Privacy.Empty() {
+			out = append(out, v)
+		}
+	}
+	return out, nil
 }
 
 // put registers a version.

@@ -175,6 +175,7 @@ func (c *Consumer) upload(ctx context.Context, f *flight) error {
 			})
 		})
 	}
+	group.Go(func() error { return c.produceLetters(ctx, f) })
 	err := group.Wait()
 	f.letterBody = nil
 	return err

@@ -33,6 +33,7 @@ type EventImport struct {
 	// Source says what the lines are; its topic is of no interest.
 	Source      Source
 	DefaultRate float64
+	Privacy     PrivacyOptions
 	// FlushBytes is how much is gathered before it is written; default 64 MiB.
 	FlushBytes int64
 	// DryRun counts, and writes nothing.
@@ -55,7 +56,7 @@ func (o EventImport) Run(ctx context.Context, lines io.Reader) (TableImported, e
 	if o.DryRun {
 		registry = &dryRegistry{Registry: registry, versions: map[[2]string]modelwatch.Version{}}
 	}
-	vs := newVersions(registry, or(o.DefaultRate, 1), time.Hour, slog.New(slog.DiscardHandler))
+	vs := newVersions(registry, or(o.DefaultRate, 1), time.Hour, slog.New(slog.DiscardHandler), o.Privacy)
 	w := &eventImport{EventImport: &o, batch: newBatch(newSlabs(0)), report: TableImported{Rejected: map[modelwatch.DeadLetterReason]int64{}}}
 	var err error
 	if w.source, err = newSource(o.Source, newDecoder(vs, o.Salt, o.Now)); err != nil {

@@ -48,6 +48,8 @@ type Registry interface {
 	EnsureVersion(ctx context.Context, model, version string) (modelwatch.Version, error)
 	// Version returns an error with CodeNotFound where there is none.
 	Version(ctx context.Context, model, version string) (modelwatch.Version, error)
+	// PrivateVersions returns the versions whose schemas have privacy rules.
+	PrivateVersions(ctx context.Context) ([]modelwatch.Version, error)
 	// GrowSchema replaces a schema if its revision still is fromRevision; else
 	// it returns an error with CodeConflict.
 	GrowSchema(ctx context.Context, model, version string, fromRevision int64, s modelwatch.Schema) (modelwatch.Version, error)

@@ -32,6 +32,8 @@ const (
 	// cellByValue is a prediction or label whose type nobody has declared: a
 	// number is stored as a number, all else as a category, in files apart.
 	cellByValue
+	// cellPrivate is a column that a privacy rule covers. It is stored as its base.
+	cellPrivate
 )
 
 func cellTypeOf(t modelwatch.FeatureType) cellType {
@@ -66,7 +68,9 @@ type column struct {
 	quoted   string // field as JSON, "" where that needs escapes
 	label    []byte // name as JSON, for _invalid
 	typ      cellType
-	declared bool // stands in every file of predictions, even if no row has a value
+	base     cellType               // as it is stored: typ, but for cellPrivate
+	rule     modelwatch.PrivacyRule // of cellPrivate
+	declared bool                   // stands in every file of predictions, even if no row has a value
 	bounded  bool
 	min, max float64
 
@@ -112,12 +116,13 @@ type layout struct {
 	sections [sectionCount]section
 	version  *version // nil in a layout that is only a guess
 	labels   bool     // of label rows: no sections
+	private  *privacy // nil: there are no rules
 	byValue  bool     // a row was kept whose prediction or label had no declared type
 }
 
 func newLayout(v *version, labels bool) *layout {
 	s := &v.stored.Schema
-	l := &layout{version: v, labels: labels}
+	l := &layout{version: v, labels: labels, private: v.private}
 	l.core(modelwatch.ColumnScore, cellNumber)
 	l.core(modelwatch.ColumnPredicted, cellTypeOf(s.Predicted))
 	l.core(modelwatch.ColumnLabel, cellTypeOf(s.Label))
@@ -142,6 +147,15 @@ func newLayout(v *version, labels bool) *layout {
 
 func (l *layout) core(name string, typ cellType) {
 	l.columns = append(l.columns, column{name: name, label: quote(name), typ: typ, follow: -1})
+	l.cover(&l.columns[len(l.columns)-1])
+}
+
+// cover makes a column private if a rule covers it.
+func (l *layout) cover(c *column) {
+	c.base = c.typ
+	if rule, ok := l.private.rule(c.name); ok {
+		c.typ, c.rule = cellPrivate, rule
+	}
 }
 
 // add appends the columns of the schema that the layout does not have yet.
@@ -163,7 +177,7 @@ func (l *layout) add(s *modelwatch.Schema) {
 func (l *layout) addFeature(f modelwatch.Feature) {
 	i := l.addMember(sectionFeatures, f.Name, cellTypeOf(f.Type))
 	c := &l.columns[i]
-	c.declared = true
+	c.declared = c.rule.Action != modelwatch.PrivacyDrop
 	c.min, c.max = -inf, inf
 	if f.Minimum != nil {
 		c.bounded, c.min = true, *f.Minimum
@@ -185,6 +199,7 @@ func (l *layout) addMember(id sectionID, field string, typ cellType) int32 {
 	if q := quote(field); len(q) == len(field)+2 {
 		c.quoted = string(q)
 	}
+	l.cover(&c)
 	l.columns = append(l.columns, c)
 	sec.index[field] = i
 	return i
@@ -200,7 +215,7 @@ func (l *layout) extends(s *modelwatch.Schema) bool {
 			continue
 		}
 		kept++
-		if l.columns[i].typ != cellTypeOf(f.Type) || l.columns[i].bounded || f.Minimum != nil || f.Maximum != nil {
+		if l.columns[i].base != cellTypeOf(f.Type) || l.columns[i].bounded || f.Minimum != nil || f.Maximum != nil {
 			return false
 		}
 	}
@@ -216,8 +231,9 @@ func (l *layout) fits(slot int32, t modelwatch.FeatureType) bool {
 
 // extend takes on a schema that extends allows.
 func (l *layout) extend(s *modelwatch.Schema) {
-	l.columns[slotPredicted].typ = cellTypeOf(s.Predicted)
-	l.columns[slotLabel].typ = cellTypeOf(s.Label)
+	for slot, t := range map[int32]modelwatch.FeatureType{slotPredicted: s.Predicted, slotLabel: s.Label} {
+		l.columns[slot].typ, l.columns[slot].base = cellTypeOf(t), cellTypeOf(t)
+	}
 	if !l.labels {
 		l.add(s)
 	}
@@ -243,6 +259,9 @@ func (l *layout) admits(id sectionID, field []byte, more int) bool {
 	}
 	if id == sectionFeatures && field[0] == '_' {
 		return false // the name of a column of ours
+	}
+	if l.private != nil && !l.private.admits(columnPrefix(id)+string(field)) {
+		return false
 	}
 	if id == sectionAttributions && l.version != nil && !l.version.grows {
 		_, known := l.sections[sectionFeatures].index[string(field)]

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -37,6 +38,18 @@ func newLetter(r *kgo.Record, rej *rejection, now time.Time) modelwatch.DeadLett
 	letter.Truncated = letter.Truncated || len(value) < len(r.Value) || len(key) < len(r.Key)
 	letter.Value, letter.Key = slices.Clone(value), slices.Clone(key)
 	return letter
+}
+
+// reject keeps a record that has no place, without what privacy rules cover.
+func (c *Consumer) reject(ctx context.Context, b *batch, s *source, r *kgo.Record, rej *rejection) error {
+	letter := newLetter(r, rej, time.Now())
+	err := c.retry(ctx, func() error { return c.versions.private.redact(ctx, &letter, s.format == nil) })
+	if err != nil {
+		return err
+	}
+	rej.detail = letter.Detail
+	b.reject(letter, rej)
+	return nil
 }
 
 // keepHeaders copies the headers of a record; cut is true where they are too long.

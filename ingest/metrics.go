@@ -14,6 +14,7 @@ type metrics struct {
 	records, kept, sampledOut          prometheus.Counter
 	rejected                           *prometheus.CounterVec
 	invalid, outOfRange, unknown, cut  prometheus.Counter
+	private                            prometheus.Counter
 	gaps                               prometheus.Counter
 	replays                            *prometheus.CounterVec
 	flushes                            *prometheus.CounterVec
@@ -37,6 +38,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		unknown:    f.counter("unknown_fields_total", "Fields of kept rows that the schema does not know, kept in _extra."),
 		cut:        f.counter("truncated_fields_total", "Of the unknown fields, those for which _extra had no room."),
 		replays:    f.counterVec("replays_total", "Replays of dead letters: placed, refused again, or repeated without effect.", "outcome"),
+		private:    f.counter("private_values_total", "Values and fields of kept rows that privacy rules kept out of the archive."),
 		gaps:       f.counter("gap_records_total", "Offsets that Kafka no longer had when they were to be read."),
 		flushes:    f.counterVec("flushes_total", "Ended flushes: committed, fenced, or aborted.", "outcome"),
 		flushSeconds: f.histogram("flush_duration_seconds", "Time from sealing a batch to its commit.",
@@ -61,6 +63,7 @@ func (m *metrics) committed(c *counts) {
 	m.outOfRange.Add(float64(c.outOfRange))
 	m.unknown.Add(float64(c.unknown))
 	m.cut.Add(float64(c.truncated))
+	m.private.Add(float64(c.dropped))
 	m.replays.WithLabelValues("repeated").Add(float64(c.replayedAgain))
 	for reason, n := range c.rejected {
 		m.rejected.WithLabelValues(string(reason)).Add(float64(n))

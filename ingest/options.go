@@ -33,6 +33,12 @@ type Options struct {
 	// DefaultRate is the sampling rate of versions that nobody has registered; default 1.
 	DefaultRate float64
 
+	// DeadLetterTopic, if it is set, gets a copy of each dead letter, at least once.
+	// While it cannot be written to, nothing is committed.
+	DeadLetterTopic string
+	// Privacy says how the rules of versions are carried out.
+	Privacy PrivacyOptions
+
 	// FlushBytes and FlushAge say when what was read is written: so much of it, in
 	// memory, or so old; default 64 MiB and 30 s.
 	FlushBytes int64
@@ -115,11 +121,13 @@ func (o *Options) validate() error {
 		require(s.Topic != "", at+".topic", "it is empty")
 		require(!seen[s.Topic], at+".topic", "topic %q is named twice", s.Topic)
 		require(slices.Contains(Formats(), s.Format), at+".format", "format %q is not known; known: %s", s.Format, strings.Join(Formats(), ", "))
+		require(s.Topic != o.DeadLetterTopic || s.Topic == "", at+".topic", "topic %q is the one of dead letters: what is refused would come again", s.Topic)
 		seen[s.Topic] = true
 	}
 	require(o.Group != "", "group", "it is empty")
 	require(o.Owner != "", "owner", "it is empty")
 	require(o.DefaultRate > 0 && o.DefaultRate <= 1, "sampling_rate", "it is %v and must be above 0 and at most 1", o.DefaultRate)
+	require(len(o.Privacy.HashIDs) == 0 || len(o.Privacy.Key) > 0, "privacy", "ids are to be hashed, and there is no key")
 	require(o.FlushBytes > 0, "flush_bytes", "it is %d and must be positive", o.FlushBytes)
 	require(o.FlushAge > 0, "flush_age", "it is %s and must be positive", o.FlushAge)
 	require(o.MemoryBytes >= 2*o.FlushBytes, "memory", "it is %d bytes and must be at least twice flush_bytes (%d)", o.MemoryBytes, o.FlushBytes)

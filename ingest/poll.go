@@ -133,7 +133,7 @@ func (c *Consumer) placeOne(ctx context.Context, b *batch, r *kgo.Record) error 
 	case err != nil:
 		return err
 	case rejected != nil:
-		b.reject(r, rejected, time.Now())
+		return c.reject(ctx, b, s, r, rejected)
 	default:
 		b.add(&s.decoder.event, &row)
 	}

@@ -105,9 +105,9 @@ func (c *Consumer) placeReplay(ctx context.Context, b *batch, r *kgo.Record, id 
 		return nil
 	}
 	n := len(b.replays)
-	b.replaying = &replaying{id, state}
+	b.replaying, c.sources[r.Topic].decoder.redacted = &replaying{id, state}, state.Redacted
 	err = c.placeOne(ctx, b, asItWas(r))
-	b.replaying = nil
+	b.replaying, c.sources[r.Topic].decoder.redacted = nil, false
 	if err == nil && len(b.replays) == n {
 		b.addReplay(modelwatch.Replay{Record: id})
 	}

@@ -2,14 +2,18 @@ package ingest
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/modelwatch/modelwatch"
@@ -82,16 +86,25 @@ func early(id string) string {
 	return fmt.Sprintf(`{"kind":"prediction","model":"m","version":"1","id":%q,"time":%q,"features":{"n":1}}`, id, at)
 }
 
+// laterClock is a clock of events that advance moves by two days.
+func laterClock() (now func() time.Time, advance func()) {
+	var offset atomic.Int64
+	return func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }, func() { offset.Store(int64(48 * time.Hour)) }
+}
+
 func TestReplayIsPlacedOnce(t *testing.T) {
 	bubble(t, 3, func(t *testing.T, b *testBundle) {
 		b.produce(0, early("p-0"))
-		first, second := b.start(b.options("a")), b.start(b.options("b"))
+		later, advance := laterClock()
+		o, p := b.options("a"), b.options("b")
+		o.Now, p.Now = later, later
+		first, second := b.start(o), b.start(p)
 		b.awaitOffsets(1)
 		letter := lettersOf(b.catalog.ledger())[0]
 		if letter.Reason != modelwatch.DeadTimeOutOfSpan || letter.Size != int64(len(letter.Value)) || len(letter.Checksum) != 64 {
 			t.Fatalf("the letter is %+v", letter)
 		}
-		time.Sleep(48 * time.Hour)
+		advance()
 		record := b.record(0, 0)
 		b.catalog.queue(record, true)
 		for i := range int32(9) { // in one batch, and in batches of two consumers
@@ -128,12 +141,14 @@ func TestReplayOutlivesCrashes(t *testing.T) {
 				r := b.start(b.options("a"))
 				b.awaitOffsets(1)
 				r.stop()
-				time.Sleep(48 * time.Hour)
+				later, advance := laterClock()
+				advance()
 				letter, record := lettersOf(b.catalog.ledger())[0], b.record(0, 0)
 				b.catalog.queue(record, true)
 				b.republish(0, letter, record)
 				b.republish(1, letter, record)
 				o := b.options("b")
+				o.Now = later
 				o.Hooks.At = func(at string) error {
 					if at == point {
 						return errors.New("power cut")
@@ -142,7 +157,9 @@ func TestReplayOutlivesCrashes(t *testing.T) {
 				}
 				killed := b.start(o)
 				<-killed.done
-				next := b.start(b.options("c"))
+				o = b.options("c")
+				o.Now = later
+				next := b.start(o)
 				b.awaitOffsets(3)
 				next.stop()
 				if n := keptIDs(b.catalog, b.archive, modelwatch.KindPrediction)["p-0"]; n != 1 {
@@ -262,5 +279,91 @@ func TestLetterKeepsHeadersAndKey(t *testing.T) {
 		if !d.Truncated || len(d.Key) > maxLetterMeta || len(d.Headers) > 1 {
 			t.Errorf("%s: a letter of %d bytes of key and %d headers is truncated: %v", name, len(d.Key), len(d.Headers), d.Truncated)
 		}
+	}
+}
+
+// TestDeadLetterTopic kills the consumer before and after its commit: each letter
+// is in the topic at least once, and in the catalog exactly once.
+func TestDeadLetterTopic(t *testing.T) {
+	for _, point := range []string{"", PointIntended, PointUploaded, PointCommitted} {
+		t.Run(point, func(t *testing.T) {
+			bubble(t, 1, func(t *testing.T, b *testBundle) {
+				const dead = "dead"
+				if _, err := kadm.NewClient(b.producer).CreateTopic(t.Context(), 1, 1, map[string]*string{"max.message.bytes": kadm.StringPtr("200000")}, dead); err != nil {
+					t.Fatal(err)
+				}
+				values := []string{"{", noise(100_000), noise(250_000), noise(maxProducedLetter + 2)}
+				for _, v := range values {
+					b.produce(0, v)
+				}
+				o, once := b.options("a"), false
+				o.DeadLetterTopic = dead
+				o.Hooks.At = func(at string) error {
+					if at == point && !once {
+						once = true
+						return errors.New("power cut")
+					}
+					return nil
+				}
+				r := b.start(o)
+				if point != "" {
+					<-r.done
+					o.Owner = "b"
+					r = b.start(o)
+				}
+				b.awaitOffsets(int64(len(values)))
+				r.stop()
+				if n := len(lettersOf(b.catalog.ledger())); n != len(values) {
+					t.Errorf("%d letters, want %d", n, len(values))
+				}
+				b.wantProduced(dead, values)
+			})
+		})
+	}
+}
+
+// noise is text that does not get smaller by compression, and is no JSON.
+func noise(n int) string {
+	raw := make([]byte, n/2)
+	random := rand.NewChaCha8([32]byte{})
+	_, _ = random.Read(raw) // never fails
+	return "x" + hex.EncodeToString(raw)[1:]
+}
+
+// wantProduced reads the topic of dead letters to its end.
+func (b *testBundle) wantProduced(dead string, values []string) {
+	b.t.Helper()
+	ends, err := kadm.NewClient(b.producer).ListEndOffsets(b.t.Context(), dead)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	end, _ := ends.Lookup(dead, 0)
+	reader := b.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{dead: {0: kgo.NewOffset().AtStart()}}))
+	defer reader.Close()
+	seen := map[string]bool{}
+	for next := int64(0); next < end.Offset; {
+		fetches := reader.PollFetches(b.t.Context())
+		if err := fetches.Err(); err != nil {
+			b.t.Fatal(err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			next = r.Offset + 1
+			headers := map[string]string{}
+			for _, h := range r.Headers {
+				headers[h.Key] = string(h.Value)
+			}
+			i, err := strconv.Atoi(headers[headerLetterOffset])
+			if err != nil || headers[headerLetterTopic] != topic || headers[headerLetterPartition] != "0" || headers[headerLetterReason] != "invalid_json" {
+				b.t.Fatalf("headers %v", headers)
+			}
+			cut := len(values[i]) > 200_000
+			if (headers[headerLetterTruncated] == "true") != cut || string(r.Value) != values[i] && !cut || cut && len(r.Value) > 0 {
+				b.t.Errorf("letter %d of %d bytes was produced with %d bytes and the headers %v", i, len(values[i]), len(r.Value), headers)
+			}
+			seen[headers[headerLetterOffset]] = true
+		})
+	}
+	if len(seen) != len(values) {
+		b.t.Errorf("%d letters are in the topic, want %d", len(seen), len(values))
 	}
 }

@@ -130,8 +130,9 @@ func (c *Consumer) skipBatch(e *kgo.ErrDecompressTooLarge) {
 		return
 	}
 	r := &kgo.Record{Topic: e.Topic, Partition: e.Partition, Offset: max(e.Offset, a.next), Timestamp: time.Now()}
-	c.building.reject(r, &rejection{failure: *failf(modelwatch.DeadTooLarge,
-		"the batch of offsets %d to %d decompresses to more than %d bytes and was passed over", r.Offset, e.NextOffset-1, maxDecompressedBatch)}, time.Now())
+	rej := &rejection{failure: *failf(modelwatch.DeadTooLarge,
+		"the batch of offsets %d to %d decompresses to more than %d bytes and was passed over", r.Offset, e.NextOffset-1, maxDecompressedBatch)}
+	c.building.reject(newLetter(r, rej, time.Now()), rej)
 	c.advance(a, e.NextOffset)
 	c.mu.Unlock()
 	c.log.Error("a batch was not read: it is too large", "topic", e.Topic, "partition", e.Partition, "offset", e.Offset, "next_offset", e.NextOffset)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -144,7 +143,7 @@ func (c *Consumer) placeEvents(ctx context.Context, b *batch, s *source, r *kgo.
 		}
 	}
 	if rejected != nil {
-		b.reject(r, rejected, time.Now())
+		return c.reject(ctx, b, s, r, rejected)
 	}
 	return nil
 }

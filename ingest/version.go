@@ -31,8 +31,10 @@ type version struct {
 	// grows: traffic adds features to the schema. So it is while nobody has said
 	// what the features are: the version is not registered, or was registered
 	// without any. Of the latter this process remembers that they come from traffic.
-	grows  bool
-	frozen bool // the catalog does not let it grow
+	grows   bool
+	frozen  bool // the catalog does not let it grow
+	rules   modelwatch.Privacy
+	private *privacy // nil: there are no rules
 }
 
 // versions is what the decoder knows of the catalog: a cache that follows it
@@ -48,15 +50,17 @@ type versions struct {
 
 	unregisteredModels   map[string]int // versions of each
 	unregisteredVersions int
+	private              *private
 	refused              map[string]time.Time // names beyond the limit, and when they were looked up
 }
 
-func newVersions(registry Registry, rate float64, ttl time.Duration, log *slog.Logger) *versions {
+func newVersions(registry Registry, rate float64, ttl time.Duration, log *slog.Logger, p PrivacyOptions) *versions {
 	return &versions{
 		registry: registry, rate: rate, ttl: ttl, log: log,
 		models:             map[string]map[string]*version{},
 		unregisteredModels: map[string]int{},
 		refused:            map[string]time.Time{},
+		private:            &private{options: p, registry: registry, ttl: ttl},
 	}
 }
 
@@ -94,7 +98,11 @@ func (vs *versions) load(ctx context.Context, model, name string, labels bool) (
 	if err != nil {
 		return nil, nil, err
 	}
-	v := vs.compile(model, name, stored)
+	rules, err := vs.private.rulesOf(ctx, &stored)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := vs.compile(model, name, stored, rules)
 	if vs.models[model] == nil {
 		vs.models[model] = map[string]*version{}
 	}
@@ -135,8 +143,9 @@ func (vs *versions) refuse(ctx context.Context, model, name string) (*failure, e
 	return nil, err
 }
 
-func (vs *versions) compile(model, name string, stored modelwatch.Version) *version {
-	v := &version{model: model, name: name, stored: stored, loaded: time.Now()}
+func (vs *versions) compile(model, name string, stored modelwatch.Version, rules modelwatch.Privacy) *version {
+	v := &version{model: model, name: name, stored: stored, rules: rules, loaded: time.Now()}
+	v.private = vs.private.compile(&stored, rules)
 	v.grows = name != "" && (!stored.Registered || len(stored.Schema.Features) == 0)
 	v.rates = vs.steps(&stored)
 	v.rows, v.labels = newLayout(v, false), newLayout(v, true)
@@ -155,7 +164,7 @@ func (vs *versions) refresh(ctx context.Context) {
 			return
 		}
 		vs.queue = append(vs.queue[1:], v)
-		if !v.used || v.name == "" {
+		if !v.used {
 			v.loaded = time.Now()
 			continue
 		}
@@ -169,35 +178,44 @@ func (vs *versions) refresh(ctx context.Context) {
 
 // reload reads a version again. It may no longer be the one that find returns.
 func (vs *versions) reload(ctx context.Context, v *version) error {
-	stored, err := vs.registry.Version(ctx, v.model, v.name)
-	if modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
-		vs.forget(v)
-		return nil
+	stored := v.stored
+	if v.name != "" { // nobody registers the nameless version of labels
+		var err error
+		stored, err = vs.registry.Version(ctx, v.model, v.name)
+		if modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
+			vs.forget(v)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
+	rules, err := vs.private.rulesOf(ctx, &stored)
 	if err != nil {
 		return err
 	}
-	vs.apply(v, stored)
+	vs.apply(v, stored, rules)
 	return nil
 }
 
 // apply takes over what the catalog holds now.
-func (vs *versions) apply(v *version, stored modelwatch.Version) {
+func (vs *versions) apply(v *version, stored modelwatch.Version, rules modelwatch.Privacy) {
 	v.loaded, v.used = time.Now(), false
 	old := &v.stored
 	v.rates = vs.steps(&stored) // files are apart by rate, so the version may stay
-	if stored.SchemaRevision == old.SchemaRevision && stored.Registered == old.Registered {
+	same := rules.Equal(v.rules)
+	if stored.SchemaRevision == old.SchemaRevision && stored.Registered == old.Registered && same {
 		v.stored = stored
 		return
 	}
-	if stored.Registered == old.Registered && v.rows.extends(&stored.Schema) && v.labels.fits(slotLabel, stored.Schema.Label) {
+	if stored.Registered == old.Registered && same && v.rows.extends(&stored.Schema) && v.labels.fits(slotLabel, stored.Schema.Label) {
 		v.stored = stored
 		v.rows.extend(&stored.Schema)
 		v.labels.extend(&stored.Schema)
 		return
 	}
 	vs.forget(v)
-	fresh := vs.compile(v.model, v.name, stored)
+	fresh := vs.compile(v.model, v.name, stored, rules)
 	if vs.models[v.model] == nil {
 		vs.models[v.model] = map[string]*version{}
 	}
@@ -248,7 +266,7 @@ func (vs *versions) grow(ctx context.Context, v *version, growths []growth) erro
 		stored, err := vs.registry.GrowSchema(ctx, v.model, v.name, v.stored.SchemaRevision, grown(v.stored.Schema, growths))
 		switch modelwatch.ErrorCode(err) {
 		case "":
-			vs.apply(v, stored)
+			vs.apply(v, stored, v.rules)
 			return nil
 		case modelwatch.CodeConflict:
 			if err := vs.reload(ctx, v); err != nil {
