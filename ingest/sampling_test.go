@@ -142,7 +142,7 @@ func TestRateByEventTime(t *testing.T) {
 			found := mustLoad(t, b.decoder.versions, "fraud", "3")
 			stored := found.stored
 			stored.SamplingRate, stored.Rates = 0.05, steps
-			b.decoder.versions.apply(found, stored)
+			b.decoder.versions.apply(found, stored, modelwatch.Privacy{})
 			if b.decoder.versions.find([]byte("fraud"), []byte("3"), false) != found {
 				t.Error("the rate alone has made another version")
 			}
@@ -180,7 +180,7 @@ func TestRateByEventTime(t *testing.T) {
 // TestHorizon: a day after the change the higher rate is forgotten.
 func TestHorizon(t *testing.T) {
 	t.Parallel()
-	vs := newVersions(nil, 1, time.Hour, slog.New(slog.DiscardHandler))
+	vs := newVersions(nil, 1, time.Hour, slog.New(slog.DiscardHandler), PrivacyOptions{})
 	change := testNow.UnixMicro()
 	v := &version{rates: vs.steps(&modelwatch.Version{Rates: []modelwatch.RateStep{{}, {From: testNow, Rate: 0.5}, {From: testNow.Add(time.Hour), Rate: 0.1}}})}
 	day, hour := rateHorizon.Microseconds(), time.Hour.Microseconds()
