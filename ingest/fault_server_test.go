@@ -86,6 +86,11 @@ func TestVictim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	bucket, err := archive.OpenBucket(t.Context(), v.Bucket)
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ func setupSource(t *testing.T, s Source) (*Consumer, *decoderBundle) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Consumer{sources: map[string]*source{"t": src}}, b
+	return &Consumer{sources: map[string]*source{"t": src}, versions: b.decoder.versions}, b
 }
 
 func jsonRows() Source {
