@@ -102,7 +102,8 @@ func (d deadLetters) Replay(ctx context.Context, f modelwatch.DeadLetterFilter, 
 		}
 		batch, size = batch[:0], 0
 	}
-	return out, d.publish(ctx, batch, &out)
+	err = d.publish(ctx, batch, &out)
+	return out, err
 }
 
 // What is published at a time: the memory that a call takes, and what is left

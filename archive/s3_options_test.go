@@ -221,8 +221,8 @@ func TestGoogleDialect(t *testing.T) {
 	if err := b.PutIfAbsent(t.Context(), "kind=prediction/model=a%2Fb/k v.parquet", []byte("hello"), ""); err != nil {
 		t.Fatal(err)
 	}
-	for range b.List(t.Context(), "kind=") {
-		t.Error("an empty bucket lists something")
+	for object, err := range b.List(t.Context(), "kind=") {
+		t.Errorf("an empty bucket lists %v, %v", object, err)
 	}
 	if err := b.Delete(t.Context(), "k"); err != nil {
 		t.Fatal(err)

@@ -165,9 +165,7 @@ func TestComparisonRow(t *testing.T) {
 
 // TestPeakIsTheChilds starts a small process from one that has been large.
 func TestPeakIsTheChilds(t *testing.T) {
-	large := bytes.Repeat([]byte{1}, 256*megabyte)
-	runtime.KeepAlive(large)
-	large = nil
+	runtime.KeepAlive(bytes.Repeat([]byte{1}, 256*megabyte))
 	before := running(t, os.Getpid()).peakBytes
 	if u := measure(t, "true"); u.peakBytes > before-128*megabyte {
 		t.Errorf("peak of a small process: %d MB, after %d MB of this one", u.peakBytes/megabyte, before/megabyte)

@@ -49,7 +49,10 @@ func writeWide(b *testing.B, path string, columns int, seed uint64) {
 	w := file.NewParquetWriter(f, root, file.WithWriterProps(parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd))))
 	rng := rand.New(rand.NewPCG(seed, 9)) //nolint:gosec // deterministic on purpose
 	for range wideRows / wideGroup {
-		group := w.AppendRowGroup()
+		group, err := w.AppendRowGroupChecked()
+		if err != nil {
+			b.Fatal(err)
+		}
 		chunk := drawChunk(rng, drawn, wideGroup)
 		for i := range columns {
 			if err := writeColumn(group, &chunk.Columns[i%len(drawn)]); err != nil {
