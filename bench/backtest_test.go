@@ -17,13 +17,7 @@ import (
 func BenchmarkBacktest(b *testing.B) {
 	for _, rows := range []int{100_000, 1_000_000} {
 		b.Run(fmt.Sprintf("predictions=%d", rows), func(b *testing.B) {
-			files := writeBacktest(b, rows)
-			for b.Loop() {
-				u := measure(b, binary(b), backtestArguments(files)...)
-				b.ReportMetric(u.wall.Seconds(), "wall-s")
-				b.ReportMetric(u.cpu.Seconds(), "CPU-s")
-				b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
-			}
+			measureOurs(b, backtestArguments(writeBacktest(b, rows))...)
 		})
 	}
 }

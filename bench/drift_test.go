@@ -24,16 +24,8 @@ import (
 func BenchmarkDrift(b *testing.B) {
 	for _, rows := range []int{100_000, 1_000_000, 5_000_000} {
 		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
-			dir := b.TempDir()
-			baseline, current := filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")
-			writeTable(b, baseline, rows, 1)
-			writeTable(b, current, rows, 2)
-			for b.Loop() {
-				u := measure(b, binary(b), "drift", "--baseline", baseline, "--current", current)
-				b.ReportMetric(u.wall.Seconds(), "wall-s")
-				b.ReportMetric(u.cpu.Seconds(), "CPU-s")
-				b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
-			}
+			files := writePair(b, rows)
+			measureOurs(b, "drift", "--baseline", files[0], "--current", files[1])
 		})
 	}
 }
@@ -43,18 +35,10 @@ func BenchmarkDrift(b *testing.B) {
 func BenchmarkDriftSavedProfile(b *testing.B) {
 	for _, rows := range []int{100_000, 1_000_000, 5_000_000} {
 		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
-			dir := b.TempDir()
-			baseline, current := filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")
-			saved := filepath.Join(dir, "baseline.profile")
-			writeTable(b, baseline, rows, 1)
-			writeTable(b, current, rows, 2)
-			measure(b, binary(b), "drift", "--baseline", baseline, "--current", current, "--save-profile", saved)
-			for b.Loop() {
-				u := measure(b, binary(b), "drift", "--baseline", saved, "--current", current)
-				b.ReportMetric(u.wall.Seconds(), "wall-s")
-				b.ReportMetric(u.cpu.Seconds(), "CPU-s")
-				b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
-			}
+			files := writePair(b, rows)
+			saved := filepath.Join(b.TempDir(), "baseline.profile")
+			measure(b, binary(b), "drift", "--baseline", files[0], "--current", files[1], "--save-profile", saved)
+			measureOurs(b, "drift", "--baseline", saved, "--current", files[1])
 		})
 	}
 }
@@ -63,16 +47,9 @@ func BenchmarkDriftSavedProfile(b *testing.B) {
 func BenchmarkDriftExact(b *testing.B) {
 	for _, rows := range []int{1_000_000, 5_000_000} {
 		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
-			dir := b.TempDir()
-			baseline, current := filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")
-			writeTable(b, baseline, rows, 1)
-			writeTable(b, current, rows, 2)
-			for b.Loop() {
-				u := measure(b, binary(b), "drift", "--exact", "--baseline", baseline, "--current", current)
-				b.ReportMetric(u.wall.Seconds()/numbers, "wall-s/number")
-				b.ReportMetric(u.cpu.Seconds(), "CPU-s")
-				b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
-			}
+			files := writePair(b, rows)
+			u := measureOurs(b, "drift", "--exact", "--baseline", files[0], "--current", files[1])
+			b.ReportMetric(u.wall.Seconds()/numbers, "wall-s/number")
 		})
 	}
 }
@@ -86,14 +63,20 @@ func BenchmarkDriftWide(b *testing.B) {
 			baseline, current := filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")
 			writeWide(b, baseline, columns, 1)
 			writeWide(b, current, columns, 2)
-			for b.Loop() {
-				u := measure(b, binary(b), "drift", "--baseline", baseline, "--current", current)
-				b.ReportMetric(u.wall.Seconds(), "wall-s")
-				b.ReportMetric(u.cpu.Seconds(), "CPU-s")
-				b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
-			}
+			measureOurs(b, "drift", "--baseline", baseline, "--current", current)
 		})
 	}
+}
+
+// writePair writes a baseline and current rows of the same distributions.
+func writePair(b *testing.B, rows int) []string {
+	b.Helper()
+	dir := b.TempDir()
+	files := []string{filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")}
+	for i, file := range files {
+		writeTable(b, file, rows, uint64(i)+1)
+	}
+	return files
 }
 
 // BenchmarkDecode decodes what BenchmarkDrift compares, both files, and does nothing
@@ -106,11 +89,7 @@ func BenchmarkDecode(b *testing.B) {
 		decode func(*testing.B, string) int64
 	}{{"parquet-go", decodeFile}, {"table", scanFile}}
 	for _, rows := range []int{100_000, 1_000_000, 5_000_000} {
-		dir := b.TempDir()
-		paths := []string{filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")}
-		for i, path := range paths {
-			writeTable(b, path, rows, uint64(i)+1)
-		}
+		paths := writePair(b, rows)
 		for _, d := range decoders {
 			b.Run(fmt.Sprintf("rows=%d/%s", rows, d.name), func(b *testing.B) {
 				before := self(b)

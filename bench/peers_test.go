@@ -60,11 +60,7 @@ func BenchmarkCompareDrift(b *testing.B) {
 
 func compareDrift(b *testing.B, rows int) {
 	b.Helper()
-	dir := b.TempDir()
-	files := []string{filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")}
-	for i, file := range files {
-		writeTable(b, file, rows, uint64(i+1))
-	}
+	files := writePair(b, rows)
 	work := fmt.Sprintf("PSI and JS, %d x 20", rows)
 	ours(b, work, "modelwatch, and K-S with its bound", "drift", "--baseline", files[0], "--current", files[1])
 	for _, p := range handwritten {

@@ -58,6 +58,21 @@ func measure(tb testing.TB, name string, args ...string) usage {
 	return u
 }
 
+// measureOurs measures runs of modelwatch: their mean times, which it reports, and the largest peak.
+func measureOurs(b *testing.B, args ...string) usage {
+	b.Helper()
+	var u usage
+	for b.Loop() {
+		run := measure(b, binary(b), args...)
+		u = usage{wall: u.wall + run.wall, cpu: u.cpu + run.cpu, peakBytes: max(u.peakBytes, run.peakBytes)}
+	}
+	u.wall, u.cpu = u.wall/time.Duration(b.N), u.cpu/time.Duration(b.N)
+	b.ReportMetric(u.wall.Seconds(), "wall-s")
+	b.ReportMetric(u.cpu.Seconds(), "CPU-s")
+	b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
+	return u
+}
+
 // tryMeasure is measure of a command that may fail; the error has what it said.
 func tryMeasure(name string, args ...string) (usage, error) {
 	cmd := exec.Command(name, args...)
