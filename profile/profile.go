@@ -87,20 +87,10 @@ func (p *Profile) addExact(values []float64, valid []bool) {
 	}
 }
 
-// addSums adds values that were counted to the sums.
+// addSums adds values that were counted to the sums, which all it counts here are for.
 func (p *Profile) addSums(values []float64, valid []bool) {
-	var space [blockSize]float64
-	sums := p.moments.sums(len(values))
-	defer sums.close()
-	for len(values) > 0 {
-		n := min(len(values), blockSize)
-		block := values[:n]
-		if len(valid) > 0 {
-			block, valid = keepValid(&space, block, valid[:n]), valid[n:]
-		}
-		sums.add(keepFinite(&space, block))
-		values = values[n:]
-	}
+	again := Profile{moments: p.moments}
+	again.addBlocks(values, valid, func([]float64) bool { return true })
 }
 
 // countBlock counts a block whose extremes the moments know. It is still to be added to the sums.
