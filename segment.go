@@ -62,10 +62,8 @@ func (c Crossing) Index() *CrossingIndex {
 			x.other = int32(i) // a value of that name and what is folded are one group
 		}
 	}
-	if at, ok := x.known[SegmentMissing]; len(c.Columns) == 1 && ok {
-		x.missing = at
-	} else if len(c.Columns) == 1 {
-		x.missing = int32(len(c.Known)) + 1
+	if len(c.Columns) == 1 {
+		x.missing = int32(len(c.Known)) + 1 // unless it is among those known
 	}
 	return x
 }
