@@ -68,6 +68,7 @@ func (w *Worker) learnDrift(ctx context.Context, c comparison, training *profile
 		return known.chunks, nil
 	}
 	job.Metrics = metrics
+	job.Exact = false // what the grid leaves open is less than what chunks differ by
 	learner := comparison{w: w, a: &attempt{job: job, run: c.a.run}, sides: c.sides, groups: c.groups, importance: c.importance, baseline: training}
 	chunks, err := learner.chunks(ctx)
 	if err != nil {
@@ -99,7 +100,6 @@ func (c *comparison) chunks(ctx context.Context) ([][]modelwatch.Measurement, er
 	var all [][]modelwatch.Measurement
 	err := c.w.opts.Baselines.Chunks(ctx, c.sides.Training, c.baseline, baselineChunks, func(chunk *profile.Set) error {
 		part := *c
-		part.a.job.Exact = false // what the grid leaves open is less than what chunks differ by
 		part.current = chunk
 		ms, err := part.measure(ctx)
 		all = append(all, append(ms, drift.Group(ms, part.members, part.groups)...))

@@ -70,7 +70,7 @@ func (w *Worker) scoreBaseline(ctx context.Context, s *scoring, b modelwatch.Bas
 	if err != nil {
 		return err
 	}
-	c := chunkScores{scoring: s, crossings: l.crossings, left: chunkRows(b.Rows)}
+	c := chunkScores{scoring: s, crossings: l.crossings}
 	if len(learns(s.a.job.Thresholds)) > 0 {
 		c.values = map[modelwatch.Series][]float64{}
 	}
