@@ -67,18 +67,35 @@ func (r rows) Segments(ctx context.Context, s schedule.Sides, by [][]string, gri
 	return engine.CompareSegments(ctx, training, baseline, current, grids, by, f)
 }
 
-// Samples implements schedule.Rows.
-func (r rows) Samples(ctx context.Context, s schedule.Sides, column modelwatch.Column, limit int64) (baseline, current drift.Sample, err error) {
-	_, before, now, closer, err := r.sides(ctx, s)
+// Open implements schedule.Rows.
+func (r rows) Open(ctx context.Context, s schedule.Sides, limit int64) (schedule.SideRows, error) {
+	_, baseline, current, closer, err := r.sides(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if err = withinLimit("baseline", baseline, limit); err == nil {
+		err = withinLimit("window", current, limit)
+	}
+	if err != nil {
+		closer.Close()
+		return nil, err
+	}
+	return sideRows{closer, baseline, current}, nil
+}
+
+// sideRows implements schedule.SideRows.
+type sideRows struct {
+	io.Closer
+	baseline, current engine.Source
+}
+
+// Samples implements schedule.SideRows.
+func (s sideRows) Samples(ctx context.Context, column modelwatch.Column) (baseline, current drift.Sample, err error) {
+	x, err := readSamples(ctx, s.baseline, column, 0)
 	if err != nil {
 		return baseline, current, err
 	}
-	defer closer.Close()
-	x, err := readSamples(ctx, "baseline", before, column, 0, limit)
-	if err != nil {
-		return baseline, current, err
-	}
-	y, err := readSamples(ctx, "window", now, column, 0, limit)
+	y, err := readSamples(ctx, s.current, column, 0)
 	if err != nil {
 		return baseline, current, err
 	}
@@ -92,21 +109,28 @@ func (r rows) ChunkSamples(ctx context.Context, b modelwatch.Baseline, column mo
 		return whole, nil, err
 	}
 	defer closer.Close()
-	all, err := readSamples(ctx, "baseline", reader, column, 0, limit)
+	if err := withinLimit("baseline", reader, limit); err != nil {
+		return whole, nil, err
+	}
+	all, err := readSamples(ctx, reader, column, 0)
 	if err != nil {
 		return whole, nil, err
 	}
-	chunks, err = readSamples(ctx, "baseline", reader, column, chunkRows(reader.Rows(), n), limit)
+	chunks, err = readSamples(ctx, reader, column, chunkRows(reader.Rows(), n))
 	return all[0], chunks, err
 }
 
 // chunkRows is how many rows make a chunk, so that there are at most n chunks.
 func chunkRows(rows int64, n int) int64 { return max(1, (rows+int64(n)-1)/int64(n)) }
 
-func readSamples(ctx context.Context, side string, src engine.Source, column modelwatch.Column, chunk, limit int64) ([]drift.Sample, error) {
-	if src.Rows() > limit {
-		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "the %s has %d rows: compat and exact hold a column of at most %d in memory; take a shorter window, or measure from profiles", side, src.Rows(), limit)
+func withinLimit(side string, src engine.Source, limit int64) error {
+	if src.Rows() <= limit {
+		return nil
 	}
+	return modelwatch.Errorf(modelwatch.CodeInvalid, "the %s has %d rows: compat and exact hold a column of at most %d in memory; take a shorter window, or measure from profiles", side, src.Rows(), limit)
+}
+
+func readSamples(ctx context.Context, src engine.Source, column modelwatch.Column, chunk int64) ([]drift.Sample, error) {
 	read, err := engine.ReadSamples(ctx, src, column, engine.WeightColumn(src), chunk)
 	if err != nil {
 		return nil, err

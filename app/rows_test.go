@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -46,11 +47,15 @@ func TestRowsOfABaseline(t *testing.T) {
 		t.Errorf("%d chunks, %d values, %d missing, %v", len(parts), len(whole.Floats), whole.Missing, err)
 	}
 	sides := schedule.Sides{Training: stored}
-	x, y, err := r.Samples(t.Context(), sides, amount, 2000)
-	if err != nil || len(x.Floats) != 985 || len(y.Floats) != 0 {
+	opened, err := r.Open(t.Context(), sides, 2000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, y, err := opened.Samples(t.Context(), amount)
+	if err = errors.Join(err, opened.Close()); err != nil || len(x.Floats) != 985 || len(y.Floats) != 0 {
 		t.Errorf("%d and %d values, %v", len(x.Floats), len(y.Floats), err)
 	}
-	if _, _, err = r.Samples(t.Context(), sides, amount, 1004); modelwatch.ErrorCode(err) != modelwatch.CodeInvalid {
+	if _, err = r.Open(t.Context(), sides, 1004); modelwatch.ErrorCode(err) != modelwatch.CodeInvalid {
 		t.Errorf("more rows than the limit: %v", err)
 	}
 	rows := map[string]int64{}

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,34 +13,46 @@ import (
 
 // comparison is one version's window against its baseline, or a segment of it.
 type comparison struct {
-	w                 *Worker
-	a                 *attempt
-	sides             Sides
-	segment           map[string]string
-	baseline, current *profile.Set
-	groups            map[string][]string
-	importance        map[string]float64 // by column in the table
-	members           []drift.Member     // the features that were measured
-	measurements      []modelwatch.Measurement
-	// nBaseline and nCurrent are the numbers of rows of a segment, whose profiles
-	// are not kept.
-	nBaseline, nCurrent int64
+	w                   *Worker
+	a                   *attempt
+	sides               Sides
+	segment             map[string]string
+	baseline, current   *profile.Set
+	groups              map[string][]string
+	importance          map[string]float64 // by column in the table
+	members             []drift.Member     // the features that were measured
+	measurements        []modelwatch.Measurement
+	nBaseline, nCurrent int64    // rows; known once it is measured
+	rows                SideRows // open while it is measured, once a column needs them
 }
 
 // measure returns what is measured of the job's columns, not judged yet.
 func (c *comparison) measure(ctx context.Context) ([]modelwatch.Measurement, error) {
+	c.nBaseline, c.nCurrent = rowsOf(c.baseline), rowsOf(c.current)
+	err := c.columns(ctx)
+	if c.rows != nil {
+		err = errors.Join(err, c.rows.Close())
+		c.rows = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	drift.Correct(c.measurements)
+	return c.measurements, nil
+}
+
+func (c *comparison) columns(ctx context.Context) error {
 	for i, col := range c.baseline.Columns {
 		match, exact := matchColumn(c.a.job.Columns, col.Column)
 		if !match {
 			continue
 		}
 		if err := c.column(ctx, col, c.current.Columns[i].Profile, exact); err != nil {
-			return nil, fmt.Errorf("column %s: %w", col.Name, err)
+			return fmt.Errorf("column %s: %w", col.Name, err)
 		}
 		c.member(col.Column)
 	}
-	drift.Correct(c.measurements)
-	return c.measurements, nil
+	return nil
 }
 
 // member notes a feature that was measured.
@@ -100,10 +113,6 @@ func (c *comparison) summarise(judged []modelwatch.Measurement) []modelwatch.Mea
 			wanted = append(wanted, m)
 		}
 	}
-	nBaseline, nCurrent := c.nBaseline, c.nCurrent
-	if c.baseline != nil {
-		nBaseline, nCurrent = rowsOf(c.baseline), rowsOf(c.current)
-	}
 	drifted := drift.Drifted(judged)
 	over := 0
 	for _, is := range drifted {
@@ -113,7 +122,7 @@ func (c *comparison) summarise(judged []modelwatch.Measurement) []modelwatch.Mea
 	}
 	var out []modelwatch.Measurement
 	if len(wanted) > 0 || len(drifted) > 0 {
-		for _, v := range drift.Summarise(over, len(drifted), nBaseline, nCurrent, wanted) {
+		for _, v := range drift.Summarise(over, len(drifted), c.nBaseline, c.nCurrent, wanted) {
 			out = append(out, c.measurement(v, modelwatch.SubjectModel, ""))
 		}
 	}

@@ -199,8 +199,13 @@ func TestMeasuredFromRows(t *testing.T) {
 					t.Fatalf("measurements %+v; want %s with a learnt limit and no bounds", ms, tt.metric)
 				}
 				shelf := &shelf{rows: b.shelf.rows}
-				x, y, err := shelf.Samples(t.Context(), schedule.Sides{Current: schedule.Traffic{Files: []modelwatch.DataFile{{Key: "file-1"}}, Windows: []modelwatch.Window{ms[0].Window}}}, modelwatch.Column{}, 5000)
+				rows, err := shelf.Open(t.Context(), schedule.Sides{Current: schedule.Traffic{Files: []modelwatch.DataFile{{Key: "file-1"}}, Windows: []modelwatch.Window{ms[0].Window}}}, 5000)
 				must(t, err)
+				x, y, err := rows.Samples(t.Context(), modelwatch.Column{})
+				must(t, err)
+				if n := b.shelf.open.Load(); n != 0 {
+					t.Errorf("the rows of %d comparisons were left open", n)
+				}
 				var want float64
 				if tt.job.Exact {
 					want, _ = drift.ExactKS(x.Floats, y.Floats)

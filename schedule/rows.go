@@ -35,12 +35,18 @@ type Rows interface {
 	// the profiles of its rows on both sides. f must not keep them. An error of f
 	// ends it and is returned.
 	Segments(ctx context.Context, s Sides, by [][]string, grids *profile.Set, f func(segment map[string]string, baseline, current *profile.Set) error) error
-	// Samples reads a column of both sides. More rows than limit on a side are
-	// refused with CodeInvalid.
-	Samples(ctx context.Context, s Sides, column modelwatch.Column, limit int64) (baseline, current drift.Sample, err error)
+	// Open opens both sides to read columns of them. More rows than limit on a side
+	// are refused with CodeInvalid.
+	Open(ctx context.Context, s Sides, limit int64) (SideRows, error)
 	// ChunkSamples reads a column of the training set, whole and in the chunks of
 	// BaselineProfiles.Chunks.
 	ChunkSamples(ctx context.Context, b modelwatch.Baseline, column modelwatch.Column, n int, limit int64) (whole drift.Sample, chunks []drift.Sample, err error)
+}
+
+// SideRows are the rows of both sides, of which one column after the other is read.
+type SideRows interface {
+	Samples(ctx context.Context, column modelwatch.Column) (baseline, current drift.Sample, err error)
+	Close() error
 }
 
 // segments compares the segments that the job asks for, each with its own rows of
@@ -58,8 +64,7 @@ func (c *comparison) segments(ctx context.Context, training *profile.Set) ([]res
 		}
 		r := results{measurements: ms}
 		if c.a.job.Kind == modelwatch.JobDrift {
-			part.nBaseline, part.nCurrent = rowsOf(baseline), rowsOf(current)
-			part.baseline, part.current = nil, nil
+			part.baseline, part.current = nil, nil // which are not to be kept
 			r.summarise = part.summarise
 		}
 		all = append(all, r)
@@ -84,7 +89,14 @@ func (c *comparison) values(ctx context.Context, col profile.SetColumn, current 
 	case col.View != modelwatch.ViewValue:
 		return drift.Measure(col.Profile, current, metrics, opts), nil
 	}
-	x, y, err := c.w.opts.Rows.Samples(ctx, c.sides, col.Column, maxSampleRows)
+	if c.rows == nil {
+		rows, err := c.w.opts.Rows.Open(ctx, c.sides, maxSampleRows)
+		if err != nil {
+			return nil, err
+		}
+		c.rows = rows
+	}
+	x, y, err := c.rows.Samples(ctx, col.Column)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,8 +115,9 @@ type shelfRow struct {
 type shelf struct {
 	mu     sync.Mutex
 	rows   map[string][]shelfRow
-	learnt int  // chunks
-	fee    bool // there is a second column, a tenth of the amount
+	open   atomic.Int64 // sides whose rows are open
+	learnt int          // chunks
+	fee    bool         // there is a second column, a tenth of the amount
 	// training are rows of baselines with truth, by version; read is how often they were.
 	training map[string][]shelfRow
 	read     int
@@ -478,15 +480,30 @@ func (s *shelf) in(t schedule.Traffic) (rows []shelfRow) {
 	return rows
 }
 
-func (s *shelf) Samples(_ context.Context, sides schedule.Sides, _ modelwatch.Column, limit int64) (x, y drift.Sample, err error) {
+func (s *shelf) Open(_ context.Context, sides schedule.Sides, limit int64) (schedule.SideRows, error) {
 	if sides.Baseline != nil || limit < 1000 {
-		return x, y, errors.New("not the training set")
+		return nil, errors.New("not the training set")
 	}
+	s.open.Add(1)
+	return shelfSides{s, sides}, nil
+}
+
+type shelfSides struct {
+	shelf *shelf
+	sides schedule.Sides
+}
+
+func (s shelfSides) Close() error {
+	s.shelf.open.Add(-1)
+	return nil
+}
+
+func (s shelfSides) Samples(context.Context, modelwatch.Column) (x, y drift.Sample, err error) {
 	x, y = drift.Sample{Kind: profile.KindNumber}, drift.Sample{Kind: profile.KindNumber}
 	for i := range 1000 {
 		x.Floats = append(x.Floats, float64(i%100))
 	}
-	for _, r := range s.in(sides.Current) {
+	for _, r := range s.shelf.in(s.sides.Current) {
 		y.Floats = append(y.Floats, r.amount)
 	}
 	return x, y, nil
