@@ -150,14 +150,13 @@ func (s simulated) pValue(x float64) float64 {
 
 // sampler draws proportions of a sample of size values.
 type sampler struct {
-	size  float64
-	share []float64
-	upTo  []float64 // cumulated shares; nil if bins are drawn independently
-	bins  []poisson
+	size float64
+	upTo []float64 // cumulated shares; nil if bins are drawn independently
+	bins []poisson
 }
 
 func newSampler(shares []float64, size float64) *sampler {
-	s := &sampler{size: size, share: shares}
+	s := &sampler{size: size}
 	if size <= drawnOneByOne {
 		var total compensated
 		for _, p := range shares {
@@ -173,23 +172,18 @@ func newSampler(shares []float64, size float64) *sampler {
 }
 
 func (s *sampler) draw(r *rand.Rand, p []float64) {
-	var total float64
 	if s.upTo != nil {
 		clear(p)
-		total = max(math.Round(s.size), 1)
-		for range int(total) {
+		for range max(int(math.Round(s.size)), 1) {
 			i, _ := slices.BinarySearch(s.upTo, r.Float64())
 			p[min(i, len(p)-1)]++
 		}
 	} else {
 		for i := range s.bins {
 			p[i] = s.bins[i].draw(r)
-			total += p[i]
 		}
 	}
-	for i := range p {
-		p[i] /= total
-	}
+	normalise(p)
 }
 
 // poisson draws numbers of that mean: by inversion from a table up to
