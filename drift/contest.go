@@ -12,7 +12,7 @@ import (
 // the baseline. Where several are about as frequent, those that chance favoured
 // are picked, and the next sample has fewer of each: without drift the distances
 // are larger than between two samples on bins that were fixed beforehand. Of 100
-// categories that are equally frequent, 38 windows in 100 would be over the null
+// categories that are equally frequent, 45 windows in 100 would be over the null
 // point of fixed bins. The null point of such a column allows for the selection:
 // by calculation, or by samples that go through the same selection.
 

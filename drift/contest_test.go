@@ -72,3 +72,21 @@ func TestDeviatesAreCorrected(t *testing.T) {
 		t.Errorf("equal frequencies are estimated with the mean %v and the standard deviation %v, want 1 and little", mean, math.Sqrt(variance))
 	}
 }
+
+// What the selection amounts to: of 100 equally frequent categories, 45 windows in 100
+// are over the null point of bins that are given beforehand.
+func TestFixedBinsDoNotAllowForTheSelection(t *testing.T) {
+	t.Parallel()
+	const windows, rows = 1000, 5000
+	r := rand.New(rand.NewPCG(7, 8))
+	col, over := categoryColumn("categories", equal(100)), 0
+	for range windows {
+		b := col.baseline(r, rows)
+		w := col.window(r, b, rows)
+		bins := newBins(b.BinMass(), w.BinMass(), rows, rows)
+		over += count(bins.psi() > chi2Quantile(len(bins.p)-1)*bins.noise())
+	}
+	if share := float64(over) / windows; math.Abs(share-0.45) > 0.06 { // four standard errors
+		t.Errorf("%.3f of the windows, want 0.45", share)
+	}
+}
