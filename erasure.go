@@ -40,9 +40,20 @@ type Tombstone struct {
 	Digest  string
 }
 
-// NewTombstone makes one of a request id.
-func NewTombstone(salt Salt, model, id string) Tombstone {
-	return Tombstone{Model: model, Rank: Rank(salt, []byte(id)), Digest: EraseDigest(salt, id)}
+// NewTombstones makes those of a request id: one of the id, and where a deployment
+// has a key, one of its pseudonym, which stands in rows and dead letters of models
+// whose ids are hashed. Both, because an erasure outlasts such a rule: rows may be
+// from before it, and late ones may come after it has changed.
+func NewTombstones(salt Salt, key PrivacyKey, model, id string) []Tombstone {
+	names := []string{id}
+	if len(key) > 0 {
+		names = append(names, key.Pseudonym(id))
+	}
+	stones := make([]Tombstone, len(names))
+	for i, name := range names {
+		stones[i] = Tombstone{Model: model, Rank: Rank(salt, []byte(name)), Digest: EraseDigest(salt, name)}
+	}
+	return stones
 }
 
 // EraseDigest is by what an erased id is known again: SHA-256 of the salt and the

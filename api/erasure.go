@@ -40,7 +40,7 @@ func newErasure(e modelwatch.Erasure) Erasure {
 
 // ErasureBody is what an erasure is ordered with.
 type ErasureBody struct {
-	IDs    []string `json:"ids" minItems:"1" maxItems:"10000" doc:"Request ids, as events carry them."`
+	IDs    []string `json:"ids" minItems:"1" maxItems:"10000" doc:"Request ids, as producers send them, also where they are kept as pseudonyms."`
 	DryRun bool     `json:"dry_run,omitempty" doc:"Only count the rows."`
 }
 
@@ -59,7 +59,7 @@ such an id. The objects that held them are rewritten in the background: poll the
 measurements and registered baselines stay.
 
 The order stands: rows of these ids that come later, or are replayed, are erased when the archive is next looked through. Only a keyed hash of
-each id is kept for that.`,
+each id is kept for that, and with privacy.key one of its pseudonym: rows are found whether or not their model's ids are hashed.`,
 		DefaultStatus: http.StatusAccepted,
 	}, s.orderErasure)
 	call(s, huma.Operation{
@@ -76,18 +76,18 @@ func (s *Server) orderErasure(ctx context.Context, in *struct {
 	ModelPath
 	Body ErasureBody
 }) (*erasureOutput, error) {
-	stones := make([]modelwatch.Tombstone, len(in.Body.IDs))
+	var stones []modelwatch.Tombstone
 	var f faults
 	for i, id := range in.Body.IDs {
 		if id == "" {
 			f.add(fmt.Sprintf("body.ids[%d]", i), id, "must not be empty")
 		}
-		stones[i] = s.opts.Tombstone(in.Model, id)
+		stones = append(stones, s.opts.Tombstones(in.Model, id)...)
 	}
 	if err := f.err("the erasure"); err != nil {
 		return nil, err
 	}
-	e, err := s.opts.Store.AddErasure(ctx, in.Model, stones, in.Body.DryRun)
+	e, err := s.opts.Store.AddErasure(ctx, modelwatch.Erasure{Model: in.Model, IDs: int64(len(in.Body.IDs)), DryRun: in.Body.DryRun}, stones)
 	if err != nil {
 		return nil, fmt.Errorf("order erasure: %w", err)
 	}

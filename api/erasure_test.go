@@ -36,7 +36,7 @@ func TestErasures(t *testing.T) {
 		t.Errorf("erasure %+v, %v; want %+v", shown, err, dry)
 	}
 	stones, err := b.store.Tombstones(t.Context(), false)
-	if err != nil || len(stones) != 2 || stones[0].Digest == "a" {
+	if err != nil || len(stones) != 4 || stones[0].Digest == "a" {
 		t.Errorf("tombstones %+v, %v", stones, err)
 	}
 	b.wantProblem(404, nil, http.MethodGet, "/v1/models/churn/erasures/1", "")

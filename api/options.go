@@ -49,8 +49,9 @@ type Store interface {
 	DeadLetters(ctx context.Context, f DeadLetterFilter) (letters []modelwatch.DeadLetter, next string, err error)
 	DeadLetter(ctx context.Context, id int64) (modelwatch.DeadLetter, error)
 	CountDeadLetters(ctx context.Context, f DeadLetterFilter) ([]modelwatch.DeadLetterCount, error)
-	// AddErasure orders an erasure. The model must exist.
-	AddErasure(ctx context.Context, model string, ids []modelwatch.Tombstone, dryRun bool) (modelwatch.Erasure, error)
+	// AddErasure orders an erasure, which says the model, the number of ids and
+	// whether it only counts. The model must exist.
+	AddErasure(ctx context.Context, order modelwatch.Erasure, stones []modelwatch.Tombstone) (modelwatch.Erasure, error)
 	Erasure(ctx context.Context, model string, id int64) (modelwatch.Erasure, error)
 	Erasures(ctx context.Context, model string, page Page) (list []modelwatch.Erasure, next string, err error)
 
@@ -134,8 +135,8 @@ type Options struct {
 	// Ready asks each dependency, in the order to be shown.
 	Ready func(ctx context.Context) []Check
 
-	// Tombstone is what stands for a request id that is to be erased.
-	Tombstone func(model, id string) modelwatch.Tombstone
+	// Tombstones are what stands for a request id that is to be erased.
+	Tombstones func(model, id string) []modelwatch.Tombstone
 
 	// Metrics are the metric names that each kind of job may ask for.
 	Metrics map[modelwatch.JobKind][]string

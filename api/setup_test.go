@@ -92,8 +92,8 @@ func (b *testBundle) options() api.Options {
 			return nil
 		},
 		Ready: func(context.Context) []api.Check { return b.ready },
-		Tombstone: func(model, id string) modelwatch.Tombstone {
-			return modelwatch.NewTombstone(modelwatch.Salt{}, model, id)
+		Tombstones: func(model, id string) []modelwatch.Tombstone {
+			return modelwatch.NewTombstones(modelwatch.Salt{}, modelwatch.PrivacyKey("key"), model, id)
 		},
 		Metrics: map[modelwatch.JobKind][]string{
 			modelwatch.JobDrift:    {"psi", "js_distance", "ks", "missing_ratio"},

@@ -19,7 +19,7 @@ import (
 )
 
 // setupIngest is setup with the ingest role, and with a broker in memory.
-func setupIngest(t *testing.T) (*testBundle, *kgo.Client, [16]byte) {
+func setupIngest(t *testing.T, change func(*Config)) (*testBundle, *kgo.Client, [16]byte) {
 	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, devTopic))
 	if err != nil {
@@ -38,6 +38,7 @@ func setupIngest(t *testing.T) (*testBundle, *kgo.Client, [16]byte) {
 	b := setupWith(t, []string{roleAPI, roleIngest}, func(cfg *Config) {
 		cfg.Kafka.Brokers = cluster.ListenAddrs()
 		cfg.Ingest.FlushAge = Duration(100 * time.Millisecond)
+		change(cfg)
 	})
 	return b, client, topics[devTopic].ID
 }
@@ -94,7 +95,7 @@ func (b *testBundle) refused(t *testing.T, topic [16]byte) map[string][]byte {
 
 func TestDeadLettersAreReplayedOnce(t *testing.T) {
 	t.Parallel()
-	b, _, topic := setupIngest(t)
+	b, _, topic := setupIngest(t, func(*Config) {})
 	values := b.refused(t, topic)
 	var out bytes.Buffer
 	run := func(command func(context.Context, DeadLetterOptions) error, o DeadLetterOptions) string {

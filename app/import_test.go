@@ -140,10 +140,7 @@ func eraseThroughService(t *testing.T, s *service) {
 	if err := os.WriteFile(ids, []byte("r201\r\n\nnever\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	keeper := archive.NewKeeper(archive.KeeperOptions{Archive: s.archive, Ledger: s.catalog, Owner: "test", Salt: s.salt, Interval: 10 * time.Millisecond})
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- keeper.Run(ctx) }()
+	stop := startKeeper(t, s)
 	for _, dry := range []bool{true, false} {
 		var out bytes.Buffer
 		err := Erase(t.Context(), EraseOptions{Model: "fraud", IDs: []string{"r7"}, IDsFile: ids, DryRun: dry, Wait: time.Minute, Server: web.URL, Streams: Streams{Out: &out, Err: &bytes.Buffer{}}})
@@ -152,7 +149,17 @@ func eraseThroughService(t *testing.T, s *service) {
 		}
 	}
 	stop()
-	if err := <-done; err != nil {
-		t.Error(err)
+}
+
+func startKeeper(t *testing.T, s *service) (stop func()) {
+	keeper := archive.NewKeeper(archive.KeeperOptions{Archive: s.archive, Ledger: s.catalog, Owner: "test", Salt: s.salt, Interval: 10 * time.Millisecond})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- keeper.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -151,7 +151,9 @@ func (s *service) newAPI() (*api.Server, error) {
 		},
 		ValidateCron: schedule.ValidateCron,
 		Ready:        s.readyChecks,
-		Tombstone:    func(model, id string) modelwatch.Tombstone { return modelwatch.NewTombstone(s.salt, model, id) },
+		Tombstones: func(model, id string) []modelwatch.Tombstone {
+			return modelwatch.NewTombstones(s.salt, modelwatch.PrivacyKey(s.cfg.Privacy.Key), model, id)
+		},
 		Metrics: map[modelwatch.JobKind][]string{
 			modelwatch.JobDrift:    drift.Metrics(),
 			modelwatch.JobQuality:  {drift.MissingRatio, drift.InvalidRatio, drift.NewCategoryRatio, drift.OutOfRangeRatio},

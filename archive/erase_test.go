@@ -21,9 +21,9 @@ func (k *keeping) order(dryRun bool, ids ...string) int64 {
 	k.must(err)
 	var stones []modelwatch.Tombstone
 	for _, id := range ids {
-		stones = append(stones, modelwatch.NewTombstone(modelwatch.Salt{}, "fraud", id))
+		stones = append(stones, modelwatch.NewTombstones(modelwatch.Salt{}, nil, "fraud", id)...)
 	}
-	e, err := k.catalog.AddErasure(k.Context(), "fraud", stones, dryRun)
+	e, err := k.catalog.AddErasure(k.Context(), modelwatch.Erasure{Model: "fraud", IDs: int64(len(ids)), DryRun: dryRun}, stones)
 	k.must(err)
 	return e.ID
 }

@@ -31,21 +31,23 @@ const insertErasedIDs = `INSERT INTO erased_id (erasure_id, id_rank, digest) VAL
 
 const skipErasedID = ` ON CONFLICT (erasure_id, id_rank, digest) DO NOTHING`
 
-// AddErasure orders the erasure of ids of a model, which must exist, else CodeNotFound.
-func (c *Catalog) AddErasure(ctx context.Context, model string, ids []modelwatch.Tombstone, dryRun bool) (e modelwatch.Erasure, err error) {
+// AddErasure orders the erasure of what stones stand for. Of the order count its
+// model, which must exist, else CodeNotFound, the number of its ids, and whether it
+// only counts.
+func (c *Catalog) AddErasure(ctx context.Context, order modelwatch.Erasure, stones []modelwatch.Tombstone) (e modelwatch.Erasure, err error) {
 	err = c.change(ctx, "order an erasure", func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, lockErasures); err != nil {
 			return err
 		}
-		if _, err := scanModel(tx.QueryRowContext(ctx, selectModel, clean(model))); err != nil {
-			return missing(err, "there is no model %q", model)
+		if _, err := scanModel(tx.QueryRowContext(ctx, selectModel, clean(order.Model))); err != nil {
+			return missing(err, "there is no model %q", order.Model)
 		}
-		e, err = scanErasure(tx.QueryRowContext(ctx, insertErasure, model, flag(dryRun), len(ids), micros(c.now())))
+		e, err = scanErasure(tx.QueryRowContext(ctx, insertErasure, order.Model, flag(order.DryRun), order.IDs, micros(c.now())))
 		if err != nil {
 			return err
 		}
-		rows := make([][]any, len(ids))
-		for i, t := range ids {
+		rows := make([][]any, len(stones))
+		for i, t := range stones {
 			rows[i] = []any{e.ID, t.Rank, t.Digest}
 		}
 		_, err := insertRows(ctx, tx, insertErasedIDs, skipErasedID, rows)

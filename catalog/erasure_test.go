@@ -13,16 +13,16 @@ func TestErasures(t *testing.T) {
 		stone := func(rank int64, digest string) modelwatch.Tombstone {
 			return modelwatch.Tombstone{Rank: rank, Digest: digest}
 		}
-		_, err := b.AddErasure(ctx, "fraud", []modelwatch.Tombstone{stone(1, "a")}, false)
+		_, err := b.AddErasure(ctx, modelwatch.Erasure{Model: "fraud", IDs: 1}, []modelwatch.Tombstone{stone(1, "a")})
 		wantCode(t, err, modelwatch.CodeNotFound)
 		_, err = b.EnsureVersion(ctx, "fraud", "1")
 		must(t, err)
 		file, other := addFile(t, b, "a", start, 1, 10), addFile(t, b, "b", start, 1, 10)
 
-		e, err := b.AddErasure(ctx, "fraud", []modelwatch.Tombstone{stone(1, "a"), stone(1<<55, "b"), stone(1, "a")}, false)
+		e, err := b.AddErasure(ctx, modelwatch.Erasure{Model: "fraud", IDs: 3}, []modelwatch.Tombstone{stone(1, "a"), stone(1<<55, "b"), stone(1, "a")})
 		must(t, err)
 		same(t, "ordered", e, modelwatch.Erasure{ID: e.ID, Model: "fraud", State: modelwatch.ErasureQueued, IDs: 3, CreatedAt: start})
-		dry, err := b.AddErasure(ctx, "fraud", []modelwatch.Tombstone{stone(7, "c")}, true)
+		dry, err := b.AddErasure(ctx, modelwatch.Erasure{Model: "fraud", IDs: 1, DryRun: true}, []modelwatch.Tombstone{stone(7, "c")})
 		must(t, err)
 		standing, err := b.Tombstones(ctx, false)
 		must(t, err)
@@ -96,7 +96,7 @@ func TestEraseLetters(t *testing.T) {
 		must(t, b.CommitIngest(ctx, flush(t, b.Catalog, span(0, 10, 20, 0))))
 		_, err := b.EnsureVersion(ctx, "fraud", "1")
 		must(t, err)
-		e, err := b.AddErasure(ctx, "fraud", nil, false)
+		e, err := b.AddErasure(ctx, modelwatch.Erasure{Model: "fraud"}, nil)
 		must(t, err)
 		letters, err := b.UnerasedLetters(ctx, e.ID, 10)
 		must(t, err)
