@@ -54,6 +54,18 @@ func newGraves(stones []modelwatch.Tombstone) graves {
 	return g
 }
 
+func gravesByModel(stones []modelwatch.Tombstone) map[string]graves {
+	of := map[string][]modelwatch.Tombstone{}
+	for _, s := range stones {
+		of[s.Model] = append(of[s.Model], s)
+	}
+	out := map[string]graves{}
+	for model, stones := range of {
+		out[model] = newGraves(stones)
+	}
+	return out
+}
+
 // from is the place of the first tombstone whose rank is not less.
 func (g graves) from(rank int64) int {
 	i, _ := slices.BinarySearchFunc(g.stones, rank, func(s modelwatch.Tombstone, r int64) int { return cmp.Compare(s.Rank, r) })
@@ -127,12 +139,8 @@ func (k *Keeper) erase(ctx context.Context) error {
 	if err != nil || len(stones) == 0 {
 		return err
 	}
-	byModel := map[string][]modelwatch.Tombstone{}
-	for _, s := range stones {
-		byModel[s.Model] = append(byModel[s.Model], s)
-	}
-	for model, stones := range byModel {
-		if err := k.eraseModel(ctx, model, newGraves(stones)); err != nil {
+	for model, g := range gravesByModel(stones) {
+		if err := k.eraseModel(ctx, model, g); err != nil {
 			return fmt.Errorf("erase from model %s: %w", model, err)
 		}
 	}
@@ -254,7 +262,7 @@ func (k *Keeper) letterOf(ctx context.Context, d *modelwatch.DeadLetter, g grave
 	}
 	value := d.Value
 	if d.Object.Key != "" {
-		value, err = k.opts.Archive.readPart(ctx, d.Object)
+		value, err = k.opts.Archive.ReadPart(ctx, d.Object)
 		if modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
 			return 0, false, nil
 		}
@@ -280,23 +288,6 @@ func eachScalar(value []byte, f func(text []byte) bool) bool {
 	}
 }
 
-func (a *Archive) readPart(ctx context.Context, p modelwatch.ObjectPart) (part []byte, err error) {
-	o, err := a.bucket.Open(ctx, p.Key)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, o.Close()) }()
-	if p.Offset < 0 || p.Length < 0 || p.Offset+p.Length > o.Size() {
-		return nil, modelwatch.Errorf(modelwatch.CodeInternal, "object %s has %d bytes, not %d from %d", p.Key, o.Size(), p.Length, p.Offset)
-	}
-	part = make([]byte, p.Length)
-	n, err := o.ReadAt(part, p.Offset)
-	if n == len(part) {
-		return part, nil
-	}
-	return nil, err
-}
-
 // blank writes zeros over a part of an object, which others have parts of too.
 func (a *Archive) blank(ctx context.Context, p modelwatch.ObjectPart) error {
 	if p.Key == "" {
@@ -320,18 +311,16 @@ func (k *Keeper) countErasures(ctx context.Context) error {
 		return err
 	}
 	counts := map[int64]*modelwatch.Erasure{}
-	byModel := map[string][]modelwatch.Tombstone{}
 	for _, s := range stones {
 		counts[s.Erasure] = &modelwatch.Erasure{ID: s.Erasure, Model: s.Model, DryRun: true}
-		byModel[s.Model] = append(byModel[s.Model], s)
 	}
-	for model, stones := range byModel {
+	for model, g := range gravesByModel(stones) {
 		files, err := k.opts.Ledger.DataFiles(ctx, modelwatch.DataFileFilter{Model: model})
 		if err != nil {
 			return err
 		}
 		for _, f := range files {
-			rows, err := k.opts.Archive.buried(ctx, f, newGraves(stones), k.opts.Salt)
+			rows, err := k.opts.Archive.buried(ctx, f, g, k.opts.Salt)
 			if err != nil && !errors.Is(err, modelwatch.ErrDataFileGone) {
 				return err
 			}
