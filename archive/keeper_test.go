@@ -286,7 +286,7 @@ func TestCompactionZombie(t *testing.T) {
 			if diff := gocmp.Diff(rows, k.rows()); diff != "" || len(k.files()) != i+1 {
 				t.Fatalf("a zombie at %s: %d files, want %d (-before +after):\n%s", point, len(k.files()), i+1, diff)
 			}
-			if point != archive.PointIntended { // an upload after its burial is left over, and harmless
+			if point != archive.PointIntended { // an upload after its burial is deleted a day later
 				k.wantObjectsOfFiles()
 			}
 		}

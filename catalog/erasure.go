@@ -181,9 +181,12 @@ AND NOT EXISTS (SELECT 1 FROM data_file f WHERE f.model = erasure.model AND f.re
 	AND CASE WHEN f.place = 0 THEN f.id ELSE f.place END <= erasure.last_file)
 AND NOT EXISTS (SELECT 1 FROM dead_letter d WHERE d.erased_until < erasure.id AND d.id <= erasure.last_letter)`
 
+// An upload that was announced by then may hold the rows, too, until it is
+// registered, or deleted: what a killed compaction or flush leaves.
 const settleDone = `UPDATE erasure SET state = 'done', finished_at = $1 WHERE state = 'erased'
 AND NOT EXISTS (SELECT 1 FROM data_file f WHERE f.model = erasure.model AND f.retired_at > 0 AND f.retired_at <= erasure.erased_at)
-AND NOT EXISTS (SELECT 1 FROM upload_intent u WHERE u.state = 'dead' AND u.buried_at = 0 AND u.owner = erasure.model)`
+AND NOT EXISTS (SELECT 1 FROM upload_intent u WHERE u.state <> 'registered' AND u.buried_at = 0
+	AND (u.owner = erasure.model OR u.created_at <= erasure.erased_at))`
 
 // SettleErasures moves erasures on whose rows no reader can see any more, and
 // those whose objects are deleted.

@@ -45,7 +45,7 @@ func TestErasures(t *testing.T) {
 		must(t, b.MarkErased(ctx, []int64{other.ID}, e.ID))
 
 		// Compaction does not know: what it makes of an unerased file is one.
-		must(t, b.IntendUpload(ctx, []string{"ab", "a'"}, "keeper"))
+		must(t, b.IntendUpload(ctx, []string{"ab", "a'", "orphan"}, "keeper"))
 		merged := file
 		merged.Key, merged.Place = "ab", file.ID
 		must(t, b.ReplaceDataFiles(ctx, modelwatch.Replacement{ID: "1", Files: []modelwatch.DataFile{merged}, Retired: []int64{file.ID, other.ID}, Reason: "compaction"}))
@@ -78,6 +78,15 @@ func TestErasures(t *testing.T) {
 		same(t, "while objects exist", got.State, modelwatch.ErasureErased)
 		keys, err := b.CondemnIntents(ctx, start.Add(-time.Hour), 10)
 		must(t, err)
+		must(t, b.ForgetIntents(ctx, keys))
+		_, err = b.SettleErasures(ctx)
+		must(t, err)
+		got, err = b.Erasure(ctx, "fraud", e.ID)
+		must(t, err)
+		same(t, "while an upload may hold the rows", got.State, modelwatch.ErasureErased)
+		keys, err = b.CondemnIntents(ctx, start.Add(time.Minute), 10)
+		must(t, err)
+		same(t, "condemned", keys, []string{"orphan"})
 		must(t, b.ForgetIntents(ctx, keys))
 		_, err = b.SettleErasures(ctx)
 		must(t, err)
