@@ -121,6 +121,25 @@ func (s failingSource) ScanColumnSpread(ctx context.Context, name string, f func
 	return s.ScanColumn(ctx, name, f)
 }
 
+// failure is a comparison that fails, and how its error begins.
+type failure struct {
+	baseline, current engine.Source
+	weight, want      string
+}
+
+func checkFailures(t *testing.T, tests map[string]failure, compare func(baseline, current engine.Side, weight string) error) {
+	t.Helper()
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := compare(engine.Side{Name: "one", Source: test.baseline}, engine.Side{Name: "two", Source: test.current}, test.weight)
+			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+				t.Errorf("got %v, want %s...", err, test.want)
+			}
+		})
+	}
+}
+
 // An error says in which of the two tables it is, and one of the receiver's is its own.
 func TestCompareFails(t *testing.T) {
 	t.Parallel()
@@ -128,27 +147,17 @@ func TestCompareFails(t *testing.T) {
 	good := tableOf(t, columns...)
 	broken := failingSource{good}
 	enough := errors.New("enough")
-	take := func(int, *profile.SetColumn, *profile.SetColumn) error { return enough }
-	for name, test := range map[string]struct {
-		baseline, current engine.Source
-		weight, want      string
-	}{
+	checkFailures(t, map[string]failure{
 		"baseline":          {broken, good, "", "profile one: column x"},
 		"current":           {good, broken, "", "profile two: column x"},
 		"weighted baseline": {broken, good, "w", "profile one: "},
 		"weighted current":  {good, broken, "w", "profile two: "},
 		"receiver":          {good, good, "", "enough"},
 		"weighted receiver": {good, good, "w", "enough"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			err := engine.CompareTables(t.Context(), engine.Side{Name: "one", Source: test.baseline}, engine.Side{Name: "two", Source: test.current},
-				infos, engine.BuildOptions{Weight: test.weight}, take)
-			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
-				t.Errorf("got %v, want %s...", err, test.want)
-			}
-		})
-	}
+	}, func(baseline, current engine.Side, weight string) error {
+		return engine.CompareTables(t.Context(), baseline, current, infos, engine.BuildOptions{Weight: weight},
+			func(int, *profile.SetColumn, *profile.SetColumn) error { return enough })
+	})
 }
 
 // rowTable has numbers of every kind of trouble, more of them than are sorted by comparing.
@@ -249,23 +258,15 @@ func TestCompareRowsFails(t *testing.T) {
 	good := tableOf(t, columns...)
 	broken := failingSource{good}
 	enough := errors.New("enough")
-	for name, test := range map[string]struct {
-		baseline, current engine.Source
-		weight, want      string
-	}{
+	checkFailures(t, map[string]failure{
 		"baseline":          {broken, good, "", "profile one: column x"},
 		"current":           {good, broken, "", "profile two: read column x"},
 		"weighted baseline": {broken, good, "w", "profile one: "},
 		"weighted current":  {good, broken, "w", "profile two: "},
 		"receiver":          {good, good, "", "enough"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			err := engine.CompareRows(t.Context(), engine.Side{Name: "one", Source: test.baseline}, engine.Side{Name: "two", Source: test.current},
-				infos, engine.RowOptions{Weight: test.weight}, func(int, engine.Rows, []engine.Rows) error { return enough })
-			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
-				t.Errorf("got %v, want %s...", err, test.want)
-			}
-		})
-	}
+		"weighted receiver": {good, good, "w", "enough"},
+	}, func(baseline, current engine.Side, weight string) error {
+		return engine.CompareRows(t.Context(), baseline, current, infos, engine.RowOptions{Weight: weight},
+			func(int, engine.Rows, []engine.Rows) error { return enough })
+	})
 }
