@@ -19,7 +19,6 @@ const maxDeadLetters = 5000
 // batch is everything that one commit will add: rows, counts, dead letters, and
 // how far each partition was read for it.
 type batch struct {
-	slabs       *slabs
 	builders    map[fileKey]*builder
 	last        *builder // of the last row: rows of a kind come together
 	volumes     map[volumeKey]*modelwatch.Volume
@@ -48,9 +47,8 @@ type counts struct {
 	rejected                                map[modelwatch.DeadLetterReason]int64
 }
 
-func newBatch(m *slabs) *batch {
+func newBatch() *batch {
 	return &batch{
-		slabs:    m,
 		builders: map[fileKey]*builder{},
 		volumes:  map[volumeKey]*modelwatch.Volume{},
 		counts:   counts{rejected: map[modelwatch.DeadLetterReason]int64{}},
@@ -93,7 +91,7 @@ func (b *batch) builder(e *event, r *row) *builder {
 	}
 	f := b.builders[key]
 	if f == nil {
-		f = &builder{key: key, slabs: b.slabs}
+		f = &builder{key: key}
 		b.builders[key] = f
 	}
 	b.last = f

@@ -24,7 +24,6 @@ type fileKey struct {
 // arrival.
 type builder struct {
 	key      fileKey
-	slabs    *slabs
 	rows     int
 	bytes    int64        // estimated, in memory
 	revision int64        // of the schema, when sealed
@@ -60,14 +59,14 @@ const rowBytes = 24 + 3*8 + 12
 func (b *builder) add(e *event, r *row) {
 	b.bytes += rowBytes + int64(len(r.id))
 	b.ids.add(r.id)
-	b.times = appendTo(&b.slabs.ints, b.times, r.micros)
-	b.received = appendTo(&b.slabs.ints, b.received, r.received)
-	b.ranks = appendTo(&b.slabs.ints, b.ranks, r.rank)
+	b.times = append(b.times, r.micros)
+	b.received = append(b.received, r.received)
+	b.ranks = append(b.ranks, r.rank)
 	if len(b.columns) < len(e.layout.columns) {
 		b.widen(len(e.layout.columns))
 	}
 	for _, i := range e.set {
-		b.bytes += b.columns[i].add(b.slabs, &e.slots[i], e.vectors, b.rows)
+		b.bytes += b.columns[i].add(&e.slots[i], e.vectors, b.rows)
 	}
 	if e.invalidValues > 0 {
 		b.bytes += b.invalid.add(b.rows, e.appendInvalid)
@@ -83,24 +82,24 @@ func (b *builder) widen(n int) {
 }
 
 // add appends a value for row; it returns how much memory that took.
-func (c *cells) add(m *slabs, s *slot, vectors []float32, row int) int64 {
+func (c *cells) add(s *slot, vectors []float32, row int) int64 {
 	if c.n == 0 {
 		c.typ = s.form
 	}
-	grew := c.pad(m, row)
+	grew := c.pad(row)
 	c.n++
 	if c.valid != nil {
-		c.valid = appendTo(&m.bools, c.valid, true)
+		c.valid = append(c.valid, true)
 	}
 	switch c.typ {
 	case cellNumber:
-		c.floats = appendTo(&m.floats, c.floats, math.Float64frombits(s.bits))
+		c.floats = append(c.floats, math.Float64frombits(s.bits))
 		return grew + 9
 	case cellTimestamp:
-		c.ints = appendTo(&m.ints, c.ints, int64(s.bits))
+		c.ints = append(c.ints, int64(s.bits))
 		return grew + 9
 	case cellBoolean:
-		c.bools = appendTo(&m.bools, c.bools, s.bits != 0)
+		c.bools = append(c.bools, s.bits != 0)
 		return grew + 2
 	case cellVector:
 		v := slices.Clone(vectors[s.bits>>32 : s.bits&math.MaxUint32])
@@ -112,7 +111,7 @@ func (c *cells) add(m *slabs, s *slot, vectors []float32, row int) int64 {
 		i = c.intern(s.text)
 		grew += int64(len(s.text)) + 64
 	}
-	c.index = appendTo(&m.index, c.index, i)
+	c.index = append(c.index, i)
 	return grew + 5
 }
 
@@ -128,60 +127,67 @@ func (c *cells) intern(text []byte) int32 {
 }
 
 // pad makes the rows missing that have had no value.
-func (c *cells) pad(m *slabs, rows int) int64 {
+func (c *cells) pad(rows int) int64 {
 	missing := rows - c.n
 	if missing <= 0 {
 		return 0
 	}
 	if c.valid == nil {
-		c.valid = m.bools.take(max(rows, cap(c.floats), cap(c.index)))[:c.n]
+		c.valid = make([]bool, c.n, max(rows, cap(c.floats), cap(c.index)))
 		for i := range c.valid {
 			c.valid[i] = true
 		}
 	}
-	c.valid = zeros(&m.bools, c.valid, missing)
+	c.valid = zeros(c.valid, missing)
 	c.n = rows
 	switch c.typ {
 	case cellNumber:
-		c.floats = zeros(&m.floats, c.floats, missing)
+		c.floats = zeros(c.floats, missing)
 	case cellTimestamp:
-		c.ints = zeros(&m.ints, c.ints, missing)
+		c.ints = zeros(c.ints, missing)
 	case cellBoolean:
-		c.bools = zeros(&m.bools, c.bools, missing)
+		c.bools = zeros(c.bools, missing)
 	case cellVector:
-		c.vectors = append(c.vectors, make([][]float32, missing)...)
+		c.vectors = zeros(c.vectors, missing)
 	default:
-		c.index = zeros(&m.index, c.index, missing)
+		c.index = zeros(c.index, missing)
 	}
 	return 9 * int64(missing)
+}
+
+// zeros appends n zero values.
+func zeros[T any](s []T, n int) []T {
+	s = slices.Grow(s, n)
+	tail := s[len(s) : len(s)+n]
+	clear(tail)
+	return s[:len(s)+n]
 }
 
 // chunk sorts the rows by rank, rows of one rank by arrival, and returns them as
 // a table. The builder is spent: its slices are the table's now.
 func (b *builder) chunk() *table.Chunk {
-	m := b.slabs
 	order := sortedByRank(b.ranks)
 	c := &table.Chunk{Rows: b.rows}
 	c.Columns = append(c.Columns,
 		table.Column{Name: modelwatch.ColumnID, Type: modelwatch.TypeText, Dict: b.ids.strings(), Index: order},
-		intColumn(modelwatch.ColumnTime, modelwatch.TypeTimestamp, table.PhysicalTime, arrange(&m.ints, b.times, order)),
-		intColumn(modelwatch.ColumnRank, modelwatch.TypeNumber, table.PhysicalInt64, arrange(&m.ints, b.ranks, order)),
-		intColumn(modelwatch.ColumnReceivedAt, modelwatch.TypeTimestamp, table.PhysicalTime, arrange(&m.ints, b.received, order)),
+		intColumn(modelwatch.ColumnTime, modelwatch.TypeTimestamp, table.PhysicalTime, gather(b.times, order)),
+		intColumn(modelwatch.ColumnRank, modelwatch.TypeNumber, table.PhysicalInt64, gather(b.ranks, order)),
+		intColumn(modelwatch.ColumnReceivedAt, modelwatch.TypeTimestamp, table.PhysicalTime, gather(b.received, order)),
 	)
 	for _, col := range b.schema {
 		if col.slot < len(b.columns) && b.columns[col.slot].n > 0 {
-			c.Columns = append(c.Columns, b.columns[col.slot].column(m, col.name, b.rows, order))
+			c.Columns = append(c.Columns, b.columns[col.slot].column(col.name, b.rows, order))
 			b.columns[col.slot] = cells{} // so that not all columns are in memory twice
 		} else if col.declared {
 			missing := cells{typ: col.typ}
-			c.Columns = append(c.Columns, missing.column(m, col.name, b.rows, order))
+			c.Columns = append(c.Columns, missing.column(col.name, b.rows, order))
 		}
 	}
 	if b.invalid.n() > 0 {
-		c.Columns = append(c.Columns, b.invalid.column(m, modelwatch.ColumnInvalid, b.rows, order))
+		c.Columns = append(c.Columns, b.invalid.column(modelwatch.ColumnInvalid, b.rows, order))
 	}
 	if b.extra.n() > 0 {
-		c.Columns = append(c.Columns, b.extra.column(m, modelwatch.ColumnExtra, b.rows, order))
+		c.Columns = append(c.Columns, b.extra.column(modelwatch.ColumnExtra, b.rows, order))
 	}
 	return c
 }
@@ -223,23 +229,32 @@ func intColumn(name string, t modelwatch.FeatureType, p table.Physical, v []int6
 }
 
 // column returns the values in the given order.
-func (c *cells) column(m *slabs, name string, rows int, order []int32) table.Column {
-	c.pad(m, rows)
+func (c *cells) column(name string, rows int, order []int32) table.Column {
+	c.pad(rows)
 	out := table.Column{Name: name, Type: c.typ.featureType()}
 	if c.valid != nil {
-		out.Valid = arrange(&m.bools, c.valid, order)
+		out.Valid = gather(c.valid, order)
 	}
 	switch c.typ {
 	case cellNumber:
-		out.Floats = arrange(&m.floats, c.floats, order)
+		out.Floats = gather(c.floats, order)
 	case cellTimestamp:
-		out.Ints = arrange(&m.ints, c.ints, order)
+		out.Ints = gather(c.ints, order)
 	case cellBoolean:
-		out.Bools = arrange(&m.bools, c.bools, order)
+		out.Bools = gather(c.bools, order)
 	case cellVector:
 		out.Vectors = gather(c.vectors, order)
 	default:
-		out.Dict, out.Index = c.dict, arrange(&m.index, c.index, order)
+		out.Dict, out.Index = c.dict, gather(c.index, order)
+	}
+	return out
+}
+
+// gather returns the values in the given order.
+func gather[T any](v []T, order []int32) []T {
+	out := make([]T, len(order))
+	for i, from := range order {
+		out[i] = v[from]
 	}
 	return out
 }
@@ -285,14 +300,14 @@ func (s *sparse) add(row int, appendTo func([]byte) []byte) int64 {
 	return int64(len(s.bytes)-n) + 32
 }
 
-func (s *sparse) column(m *slabs, name string, rows int, order []int32) table.Column {
+func (s *sparse) column(name string, rows int, order []int32) table.Column {
 	valid, index := make([]bool, rows), make([]int32, rows)
 	for i, at := range s.at {
 		valid[at], index[at] = true, int32(i)
 	}
 	return table.Column{
 		Name: name, Type: modelwatch.TypeText, Dict: s.strings(),
-		Valid: arrange(&m.bools, valid, order), Index: arrange(&m.index, index, order),
+		Valid: gather(valid, order), Index: gather(index, order),
 	}
 }
 

@@ -43,8 +43,7 @@ type Consumer struct {
 	client   *kgo.Client // set by Run, before opened is closed
 	opened   chan struct{}
 	progress chan struct{} // something was committed
-	slabs    *slabs
-	building *batch // touched between a poll and AllowRebalance, or else under mu
+	building *batch        // touched between a poll and AllowRebalance, or else under mu
 
 	mu     sync.Mutex
 	parts  map[topicPartition]*assignment
@@ -77,12 +76,11 @@ func New(o Options) (*Consumer, error) {
 		versions: newVersions(o.Catalog, o.DefaultRate, o.SchemaAge, o.Log, o.Privacy),
 		sources:  map[string]*source{},
 		parts:    map[topicPartition]*assignment{},
-		slabs:    newSlabs(o.FlushBytes),
 		opened:   make(chan struct{}),
 		progress: make(chan struct{}, 1),
 		stopPoll: func() {},
 	}
-	c.building = newBatch(c.slabs)
+	c.building = newBatch()
 	for _, reason := range reasons {
 		c.metrics.rejected.WithLabelValues(string(reason))
 	}

@@ -50,7 +50,7 @@ func setupDecoder(t testing.TB, versions ...modelwatch.Version) *decoderBundle {
 }
 
 func setupPrivate(t testing.TB, p PrivacyOptions, versions ...modelwatch.Version) *decoderBundle {
-	b := &decoderBundle{t: t, catalog: newFakeCatalog(), batch: newBatch(newSlabs(1 << 20))}
+	b := &decoderBundle{t: t, catalog: newFakeCatalog(), batch: newBatch()}
 	for _, v := range versions {
 		b.catalog.put(v)
 	}
@@ -99,7 +99,7 @@ func (b *decoderBundle) chunks() []*table.Chunk {
 		}
 		out = append(out, c)
 	}
-	b.batch = newBatch(newSlabs(1 << 20))
+	b.batch = newBatch()
 	return out
 }
 

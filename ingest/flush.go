@@ -81,7 +81,7 @@ func (c *Consumer) launch(ctx context.Context) *flight {
 		spec := file.spec(f.id, fmt.Sprintf("%s-%d", stamp, i))
 		f.files = append(f.files, &upload{spec: spec, builder: file, key: c.options.FileKey(spec)})
 	}
-	c.building, c.since, c.flight = newBatch(c.slabs), time.Time{}, f
+	c.building, c.since, c.flight = newBatch(), time.Time{}, f
 	ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	go c.fly(ctx, f)
 	return f
@@ -194,7 +194,6 @@ func (c *Consumer) uploadFile(ctx context.Context, f *flight, u *upload) error {
 		})
 		if err == nil {
 			c.metrics.flushBytes.Observe(float64(u.file.Bytes))
-			c.slabs.release(u.chunk)
 			u.chunk = nil
 			return nil
 		}

@@ -57,7 +57,7 @@ func (o EventImport) Run(ctx context.Context, lines io.Reader) (TableImported, e
 		registry = &dryRegistry{Registry: registry, versions: map[[2]string]modelwatch.Version{}}
 	}
 	vs := newVersions(registry, or(o.DefaultRate, 1), time.Hour, slog.New(slog.DiscardHandler), o.Privacy)
-	w := &eventImport{EventImport: &o, batch: newBatch(newSlabs(0)), report: TableImported{Rejected: map[modelwatch.DeadLetterReason]int64{}}}
+	w := &eventImport{EventImport: &o, batch: newBatch(), report: TableImported{Rejected: map[modelwatch.DeadLetterReason]int64{}}}
 	var err error
 	if w.source, err = newSource(o.Source, newDecoder(vs, o.Salt, o.Now)); err != nil {
 		return w.report, err
@@ -136,7 +136,7 @@ func (w *eventImport) reject(r *rejection) {
 // flush writes what was gathered.
 func (w *eventImport) flush(ctx context.Context) error {
 	b := w.batch
-	w.batch = newBatch(b.slabs)
+	w.batch = newBatch()
 	w.report.Rows += b.counts.kept + b.counts.sampledOut
 	w.report.Kept += b.counts.kept
 	w.report.SampledOut += b.counts.sampledOut

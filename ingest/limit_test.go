@@ -138,7 +138,7 @@ func TestBatchFull(t *testing.T) {
 	if !b.batch.full(1 << 40) {
 		t.Error("not full of files")
 	}
-	b.batch = newBatch(newSlabs(1 << 20))
+	b.batch = newBatch()
 	for range maxDeadLetters {
 		b.send(`{}`)
 	}
