@@ -98,9 +98,9 @@ type event struct {
 	invalidValues int  // cells that hold a value that does not fit
 	outOfRange    int  // of them, those beyond the declared range
 	unknownFields int  // members that the schema does not know
-	redacted      bool // the record was a dead letter whose private values were replaced
-	dropped       int  // values and members that privacy rules kept out
 	truncated     int  // of them, those that did not fit into _extra
+	dropped       int  // values and members that privacy rules kept out
+	redacted      bool // the record was a dead letter whose private values were replaced
 }
 
 // layouts judges an event while it is read.

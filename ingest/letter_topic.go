@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -54,7 +55,7 @@ func (c *Consumer) produceLetters(ctx context.Context, f *flight) error {
 			}
 			if err != nil {
 				left = append(left, again(r.Record))
-				first = errors.Join(first, err)
+				first = cmp.Or(first, err)
 			}
 		}
 		return first
