@@ -27,9 +27,8 @@ type assignment struct {
 	epoch int64
 	// cursor is where the catalog will stand when all that was sealed is committed.
 	cursor int64
-	skip   int64     // from the cursor to where reading began; the next range tells of it
 	next   int64     // the offset to read next
-	sealed int64     // next, when a batch was last sealed
+	sealed int64     // next, when a batch was last sealed or reading began
 	leader int32     // epoch of the leader that wrote the record before next; -1: not known
 	end    int64     // of the partition, as last heard
 	seen   time.Time // of the last record read
@@ -46,12 +45,21 @@ func (a *assignment) labels() (topic, partition string) {
 }
 
 // dirty reports that there is something to commit.
-func (a *assignment) dirty() bool { return a.next != a.sealed || a.skip != 0 }
+func (a *assignment) dirty() bool { return a.next != a.sealed || a.skip() != 0 }
+
+// skip is what the next range tells to have been passed over: from the cursor to
+// where reading began.
+func (a *assignment) skip() int64 {
+	if a.cursor < 0 {
+		return 0
+	}
+	return a.sealed - a.cursor
+}
 
 // seal returns the range of what was read since the last time.
 func (a *assignment) seal() modelwatch.Range {
-	r := modelwatch.Range{Partition: a.Partition, From: a.cursor, To: a.next, Skip: a.skip, Epoch: a.epoch, LeaderEpoch: a.leader}
-	a.cursor, a.sealed, a.skip = r.To, a.next, 0
+	r := modelwatch.Range{Partition: a.Partition, From: a.cursor, To: a.next, Skip: a.skip(), Epoch: a.epoch, LeaderEpoch: a.leader}
+	a.cursor, a.sealed = r.To, a.next
 	return r
 }
 
@@ -232,9 +240,6 @@ func (c *Consumer) start(a *assignment, start, end int64) {
 			"topic", a.Topic, "partition", a.Partition.Partition, "cursor", a.cursor, "log_end", end)
 	}
 	a.sealed = a.next
-	if a.cursor >= 0 {
-		a.skip = a.next - a.cursor
-	}
 }
 
 func (c *Consumer) onAssigned(_ context.Context, _ *kgo.Client, assigned map[string][]int32) {
