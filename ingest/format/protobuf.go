@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/sr"
@@ -106,11 +107,19 @@ func protoField(b Value, fd protoreflect.FieldDescriptor, v protoreflect.Value, 
 	switch {
 	case fd.IsMap():
 		b = append(b, '{')
-		v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
-			b, err = protoSingle(appendName(b, start, k.String()), fd.MapValue(), v, depth)
-			return err == nil
+		keys := make([]protoreflect.MapKey, 0, v.Map().Len())
+		v.Map().Range(func(k protoreflect.MapKey, _ protoreflect.Value) bool {
+			keys = append(keys, k)
+			return true
 		})
-		return append(b, '}'), err
+		// The map's own order is another one each time.
+		slices.SortFunc(keys, func(x, y protoreflect.MapKey) int { return strings.Compare(x.String(), y.String()) })
+		for _, k := range keys {
+			if b, err = protoSingle(appendName(b, start, k.String()), fd.MapValue(), v.Map().Get(k), depth); err != nil {
+				return b, err
+			}
+		}
+		return append(b, '}'), nil
 	case fd.IsList():
 		b = append(b, '[')
 		for i := range v.List().Len() {

@@ -154,7 +154,7 @@ func scored(t testing.TB, text string) []byte {
 	return b
 }
 
-const scoredText = `{"row":"r-2","at":"2026-11-21T10:00:00.5Z","amount":1.5,"age":0,"country":"FR","embedding":[0.5,2],"counts":{"x":"9007199254740993"},"address":{"city":"Ulm"},"big":"-9223372036854775808","any":{"k":[true,null]},"raw":"REU=","p":0.1,"unsigned":"18446744073709551615"}`
+const scoredText = `{"row":"r-2","at":"2026-11-21T10:00:00.5Z","amount":1.5,"age":0,"country":"FR","embedding":[0.5,2],"counts":{"z":"1","x":"9007199254740993","a":"2"},"address":{"city":"Ulm"},"big":"-9223372036854775808","any":{"k":[true,null]},"raw":"REU=","p":0.1,"unsigned":"18446744073709551615"}`
 
 // TestRegistryFormats checks the values of each type, in events of each shape.
 func TestRegistryFormats(t *testing.T) {
@@ -181,7 +181,7 @@ func TestRegistryFormats(t *testing.T) {
 		{"avro with bytes behind", "avro", flat, header(1, append(flatRecord(t), 1)...), `! invalid_format: the value is not of schema 1: there are bytes behind it`},
 		{"avro that never ends", "avro", flat, header(8), `! invalid_format: the value is not of schema 8: values are nested too deeply`},
 		{"avro that promises a lot", "avro", flat, header(9, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f), `! invalid_format: the value is not of schema 9: values are nested too deeply`},
-		{"protobuf flat", "protobuf", flat, header(5, append(place, scored(t, scoredText)...)...), `{"kind":"prediction","id":"r-2","time":"2026-11-21T10:00:00.500Z","features":{"amount":1.5,"age":0,"country":"FR","embedding":[0.5,2],"counts":{"x":9007199254740993},"address":{"city":"Ulm"},"big":-9223372036854775808,"any":{"k":[true, null]},"raw":"DE","unsigned":18446744073709551615},"prediction":{"score":0.1}}`},
+		{"protobuf flat", "protobuf", flat, header(5, append(place, scored(t, scoredText)...)...), `{"kind":"prediction","id":"r-2","time":"2026-11-21T10:00:00.500Z","features":{"amount":1.5,"age":0,"country":"FR","embedding":[0.5,2],"counts":{"a":2,"x":9007199254740993,"z":1},"address":{"city":"Ulm"},"big":-9223372036854775808,"any":{"k":[true, null]},"raw":"DE","unsigned":18446744073709551615},"prediction":{"score":0.1}}`},
 		{"protobuf empty", "protobuf", flat, header(5, place...), `{"kind":"prediction","features":{"amount":0,"country":"DE","embedding":[],"counts":{},"raw":"","unsigned":0},"prediction":{"score":0}}`},
 		{"protobuf first message", "protobuf", format.Options{Columns: map[string]string{"id": "x"}}, header(5, 0, 0x0a, 1, 'a'), `{"kind":"prediction","id":"a"}`},
 		{"protobuf without a place", "protobuf", flat, header(5), `! invalid_format: behind the id of the schema there is no place of a message`},
