@@ -7,6 +7,7 @@ package format
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -88,6 +89,8 @@ type Options struct {
 	Timezone string
 	// Registry is where schemas come from.
 	Registry *Registry
+
+	parts map[string]string // Columns the other way round
 }
 
 // Parts lists the keys of Options.Columns.
@@ -160,10 +163,16 @@ func (o *Options) check(name string, uses []string) error {
 	default:
 		return fmt.Errorf("kind %q is not known; known: prediction, input, output, label, attribution", o.Kind)
 	}
-	for part := range o.Columns {
+	o.parts = make(map[string]string, len(o.Columns))
+	for _, part := range slices.Sorted(maps.Keys(o.Columns)) {
+		column := o.Columns[part]
 		if !slices.Contains(Parts(), part) {
 			return fmt.Errorf("columns: %q is no part; known: %s", part, strings.Join(Parts(), ", "))
 		}
+		if other := o.parts[column]; other != "" {
+			return fmt.Errorf("columns: %q is named as %s and as %s; a value plays one part", column, other, part)
+		}
+		o.parts[column] = part
 	}
 	return nil
 }

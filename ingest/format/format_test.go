@@ -188,6 +188,28 @@ func TestCases(t *testing.T) {
 	}
 }
 
+// TestOptionsRefused: what cannot be, or has no use, is refused by its name.
+func TestOptionsRefused(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, format, want string
+		options            format.Options
+	}{
+		{"format", "xml", `format "xml" is not known`, format.Options{}},
+		{"no use", "algorithmia", `"algorithmia" has no use for inputs`, format.Options{Inputs: []string{"a"}}},
+		{"kind", "json", `kind "guess" is not known`, format.Options{Kind: "guess"}},
+		{"part", "bentoml", `"truth" is no part`, format.Options{Columns: map[string]string{"truth": "y"}}},
+		{"two parts", "bentoml", `"p" is named as predicted and as score`, format.Options{Columns: map[string]string{"score": "p", "predicted": "p"}}},
+		{"paths and columns", "json", "exclude each other", format.Options{Columns: map[string]string{"id": "a"}, Paths: map[string]string{"id": "$.a"}}},
+		{"neither", "json", "needs paths", format.Options{}},
+		{"path", "json", `"colour" is not known`, format.Options{Paths: map[string]string{"colour": "$.a"}}},
+	} {
+		if _, err := format.New(tt.format, tt.options); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
 // fuzzFormat checks that nothing a producer may send makes a format panic, and
 // that what it makes of it is JSON. The cases are the corpus.
 func fuzzFormat(f *testing.F, name string) {
