@@ -13,17 +13,7 @@ type azureml struct{ *Options }
 func newAzureML(o *Options) (Format, error) { return azureml{o}, nil }
 
 func (f azureml) Decode(_ context.Context, r *Record, events []Event) ([]Event, error) {
-	list, fail := cloudEvents(r)
-	if fail != nil {
-		return events, fail
-	}
-	for i := range list {
-		var err error
-		if events, err = f.event(&list[i], events); err != nil {
-			return events, err
-		}
-	}
-	return events, nil
+	return eachCloudEvent(r, events, f.event)
 }
 
 func (f azureml) event(ce *cloudEvent, events []Event) ([]Event, error) {

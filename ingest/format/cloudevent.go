@@ -59,6 +59,21 @@ func cloudEvents(r *Record) ([]cloudEvent, *Failure) {
 	return out, nil
 }
 
+// eachCloudEvent appends the events that one gives for each CloudEvent of a record.
+func eachCloudEvent(r *Record, events []Event, one func(*cloudEvent, []Event) ([]Event, error)) ([]Event, error) {
+	list, fail := cloudEvents(r)
+	if fail != nil {
+		return events, fail
+	}
+	for i := range list {
+		var err error
+		if events, err = one(&list[i], events); err != nil {
+			return events, err
+		}
+	}
+	return events, nil
+}
+
 func structuredEvent(v Value) (c cloudEvent, fail *Failure) {
 	all := members(v)
 	if find(all, "specversion") == nil || find(all, "type") == nil {

@@ -101,7 +101,7 @@ func (p *paths) events(record Value, events []Event) ([]Event, error) {
 }
 
 func (e *Event) takePath(p path, v Value) *Failure {
-	into := map[string]*[]Member{"features": &e.Features, "tags": &e.Tags, "attributions": &e.Attributions, "scores": &e.Scores}[p.part]
+	into := e.section(p.part)
 	switch {
 	case into != nil && p.name != "":
 		*into = append(*into, Member{p.name, v})
@@ -114,6 +114,22 @@ func (e *Event) takePath(p path, v Value) *Failure {
 		*into = append(*into, members(v)...)
 	default:
 		e.take(p.part, Member{p.part, v})
+	}
+	return nil
+}
+
+// section is the members of an event that have names of the producer's, nil where
+// a part is a single value.
+func (e *Event) section(part string) *[]Member {
+	switch part {
+	case "features":
+		return &e.Features
+	case "tags":
+		return &e.Tags
+	case "attributions":
+		return &e.Attributions
+	case "scores":
+		return &e.Scores
 	}
 	return nil
 }

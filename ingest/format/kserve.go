@@ -14,17 +14,7 @@ type kserve struct{ *Options }
 func newKServe(o *Options) (Format, error) { return kserve{o}, nil }
 
 func (f kserve) Decode(_ context.Context, r *Record, events []Event) ([]Event, error) {
-	list, fail := cloudEvents(r)
-	if fail != nil {
-		return events, fail
-	}
-	for i := range list {
-		var err error
-		if events, err = f.event(&list[i], events); err != nil {
-			return events, err
-		}
-	}
-	return events, nil
+	return eachCloudEvent(r, events, f.event)
 }
 
 func (f kserve) event(ce *cloudEvent, events []Event) ([]Event, error) {

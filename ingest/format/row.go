@@ -47,12 +47,28 @@ func (o *Options) events(c *call, events []Event) ([]Event, error) {
 	for i := range n {
 		e := Event{Kind: kind, Model: c.model, Version: c.version, ID: rowID(c.id, i, n), Time: c.time, Tags: c.tags, Extra: c.extra}
 		if c.inputs != nil {
-			o.input(&e, c.inputs[i])
+			o.take(&e, c.inputs[i], false)
 		}
 		if c.outputs != nil {
-			o.output(&e, c.outputs[i])
+			o.take(&e, c.outputs[i], true)
 		}
 		events = append(events, e)
+	}
+	return events, nil
+}
+
+// truths makes a label of each row of the truth about a request: what names it.
+func (c *call) truths(rows []row, what string, events []Event) ([]Event, error) {
+	if len(rows) == 0 {
+		return events, failf(modelwatch.DeadNoLabel, "%s has no data", what)
+	}
+	for i, r := range rows {
+		if len(r) != 1 {
+			return events, failf(modelwatch.DeadNoLabel, "%s has %s in a row; it must be one", what, plural(len(r), "value"))
+		}
+		events = append(events, Event{
+			Kind: modelwatch.KindLabel, Model: c.model, Version: c.version, ID: rowID(c.id, i, len(rows)), Time: c.time, Label: r[0].Value,
+		})
 	}
 	return events, nil
 }
@@ -65,41 +81,22 @@ func rowID(id string, i, n int) string {
 }
 
 // part returns the part that a named value plays, "" if it is an ordinary one.
-func (o *Options) part(name string) string {
-	for part, column := range o.Columns {
-		if column == name {
-			return part
-		}
-	}
-	return ""
-}
+func (o *Options) part(name string) string { return o.parts[name] }
 
-// input takes a row of inputs: features, but for the values that play a part.
-func (o *Options) input(e *Event, r row) {
+// take takes a row: values that play a part by configuration and, of outputs, by
+// their names. Other inputs are features, other outputs are kept.
+func (o *Options) take(e *Event, r row, out bool) {
 	for _, m := range r {
-		if m.Name == "-" {
-			continue
-		}
-		if part := o.part(m.Name); part != "" {
+		part := o.part(m.Name)
+		switch {
+		case m.Name == "-":
+		case part != "":
 			e.take(part, m)
-			continue
+		case out:
+			e.takeOutput(m)
+		default:
+			e.Features = append(e.Features, m)
 		}
-		e.Features = append(e.Features, m)
-	}
-}
-
-// output takes a row of outputs: values that play a part, by configuration or by
-// their names, and others, which are kept.
-func (o *Options) output(e *Event, r row) {
-	for _, m := range r {
-		if m.Name == "-" {
-			continue
-		}
-		if part := o.part(m.Name); part != "" {
-			e.take(part, m)
-			continue
-		}
-		e.takeOutput(m)
 	}
 }
 
@@ -108,7 +105,7 @@ func (o *Options) output(e *Event, r row) {
 // prediction and its truth is two events of one id.
 func (o *Options) flat(e Event, r row, events []Event) []Event {
 	e.Kind = o.Kind
-	o.input(&e, r)
+	o.take(&e, r, false)
 	if e.Kind == "" {
 		e.Kind = modelwatch.KindPrediction
 	}

@@ -9,8 +9,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-
-	"github.com/modelwatch/modelwatch"
 )
 
 // sagemaker reads records of SageMaker's data capture, and ground truth as Model
@@ -59,16 +57,7 @@ func (f sagemaker) truth(c *call, data []Member, events []Event) ([]Event, error
 	if fail != nil {
 		return events, fail
 	}
-	if len(rows) == 0 {
-		return events, failf(modelwatch.DeadNoLabel, "groundTruthData has no data")
-	}
-	for i, r := range rows {
-		if len(r) != 1 {
-			return events, failf(modelwatch.DeadNoLabel, "groundTruthData has %s in a row; it must be one", plural(len(r), "value"))
-		}
-		events = append(events, Event{Kind: modelwatch.KindLabel, ID: rowID(c.id, i, len(rows)), Time: c.time, Label: r[0].Value})
-	}
-	return events, nil
+	return c.truths(rows, "groundTruthData", events)
 }
 
 // payload takes what was captured of one side: its data is always a string, which

@@ -28,17 +28,7 @@ func (f seldon) Decode(_ context.Context, r *Record, events []Event) ([]Event, e
 	default:
 		return f.version2(r, events)
 	}
-	list, fail := cloudEvents(r)
-	if fail != nil {
-		return events, fail
-	}
-	for i := range list {
-		var err error
-		if events, err = f.version1(&list[i], events); err != nil {
-			return events, err
-		}
-	}
-	return events, nil
+	return eachCloudEvent(r, events, f.version1)
 }
 
 // plainEvent is a record that Seldon Core 1 has produced itself: its headers are
@@ -82,13 +72,7 @@ func (f seldon) feedback(c *call, all []Member, events []Event) ([]Event, error)
 	if fail != nil {
 		return events, fail
 	}
-	for i, r := range rows {
-		if len(r) != 1 {
-			return events, failf(modelwatch.DeadNoLabel, "the truth has %s in a row; it must be one", plural(len(r), "value"))
-		}
-		events = append(events, Event{Kind: modelwatch.KindLabel, Model: c.model, Version: c.version, ID: rowID(c.id, i, len(rows)), Time: c.time, Label: r[0].Value})
-	}
-	return events, nil
+	return c.truths(rows, "the truth", events)
 }
 
 // version2 takes a record of a topic <prefix>.<namespace>.<model|pipeline>.<name>.<inputs|outputs>.
