@@ -87,45 +87,23 @@ func (o EventImport) Run(ctx context.Context, lines io.Reader) (TableImported, e
 	return w.report, o.Ledger.CommitIngest(ctx, modelwatch.IngestCommit{ID: o.CommitID, Group: ImportGroup, Owner: o.Name, Files: w.files, Volumes: w.volumes})
 }
 
-// line places a record. The events of one stand or fall together, as in placeEvents.
-func (w *eventImport) line(ctx context.Context, r *kgo.Record) error {
+// line places a record.
+func (w *eventImport) line(ctx context.Context, r *kgo.Record) (err error) {
+	add := func(out *row) { w.batch.add(&w.source.decoder.event, out) }
+	var rejected *rejection
 	if w.source.format == nil {
-		out, rejected, err := w.source.decode(ctx, r)
-		switch {
-		case err != nil:
-			return err
-		case rejected != nil:
-			w.reject(rejected)
-		default:
-			w.batch.add(&w.source.decoder.event, &out)
+		var out row
+		if out, rejected, err = w.source.decode(ctx, r); err == nil && rejected == nil {
+			add(&out)
 		}
-		return nil
+	} else if rejected, err = w.source.read(ctx, r); err == nil && rejected == nil {
+		once := func(_ context.Context, do func() error) error { return do() }
+		rejected, err = w.source.each(ctx, r, once, add)
 	}
-	rejected, err := w.source.read(ctx, r)
-	if err != nil {
-		return err
-	}
-	for add := len(w.source.events) == 1; rejected == nil; add = true {
-		for i := range w.source.events {
-			var out row
-			if out, rejected, err = w.source.event(ctx, r, i); err != nil {
-				return err
-			}
-			if rejected != nil {
-				break
-			}
-			if add {
-				w.batch.add(&w.source.decoder.event, &out)
-			}
-		}
-		if add {
-			break
-		}
-	}
-	if rejected != nil {
+	if err == nil && rejected != nil {
 		w.reject(rejected)
 	}
-	return nil
+	return err
 }
 
 func (w *eventImport) reject(r *rejection) {

@@ -122,20 +122,19 @@ func (c *Consumer) placeOne(ctx context.Context, b *batch, r *kgo.Record) error 
 	if s.format != nil {
 		return c.placeEvents(ctx, b, s, r)
 	}
-	row, rejected, err := s.decode(ctx, r)
-	for attempt := 0; err != nil && attempt < quickRetries; attempt++ {
-		if !pause(ctx, backoff(attempt)) {
-			return err
-		}
-		row, rejected, err = s.decode(ctx, r)
-	}
+	var out row
+	var rejected *rejection
+	err := c.retry(ctx, func() (err error) {
+		out, rejected, err = s.decode(ctx, r)
+		return err
+	})
 	switch {
 	case err != nil:
 		return err
 	case rejected != nil:
 		return c.reject(ctx, b, s, r, rejected)
 	default:
-		b.add(&s.decoder.event, &row)
+		b.add(&s.decoder.event, &out)
 	}
 	return nil
 }

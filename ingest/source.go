@@ -24,7 +24,7 @@ func Formats() []string {
 // Source is a topic and how its records are to be read.
 type Source struct {
 	Topic  string
-	Format string // "" is FormatModelwatch
+	Format string // of Formats; for a consumer, "" is FormatModelwatch
 	// Options say what the records of other formats do not say. Of FormatModelwatch
 	// only Model and Version are used.
 	Options format.Options
@@ -105,9 +105,31 @@ func (s *source) event(ctx context.Context, r *kgo.Record, i int) (row, *rejecti
 	return out, rejected, err
 }
 
-// placeEvents places a record of another format. Its events stand or fall
+// each adds the events of the record that was read last. They stand or fall
 // together, because a dead letter that is replayed after a fix brings all of them
-// again: where there are several, all are tried before the first is placed.
+// again: where there are several, all are tried before the first is added.
+func (s *source) each(ctx context.Context, r *kgo.Record, retry func(context.Context, func() error) error, add func(*row)) (rejected *rejection, err error) {
+	for last := len(s.events) == 1; ; last = true {
+		for i := range s.events {
+			var out row
+			err = retry(ctx, func() (err error) {
+				out, rejected, err = s.event(ctx, r, i)
+				return err
+			})
+			if err != nil || rejected != nil {
+				return rejected, err
+			}
+			if last {
+				add(&out)
+			}
+		}
+		if last {
+			return nil, nil
+		}
+	}
+}
+
+// placeEvents places a record of another format.
 func (c *Consumer) placeEvents(ctx context.Context, b *batch, s *source, r *kgo.Record) error {
 	var rejected *rejection
 	err := c.retry(ctx, func() (err error) {
@@ -121,26 +143,11 @@ func (c *Consumer) placeEvents(ctx context.Context, b *batch, s *source, r *kgo.
 		b.counts.records++ // it says nothing about a prediction
 		return nil
 	}
-	for add := len(s.events) == 1; rejected == nil; add = true {
-		for i := range s.events {
-			var out row
-			err := c.retry(ctx, func() (err error) {
-				out, rejected, err = s.event(ctx, r, i)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			if rejected != nil {
-				break
-			}
-			if add {
-				b.add(&s.decoder.event, &out)
-			}
-		}
-		if add {
-			break
-		}
+	if rejected == nil {
+		rejected, err = s.each(ctx, r, c.retry, func(out *row) { b.add(&s.decoder.event, out) })
+	}
+	if err != nil {
+		return err
 	}
 	if rejected != nil {
 		return c.reject(ctx, b, s, r, rejected)
