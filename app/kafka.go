@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/ingest"
 )
 
 // kafkaOptions are what every client of ours needs to reach the brokers.
@@ -58,11 +59,14 @@ func consumerOptions(cfg KafkaConfig) []kgo.Opt {
 // eventProducer publishes what arrives over REST, so that there is one path in.
 type eventProducer struct {
 	client *kgo.Client
-	topic  string
+	topic  string // "" if no source takes events of ours
 }
 
 // Produce publishes the events and returns once the brokers hold all of them.
 func (p eventProducer) Produce(ctx context.Context, events [][]byte) error {
+	if p.topic == "" {
+		return modelwatch.Errorf(modelwatch.CodeConflict, "this server reads no topic that takes events and labels in modelwatch's own format: kafka.sources of its configuration needs one with format: %s", ingest.FormatModelwatch)
+	}
 	records := make([]*kgo.Record, len(events))
 	for i, e := range events {
 		records[i] = &kgo.Record{Topic: p.topic, Value: e}
@@ -71,6 +75,16 @@ func (p eventProducer) Produce(ctx context.Context, events [][]byte) error {
 		return modelwatch.Wrap(modelwatch.CodeUnavailable, err, "publish %d events to topic %s", len(events), p.topic)
 	}
 	return nil
+}
+
+// eventTopic is the first topic whose records are in our own format; "" if there is none.
+func (c KafkaConfig) eventTopic() string {
+	for _, s := range c.Sources {
+		if s.Format == "" || s.Format == ingest.FormatModelwatch {
+			return s.Topic
+		}
+	}
+	return ""
 }
 
 // topics are what ingest reads.

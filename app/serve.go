@@ -142,9 +142,10 @@ func (s *service) newAPI() (*api.Server, error) {
 	if err := s.registry.Register(sink.NewCollector(s.catalog, time.Now, s.log)); err != nil {
 		return nil, err
 	}
+	events := eventProducer{producer, s.cfg.Kafka.eventTopic()}
 	return api.New(api.Options{
 		Store: s.catalog, Baselines: s.baselines(), Distributions: s,
-		Producer:    eventProducer{producer, s.cfg.Kafka.Sources[0].Topic},
+		Producer: events,
 		DeadLetters: deadLetters{store: s.catalog, archive: s.archive, client: replays, topics: s.cfg.Kafka.topics()},
 		Backfill: func(ctx context.Context, job modelwatch.Job, span modelwatch.Window) ([]modelwatch.Run, error) {
 			return schedule.Backfill(ctx, s.catalog, job, span)
