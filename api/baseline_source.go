@@ -74,12 +74,20 @@ func whereRowsAre(fields map[string]json.RawMessage, req *RegisterRequest) error
 		req.Window = f.window(window)
 	case !ok:
 		f.add("body.uri", nil, "is missing: say where the table is, for example s3://bucket/train.parquet, or name a window of archived traffic")
-	case json.Unmarshal(raw, &req.URI) != nil:
-		f.add("body.uri", string(bytes.TrimSpace(raw)), "must be a string")
-	case !strings.HasPrefix(req.URI, "s3://") || len(req.URI) == len("s3://"):
-		f.add("body.uri", req.URI, "must begin with s3:// and name a bucket: other tables are uploaded as the body")
+	default:
+		req.URI = f.uri(raw)
 	}
 	return f.err("the baseline")
+}
+
+// uri reads the address of a table.
+func (f *faults) uri(raw json.RawMessage) (uri string) {
+	if json.Unmarshal(raw, &uri) != nil {
+		f.add("body.uri", string(bytes.TrimSpace(raw)), "must be a string")
+	} else if !strings.HasPrefix(uri, "s3://") || len(uri) == len("s3://") {
+		f.add("body.uri", uri, "must begin with s3:// and name a bucket: other tables are uploaded as the body")
+	}
+	return uri
 }
 
 func (f *faults) window(raw json.RawMessage) *modelwatch.Window {

@@ -9,10 +9,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"github.com/modelwatch/modelwatch"
 )
 
 const (
@@ -41,52 +40,37 @@ type EventsInput struct {
 }
 
 func (s *Server) registerEvents() {
-	for _, op := range [...]struct {
-		id, path, summary, kind string
-	}{
-		{"send-events", "/v1/events", "Send events", ""},
-		{"send-labels", "/v1/labels", "Send labels", "label"},
-	} {
-		call(s, huma.Operation{
-			OperationID: op.id, Method: http.MethodPost, Path: op.path, Tags: []string{"events"},
-			Summary: op.summary + " without a Kafka client",
-			Description: `One JSON object, or JSON lines with an object each; at most 8 MiB, and 1 MiB for each. They are written to Kafka and
+	const path = "/v1/events"
+	call(s, huma.Operation{
+		OperationID: "send-events", Method: http.MethodPost, Path: path, Tags: []string{"events"},
+		Summary: "Send events without a Kafka client",
+		Description: `One JSON object, or JSON lines with an object each; at most 8 MiB, and 1 MiB for each. They are written to Kafka and
 take the same way as all others. If one line is no JSON object, nothing is written and the answer names the lines. Sending
 the same events again is safe: the first of each id counts.`,
-			DefaultStatus: http.StatusAccepted,
-		}, func(ctx context.Context, in *EventsInput) (*acceptedOutput, error) {
-			return s.sendEvents(ctx, in, op.kind)
-		})
-		event := &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Examples: []any{eventExample(op.kind)}}
-		lines := &huma.Schema{Type: huma.TypeString, Description: "An object per line."}
-		s.describeBody(op.path, "", map[string]*huma.MediaType{
-			jsonMediaType: {Schema: event}, "application/x-ndjson": {Schema: lines}, "application/jsonl": {Schema: lines},
-		})
-	}
-}
-
-func eventExample(kind string) any {
-	if kind == "label" {
-		return map[string]any{"model": "fraud", "id": "req-1", "time": "2026-11-23T10:00:00Z", "label": "fraud"}
-	}
-	return map[string]any{
+		DefaultStatus: http.StatusAccepted,
+	}, func(ctx context.Context, in *EventsInput) (*acceptedOutput, error) {
+		lines, body, err := in.Upload.eventText()
+		if err != nil {
+			return nil, err
+		}
+		return s.sendEvents(ctx, body, lines, "")
+	})
+	s.describeBody(path, "", eventContent(map[string]any{
 		"kind": "prediction", "model": "fraud", "version": "3.1.0", "id": "req-1", "time": "2026-11-21T10:00:00Z",
 		"features": map[string]any{"amount": 12.5, "country": "DE"}, "prediction": map[string]any{"score": 0.93, "label": "fraud"},
+	}))
+}
+
+// eventContent describes bodies of events.
+func eventContent(example any) map[string]*huma.MediaType {
+	event := &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Examples: []any{example}}
+	lines := &huma.Schema{Type: huma.TypeString, Description: "An object per line."}
+	return map[string]*huma.MediaType{
+		jsonMediaType: {Schema: event}, linesMediaType: {Schema: lines}, "application/jsonl": {Schema: lines},
 	}
 }
 
-func (s *Server) sendEvents(ctx context.Context, in *EventsInput, kind string) (*acceptedOutput, error) {
-	if s.opts.Producer == nil {
-		return nil, modelwatch.Errorf(modelwatch.CodeUnimplemented, "this server has no Kafka topic to write to: see kafka in its configuration")
-	}
-	lines, err := in.Upload.jsonLines()
-	if err != nil {
-		return nil, err
-	}
-	body, err := in.Upload.text(maxEventsBytes)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) sendEvents(ctx context.Context, body []byte, lines bool, kind string) (*acceptedOutput, error) {
 	events, err := splitEvents(body, lines, kind)
 	if err != nil {
 		return nil, err
@@ -97,25 +81,23 @@ func (s *Server) sendEvents(ctx context.Context, in *EventsInput, kind string) (
 	return &acceptedOutput{Body: Accepted{Accepted: len(events)}}, nil
 }
 
-// jsonLines tells from the content type whether the body has an object per line.
-func (u *Upload) jsonLines() (bool, error) {
+// eventText reads a body of events and tells from the content type whether it has
+// an object per line. others are what else the call takes, for the error.
+func (u *Upload) eventText(others ...string) (lines bool, body []byte, err error) {
 	t, err := u.mediaType()
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	switch t {
-	case "application/x-ndjson", "application/jsonl", "application/x-jsonlines":
-		return true, nil
+	case linesMediaType, "application/jsonl", "application/x-jsonlines":
+		lines = true
 	case jsonMediaType, "":
-		return false, nil
-	case "text/csv", "application/vnd.apache.parquet":
-		return false, &modelwatch.Error{
-			Code:    modelwatch.CodeUnimplemented,
-			Message: "events and labels as Parquet or CSV are not offered by this version yet: send JSON lines",
-			Fields:  []modelwatch.FieldError{{Location: "header.Content-Type", Message: "not offered by this version yet", Value: t}},
-		}
+	default:
+		known := append([]string{jsonMediaType, linesMediaType, "application/jsonl"}, others...)
+		return false, nil, headerProblem(http.StatusUnsupportedMediaType, "Content-Type", t, "must be one of %s", strings.Join(known, ", "))
 	}
-	return false, headerProblem(http.StatusUnsupportedMediaType, "Content-Type", t, "must be %s, application/x-ndjson or application/jsonl", jsonMediaType)
+	body, err = u.text(maxEventsBytes)
+	return lines, body, err
 }
 
 // text reads a body of bounded size.
@@ -139,9 +121,6 @@ func splitEvents(body []byte, lines bool, kind string) ([][]byte, error) {
 	var f faults
 	if !lines {
 		event, err := checkEvent(bytes.TrimSpace(body), kind)
-		if errors.Is(err, errLabelsByURI) {
-			return nil, err
-		}
 		if err != nil {
 			f.add("body", string(body), "%s", err)
 		}
@@ -173,13 +152,6 @@ func splitEvents(body []byte, lines bool, kind string) ([][]byte, error) {
 	return events, nil
 }
 
-// errLabelsByURI refuses a body that says where labels are.
-var errLabelsByURI = &modelwatch.Error{ //nolint:gochecknoglobals // a constant
-	Code:    modelwatch.CodeUnimplemented,
-	Message: "labels by uri are not offered by this version yet: send them as JSON lines",
-	Fields:  []modelwatch.FieldError{{Location: "body.uri", Message: "not offered by this version yet"}},
-}
-
 // checkEvent makes sure of a JSON object, and of its kind where the call
 // decides it, and returns a copy to be written.
 func checkEvent(text []byte, kind string) ([]byte, error) {
@@ -197,7 +169,7 @@ func checkEvent(text []byte, kind string) ([]byte, error) {
 		return bytes.Clone(text), nil
 	}
 	if _, elsewhere := event["uri"]; elsewhere && event["id"] == nil {
-		return nil, errLabelsByURI
+		return nil, errors.New("has a uri and no id: send a uri by itself, as application/json")
 	}
 	given, ok := event["kind"]
 	if !ok {

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/modelwatch/modelwatch"
-	"github.com/modelwatch/modelwatch/api"
 )
 
 const linesType = "application/x-ndjson"
@@ -59,9 +58,8 @@ func TestSendEventsRefuses(t *testing.T) {
 		{"long line", "/v1/events", linesType, "{}\n" + tooLong, 422, []string{"body line 2"}},
 		{"too much", "/v1/events", linesType, strings.Repeat("{}\n", 3<<20), 413, nil},
 		{"prediction as label", "/v1/labels", linesType, "{}\n{\"kind\":\"prediction\"}", 422, []string{"body line 2"}},
-		{"csv", "/v1/labels", "text/csv", "id,label\n1,2", 501, []string{"header.Content-Type"}},
-		{"parquet", "/v1/labels", "application/vnd.apache.parquet", "PAR1", 501, []string{"header.Content-Type"}},
-		{"labels by uri", "/v1/labels", jsonType, `{"uri":"s3://bucket/labels.parquet"}`, 501, []string{"body.uri"}},
+		{"csv of events", "/v1/events", "text/csv", "id,label\n1,2", 415, []string{"header.Content-Type"}},
+		{"uri among lines", "/v1/labels", linesType, "{}\n{\"uri\":\"s3://bucket/labels.parquet\"}", 422, []string{"body line 2"}},
 		{"html", "/v1/labels", "text/html", "x", 415, []string{"header.Content-Type"}},
 	} {
 		b.wantProblem(tt.status, tt.locations, http.MethodPost, tt.path, tt.body, "Content-Type", tt.mediaType)
@@ -94,6 +92,4 @@ func TestSendEventsUnavailable(t *testing.T) {
 	if !strings.Contains(b.logs.String(), "secret-host") {
 		t.Error("the cause is not logged")
 	}
-	without := setup(t, func(o *api.Options) { o.Producer = nil })
-	without.wantProblem(501, nil, http.MethodPost, "/v1/events", "{}")
 }

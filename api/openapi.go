@@ -70,6 +70,9 @@ func (s *Server) allowMore() {
 			return
 		}
 		visit(schema.Items)
+		for _, one := range schema.AnyOf {
+			visit(one)
+		}
 		for _, property := range schema.Properties {
 			visit(property)
 		}

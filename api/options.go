@@ -123,10 +123,9 @@ type Options struct {
 	Store         Store
 	Baselines     Baselines
 	Distributions Distributions
-	// Producer may be nil: /v1/events and /v1/labels then answer 501.
-	Producer Producer
-	// DeadLetters may be nil: replays, and values that lie in the archive, are then 501.
-	DeadLetters DeadLetters
+	Producer      Producer
+	Labels        Labels
+	DeadLetters   DeadLetters
 	// Backfill queues the runs of the job's windows that end within the span,
 	// and returns them. Windows that have a run already keep it.
 	Backfill func(ctx context.Context, job modelwatch.Job, span modelwatch.Window) ([]modelwatch.Run, error)

@@ -116,6 +116,7 @@ func (s *Server) registerOperations() {
 	s.registerRuns()
 	s.registerMeasurements()
 	s.registerEvents()
+	s.registerLabels()
 	s.registerDeadLetters()
 	s.registerVolumes()
 	s.registerErasures()

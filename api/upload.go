@@ -18,14 +18,12 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
+// tableTypes are the media types of tables that are nothing but that: JSON lines
+// may be events, too.
+var tableTypes = []string{"application/vnd.apache.parquet", binaryMediaType, "text/csv"} //nolint:gochecknoglobals // a constant
+
 // UploadTypes are the media types of tables that can be uploaded.
-var UploadTypes = []string{
-	"application/vnd.apache.parquet",
-	"application/octet-stream",
-	"text/csv",
-	"application/x-ndjson",
-	"application/jsonl",
-}
+var UploadTypes = append(slices.Clip(tableTypes), linesMediaType, "application/jsonl")
 
 const registerDescription = `The body is the table itself, of any size: it is profiled as it arrives. Content-Type tells Parquet, CSV or JSON lines
 (application/octet-stream: by its first bytes), Content-Encoding may be gzip or zstd. Or the body is JSON: a uri to read from, a
@@ -157,12 +155,8 @@ func (u *Upload) fill(req *RegisterRequest) error {
 		return err
 	}
 	u.unhurried()
-	switch req.ContentEncoding = strings.ToLower(u.ctx.Header("Content-Encoding")); req.ContentEncoding {
-	case "gzip", "zstd", "":
-	case "identity":
-		req.ContentEncoding = ""
-	default:
-		return headerProblem(http.StatusUnsupportedMediaType, "Content-Encoding", req.ContentEncoding, "must be gzip, zstd or absent")
+	if req.ContentEncoding, err = u.encoding(); err != nil {
+		return err
 	}
 	if req.ContentType == jsonMediaType {
 		req.ContentType = ""
@@ -174,4 +168,16 @@ func (u *Upload) fill(req *RegisterRequest) error {
 	}
 	req.Body = u
 	return nil
+}
+
+// encoding is how the body is packed: "", "gzip" or "zstd".
+func (u *Upload) encoding() (string, error) {
+	switch encoding := strings.ToLower(u.ctx.Header("Content-Encoding")); encoding {
+	case "gzip", "zstd", "":
+		return encoding, nil
+	case "identity":
+		return "", nil
+	default:
+		return "", headerProblem(http.StatusUnsupportedMediaType, "Content-Encoding", encoding, "must be gzip, zstd or absent")
+	}
 }

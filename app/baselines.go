@@ -103,7 +103,7 @@ func (b *baselines) spool(ctx context.Context, version modelwatch.Version, r api
 	if r.Window != nil {
 		return b.spoolWindow(ctx, version, *r.Window)
 	}
-	source, closeSource, err := b.source(ctx, r)
+	source, closeSource, err := b.source(ctx, r.Body, r.ContentType, r.URI)
 	if err != nil {
 		return nil, err
 	}
@@ -142,17 +142,17 @@ func spoolOptions(v modelwatch.Version, mapping modelwatch.ColumnMapping) table.
 	return opts
 }
 
-// source makes the request's body or URI a table source.
-func (b *baselines) source(ctx context.Context, r api.RegisterRequest) (table.Source, func(), error) {
-	if r.URI == "" {
-		format := table.FormatOf(r.ContentType, "")
-		return table.Source{Name: "the upload", Format: format, Open: func() (io.ReadCloser, error) { return io.NopCloser(r.Body), nil }}, func() {}, nil
+// source makes a request's body, or the object that it names, a table source.
+func (b *baselines) source(ctx context.Context, body io.Reader, contentType, uri string) (table.Source, func(), error) {
+	if uri == "" {
+		format := table.FormatOf(contentType, "")
+		return table.Source{Name: "the upload", Format: format, Open: func() (io.ReadCloser, error) { return io.NopCloser(body), nil }}, func() {}, nil
 	}
-	object, err := b.object(ctx, r.URI)
+	object, err := b.object(ctx, uri)
 	if err != nil {
 		return table.Source{}, nil, err
 	}
-	return table.Source{Name: r.URI, ReaderAt: object, Size: object.Size()}, func() { object.Close() }, nil
+	return table.Source{Name: uri, ReaderAt: object, Size: object.Size()}, func() { object.Close() }, nil
 }
 
 // object opens an object of any bucket.

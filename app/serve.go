@@ -145,7 +145,7 @@ func (s *service) newAPI() (*api.Server, error) {
 	events := eventProducer{producer, s.cfg.Kafka.eventTopic()}
 	return api.New(api.Options{
 		Store: s.catalog, Baselines: s.baselines(), Distributions: s,
-		Producer: events,
+		Producer: events, Labels: labels{s.baselines(), events},
 		DeadLetters: deadLetters{store: s.catalog, archive: s.archive, client: replays, topics: s.cfg.Kafka.topics()},
 		Backfill: func(ctx context.Context, job modelwatch.Job, span modelwatch.Window) ([]modelwatch.Run, error) {
 			return schedule.Backfill(ctx, s.catalog, job, span)
