@@ -11,13 +11,12 @@ type Code string
 
 // The closed list of error codes.
 const (
-	CodeInternal      Code = "internal"      // a fault of ours or of a library
-	CodeInvalid       Code = "invalid"       // the input is wrong; Message says where and how to mend it
-	CodeNotFound      Code = "not_found"     // the named thing does not exist
-	CodeConflict      Code = "conflict"      // it exists already, or has changed meanwhile
-	CodeFenced        Code = "fenced"        // another owner has taken over; drop what you hold
-	CodeUnavailable   Code = "unavailable"   // a dependency does not answer; retrying may help
-	CodeUnimplemented Code = "unimplemented" // named in the contract, not offered by this version
+	CodeInternal    Code = "internal"    // a fault of ours or of a library
+	CodeInvalid     Code = "invalid"     // the input is wrong; Message says where and how to mend it
+	CodeNotFound    Code = "not_found"   // the named thing does not exist
+	CodeConflict    Code = "conflict"    // it exists already, or has changed meanwhile
+	CodeFenced      Code = "fenced"      // another owner has taken over; drop what you hold
+	CodeUnavailable Code = "unavailable" // a dependency does not answer; retrying may help
 )
 
 // FieldError is one thing wrong at one place of an input.

@@ -389,7 +389,7 @@ func codeOf(status int, problem string) modelwatch.Code {
 	code := modelwatch.Code(strings.TrimPrefix(problem, problemType))
 	switch code {
 	case modelwatch.CodeInternal, modelwatch.CodeInvalid, modelwatch.CodeNotFound, modelwatch.CodeConflict,
-		modelwatch.CodeFenced, modelwatch.CodeUnavailable, modelwatch.CodeUnimplemented:
+		modelwatch.CodeFenced, modelwatch.CodeUnavailable:
 		return code
 	}
 	switch {

@@ -233,15 +233,7 @@ func (s *Server) letterValue(ctx context.Context, d modelwatch.DeadLetter) ([]by
 	if d.Object.Key == "" {
 		return d.Value, nil
 	}
-	if s.opts.DeadLetters == nil {
-		return nil, errNoDeadLetters
-	}
 	return s.opts.DeadLetters.Value(ctx, d)
-}
-
-var errNoDeadLetters = &modelwatch.Error{ //nolint:gochecknoglobals // a constant
-	Code:    modelwatch.CodeUnimplemented,
-	Message: "this server reaches neither the archive nor Kafka for dead letters",
 }
 
 func (s *Server) countDeadLetters(ctx context.Context, in *DeadLetterQuery) (*struct{ Body DeadLetterSummary }, error) {
@@ -295,9 +287,6 @@ func (s *Server) getDeadLetterValue(ctx context.Context, in *DeadLetterPath) (*d
 }
 
 func (s *Server) replayDeadLetters(ctx context.Context, in *struct{ Body ReplayRequest }) (*struct{ Body ReplayResult }, error) {
-	if s.opts.DeadLetters == nil {
-		return nil, errNoDeadLetters
-	}
 	filter, err := in.Body.filter()
 	if err != nil {
 		return nil, err

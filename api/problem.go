@@ -43,8 +43,6 @@ func statusOf(code modelwatch.Code) int {
 		return http.StatusConflict
 	case modelwatch.CodeUnavailable:
 		return http.StatusServiceUnavailable
-	case modelwatch.CodeUnimplemented:
-		return http.StatusNotImplemented
 	}
 	return http.StatusInternalServerError
 }

@@ -54,7 +54,6 @@ func TestErrorCodes(t *testing.T) {
 		{modelwatch.Errorf(modelwatch.CodeConflict, "moved"), 409, "conflict", "moved"},
 		{modelwatch.Errorf(modelwatch.CodeFenced, "taken over"), 409, "fenced", "taken over"},
 		{modelwatch.Wrap(modelwatch.CodeUnavailable, errors.New("secret"), "down"), 503, "unavailable", "down"},
-		{modelwatch.Errorf(modelwatch.CodeUnimplemented, "later"), 501, "unimplemented", "later"},
 		{modelwatch.Wrap(modelwatch.CodeInternal, errors.New("secret"), "secret"), 500, "internal", "its log has the cause"},
 		{errors.New("secret"), 500, "internal", "its log has the cause"},
 		{context.DeadlineExceeded, 500, "internal", "its log has the cause"}, // not the request's own
@@ -309,7 +308,6 @@ func TestDeadLetters(t *testing.T) {
 	if got := strings.Count(string(lines.body), "\n"); got != 2 || lines.Header.Get("Content-Type") != "application/x-ndjson" {
 		t.Errorf("%d lines of %s", got, lines.Header.Get("Content-Type"))
 	}
-	b.wantProblem(501, nil, http.MethodPost, "/v1/dead-letters/replay", `{"reason":"no_id"}`, "Content-Type", jsonType)
 }
 
 // fakeDeadLetters has the bytes of letters in its hands, and publishes nothing.

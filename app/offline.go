@@ -64,7 +64,7 @@ func parseMetrics(names, known, fallback []string) ([]string, error) {
 type rendering struct {
 	result api.Result
 	table  func(io.Writer, canvas) error
-	page   func(io.Writer) error // HTML; nil where there is none
+	page   func(io.Writer) error // HTML
 }
 
 // canvas is what a table is drawn on.
@@ -95,9 +95,6 @@ func (o OutputOptions) write(r rendering) (err error) {
 	case "csv":
 		return api.WriteCSV(out, r.result.Measurements)
 	case "html":
-		if r.page == nil {
-			return modelwatch.Errorf(modelwatch.CodeUnimplemented, "there is no page of a %s", r.result.Kind)
-		}
 		return r.page(out)
 	}
 	c := canvas{palette: noColours(), all: o.All}

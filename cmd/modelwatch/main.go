@@ -78,8 +78,7 @@ func exitCode(err error, stderr io.Writer) int {
 		return exitBreached
 	}
 	fmt.Fprintln(stderr, "modelwatch:", err)
-	switch modelwatch.ErrorCode(err) {
-	case modelwatch.CodeInvalid, modelwatch.CodeUnimplemented:
+	if modelwatch.ErrorCode(err) == modelwatch.CodeInvalid {
 		return exitUsage
 	}
 	return exitFailed
