@@ -133,7 +133,7 @@ func TestLabelsThatAreNone(t *testing.T) {
 // service has seen.
 func TestLabelsReachTheArchive(t *testing.T) {
 	t.Parallel()
-	b, _, _ := setupIngest(t)
+	b, _, _ := setupIngest(t, func(*Config) {})
 	b.putModel(t)
 	const rows = 1500
 	var csv strings.Builder
