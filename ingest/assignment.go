@@ -229,7 +229,7 @@ func (c *Consumer) start(a *assignment, start, end int64) {
 	case a.cursor < 0:
 		a.next = start
 	case a.cursor < start:
-		a.next = start
+		a.next, a.leader = start, -1
 		c.metrics.gaps.Add(float64(start - a.cursor))
 		c.log.Error("records were deleted before they were read", "topic", a.Topic, "partition", a.Partition.Partition,
 			"cursor", a.cursor, "log_start", start, "lost", start-a.cursor)

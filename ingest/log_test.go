@@ -169,20 +169,26 @@ func faultTooLargeBatch(t *testing.T, b *testBundle) {
 		t.Fatal(err)
 	}
 	b.send(1, 3)
+	if err := big.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: make([]byte, 60<<20)}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
 	o := b.options("a")
 	o.Client = append(o.Client, kgo.MaxDecompressBatchBytes(32<<20))
 	r := b.start(o)
-	b.await(7)
+	b.await(8)
 	r.stop()
 	letters := []modelwatch.DeadLetter{}
 	for _, c := range b.catalog.ledger() {
 		letters = append(letters, c.DeadLetters...)
 	}
-	if len(letters) != 1 || letters[0].Reason != modelwatch.DeadTooLarge || letters[0].Offset != 3 {
+	if len(letters) != 2 || letters[0].Reason != modelwatch.DeadTooLarge || letters[0].Offset != 3 || letters[1].Offset != 7 {
 		t.Errorf("dead letters: %+v", letters)
 	}
-	if next, err := checkTiling(b.catalog.ledger()); err != nil || next[b.partitionZero()] != 7 {
+	if next, err := checkTiling(b.catalog.ledger()); err != nil || next[b.partitionZero()] != 8 {
 		t.Error(next, err)
+	}
+	if c := b.catalog.cursors[cursorKey("g", b.partitionZero())]; c.LeaderEpoch != -1 {
+		t.Errorf("leader epoch %d, although nobody knows who wrote the last record", c.LeaderEpoch)
 	}
 }
 

@@ -61,7 +61,7 @@ func (c *Consumer) place(ctx context.Context, p kgo.FetchTopicPartition) {
 	if a == nil || skip || len(p.Records) == 0 || ctx.Err() != nil {
 		return
 	}
-	next, err := c.placeRecords(ctx, p.Records, next)
+	next, leader, err := c.placeRecords(ctx, p.Records, next)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,9 +74,11 @@ func (c *Consumer) place(ctx context.Context, p kgo.FetchTopicPartition) {
 		c.reset = true // it was taken again meanwhile, from an earlier offset
 		return
 	}
+	if next != a.next {
+		a.leader = leader
+	}
 	c.advance(a, next)
-	last := p.Records[len(p.Records)-1]
-	a.end, a.seen, a.leader = max(a.end, p.HighWatermark), last.Timestamp, last.LeaderEpoch
+	a.end, a.seen = max(a.end, p.HighWatermark), p.Records[len(p.Records)-1].Timestamp
 	c.metrics.lag(a, time.Now())
 }
 
@@ -92,20 +94,22 @@ func (c *Consumer) advance(a *assignment, next int64) {
 	}
 }
 
-// placeRecords returns the offset after the last record that has its place.
-func (c *Consumer) placeRecords(ctx context.Context, records []*kgo.Record, next int64) (int64, error) {
+// placeRecords returns the offset after the last record that has its place, and
+// the epoch of the leader that wrote it; -1: none has.
+func (c *Consumer) placeRecords(ctx context.Context, records []*kgo.Record, next int64) (int64, int32, error) {
+	leader := int32(-1)
 	for _, r := range records {
 		if r.Offset < next {
 			continue
 		}
 		if !r.Attrs.IsControl() {
 			if err := c.placeRecord(ctx, c.building, r); err != nil {
-				return next, err
+				return next, leader, err
 			}
 		}
-		next = r.Offset + 1
+		next, leader = r.Offset+1, r.LeaderEpoch
 	}
-	return next, nil
+	return next, leader, nil
 }
 
 func (c *Consumer) placeRecord(ctx context.Context, b *batch, r *kgo.Record) error {

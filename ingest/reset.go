@@ -134,6 +134,7 @@ func (c *Consumer) skipBatch(e *kgo.ErrDecompressTooLarge) {
 		"the batch of offsets %d to %d decompresses to more than %d bytes and was passed over", r.Offset, e.NextOffset-1, maxDecompressedBatch)}
 	c.building.reject(newLetter(r, rej, time.Now()), rej)
 	c.advance(a, e.NextOffset)
+	a.leader = -1 // the client does not say who wrote it
 	c.mu.Unlock()
 	c.log.Error("a batch was not read: it is too large", "topic", e.Topic, "partition", e.Partition, "offset", e.Offset, "next_offset", e.NextOffset)
 	c.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{e.Topic: {e.Partition: {Epoch: -1, Offset: e.NextOffset}}})
