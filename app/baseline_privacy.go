@@ -5,29 +5,45 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/ingest"
 	"github.com/modelwatch/modelwatch/table"
 )
 
-// protect takes out of a training set what privacy rules cover, before anything
-// of it is profiled or stored. Values that traffic has as pseudonyms are the same
+// protection is what protect is told of a table beside the version's rules.
+type protection struct {
+	// archived says that the rows come from the archive: pseudonyms stand already.
+	archived bool
+	// closed drops what the version's schema does not name.
+	closed bool
+}
+
+// baselineProtection is that of a baseline: where nobody has said what the features
+// are, the baseline does.
+func baselineProtection(v *modelwatch.Version, archived bool) protection {
+	return protection{archived: archived, closed: v.Schema.Privacy.AllowList && v.Registered && len(v.Schema.Features) > 0}
+}
+
+// protect takes out of a table what privacy rules cover, before anything of it is
+// profiled or stored. Values that traffic has as pseudonyms are the same
 // pseudonyms here, so that the two can be compared. In archived rows they stand
 // already, but for what was written before there was a rule.
-func (b *baselines) protect(ctx context.Context, v modelwatch.Version, spooled *table.Spooled, archived bool) error {
+func (b *baselines) protect(ctx context.Context, v modelwatch.Version, spooled *table.Spooled, p protection) error {
 	rules := b.columnRules(v, spooled.Columns)
-	// Where nobody has said what the features are, the baseline does.
-	closed := v.Schema.Privacy.AllowList && v.Registered && len(v.Schema.Features) > 0
-	if len(rules) == 0 && !closed {
-		return nil
-	}
 	dropped := func(name string) bool {
 		rule, ruled := rules[name]
-		if !ruled {
-			return closed && !modelwatch.Reserved(name) && !slices.ContainsFunc(v.Schema.Features, func(f modelwatch.Feature) bool { return f.Name == name })
+		switch {
+		case ruled:
+			return rule.Action == modelwatch.PrivacyDrop || rule.Action == modelwatch.PrivacyHash && len(b.privacyKey) == 0
+		case name == modelwatch.ColumnExtra: // anything may stand in it
+			return !p.archived && !v.Schema.Privacy.Empty()
 		}
-		return rule.Action == modelwatch.PrivacyDrop || rule.Action == modelwatch.PrivacyHash && len(b.privacyKey) == 0
+		return p.closed && !named(&v.Schema, name)
+	}
+	if len(rules) == 0 && !slices.ContainsFunc(spooled.Columns, func(c table.ColumnInfo) bool { return dropped(c.Name) }) {
+		return nil
 	}
 	columns := slices.DeleteFunc(slices.Clone(spooled.Columns), func(c table.ColumnInfo) bool { return dropped(c.Name) })
 	for _, c := range columns {
@@ -42,7 +58,7 @@ func (b *baselines) protect(ctx context.Context, v modelwatch.Version, spooled *
 				continue
 			}
 			if rule, ruled := rules[col.Name]; ruled {
-				b.protectColumn(&col, rule, archived)
+				b.protectColumn(&col, rule, p.archived)
 			} else if col.Name == modelwatch.ColumnInvalid {
 				if err := forgetInvalid(&col, rules); err != nil {
 					return nil, err
@@ -53,23 +69,48 @@ func (b *baselines) protect(ctx context.Context, v modelwatch.Version, spooled *
 		return out, nil
 	})
 	if err != nil {
-		return fmt.Errorf("protect baseline: %w", err)
+		return fmt.Errorf("carry out privacy rules: %w", err)
 	}
 	spooled.Schema.Features = slices.DeleteFunc(spooled.Schema.Features, func(f modelwatch.Feature) bool { return dropped(f.Name) })
+	for prefix, names := range prefixed(&spooled.Schema) {
+		*names = slices.DeleteFunc(*names, func(name string) bool { return dropped(prefix + name) })
+	}
 	spooled.Schema.Privacy = v.Schema.Privacy
 	return nil
 }
 
+// prefixed are the names of a schema whose columns have a prefix.
+func prefixed(s *modelwatch.Schema) map[string]*[]string {
+	return map[string]*[]string{modelwatch.PrefixScore: &s.Classes, modelwatch.PrefixAttribution: &s.Attributions, modelwatch.PrefixTag: &s.Tags}
+}
+
+// named reports whether a column is one that a schema names, or one that every
+// table may have.
+func named(s *modelwatch.Schema, column string) bool {
+	for prefix, names := range prefixed(s) {
+		if name, ok := strings.CutPrefix(column, prefix); ok {
+			return slices.Contains(*names, name)
+		}
+	}
+	_, ok := s.Feature(column)
+	return ok || modelwatch.Reserved(column)
+}
+
 // inherited are the rules of a version that nobody has registered: those of all
-// versions of its model.
-func (b *baselines) inherited(ctx context.Context, model string) (rules modelwatch.Privacy, err error) {
+// versions of its model that have any, with all names that they let through.
+func (b *baselines) inherited(ctx context.Context, model string) (s modelwatch.Schema, err error) {
 	versions, err := b.catalog.PrivateVersions(ctx)
 	for _, v := range versions {
 		if v.Model == model {
-			rules = rules.Merge(v.Schema.Privacy)
+			s.Privacy = s.Privacy.Merge(v.Schema.Privacy)
+			s.Features = append(s.Features, v.Schema.Features...)
+			s.Classes = append(s.Classes, v.Schema.Classes...)
+			s.Attributions = append(s.Attributions, v.Schema.Attributions...)
+			s.Tags = append(s.Tags, v.Schema.Tags...)
 		}
 	}
-	return rules, err
+	s.SortFeatures()
+	return s, err
 }
 
 // columnRules are the rules of a version's columns, ids of the deployment included.

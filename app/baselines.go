@@ -59,7 +59,7 @@ func (b *baselines) Register(ctx context.Context, r api.RegisterRequest) (modelw
 		return modelwatch.Baseline{}, nil, err
 	}
 	defer func() { _ = spooled.Close() }() // a temporary file that stays is no error of the request
-	if err := b.protect(ctx, version, spooled, r.Window != nil); err != nil {
+	if err := b.protect(ctx, version, spooled, baselineProtection(&version, r.Window != nil)); err != nil {
 		return modelwatch.Baseline{}, nil, err
 	}
 	if spooled.Rows == 0 {
@@ -122,7 +122,9 @@ func (b *baselines) version(ctx context.Context, r api.RegisterRequest) (modelwa
 		v, err = modelwatch.Version{Model: r.Model, Name: r.Version, SamplingRate: 1}, nil
 	}
 	if err == nil && !v.Registered {
-		v.Schema.Privacy, err = b.inherited(ctx, r.Model)
+		var rules modelwatch.Schema
+		rules, err = b.inherited(ctx, r.Model)
+		v.Schema.Privacy = rules.Privacy
 	}
 	return v, err
 }

@@ -148,15 +148,15 @@ func (m *imports) file(ctx context.Context, f tableFile) (err error) {
 }
 
 // protect takes out of a table what privacy rules cover, before anything of it is
-// written.
+// written. What traffic may not bring, a table may not either.
 func (m *imports) protect(ctx context.Context, version modelwatch.Version, spooled *table.Spooled) (err error) {
 	b := &baselines{catalog: m.catalog, privacyKey: modelwatch.PrivacyKey(m.cfg.Privacy.Key), hashIDs: m.cfg.Privacy.HashIDs}
 	if !version.Registered {
-		if version.Schema.Privacy, err = b.inherited(ctx, version.Model); err != nil {
+		if version.Schema, err = b.inherited(ctx, version.Model); err != nil {
 			return err
 		}
 	}
-	return b.protect(ctx, version, spooled, false)
+	return b.protect(ctx, version, spooled, protection{closed: version.Schema.Privacy.AllowList})
 }
 
 func (m *imports) rows(ctx context.Context, f tableFile, commit string, version modelwatch.Version, spooled *table.Spooled) error {

@@ -200,6 +200,10 @@ func (l *layout) addMember(id sectionID, field string, typ cellType) int32 {
 		c.quoted = string(q)
 	}
 	l.cover(&c)
+	if l.private.closed() && !l.private.admits(c.name) {
+		// An inherited allow-list does not name what was learnt from traffic before.
+		c.typ, c.rule = cellPrivate, modelwatch.PrivacyRule{Action: modelwatch.PrivacyDrop}
+	}
 	l.columns = append(l.columns, c)
 	sec.index[field] = i
 	return i

@@ -102,7 +102,11 @@ func TestAllowList(t *testing.T) {
 	v := fraud()
 	v.Schema.Privacy.AllowList = true
 	v.Schema.Tags = []string{"region"}
+	old := modelwatch.Version{Model: "fraud", Name: "5", SamplingRate: 1, SchemaRevision: 3}
+	old.Schema.Features = []modelwatch.Feature{{Name: "amount", Type: modelwatch.TypeNumber}, {Name: "x", Type: modelwatch.TypeCategory}}
+	old.Schema.Tags = []string{"user"}
 	b := setupPrivate(t, PrivacyOptions{}, v)
+	b.catalog.versions[[2]string{"fraud", "5"}] = old // nobody has registered it
 	b.mustSend(`{"kind":"prediction","model":"fraud","version":"3","id":"r","SECRET":"SECRET","features":{"amount":1,"x":"SECRET"},"tags":{"region":"eu","user":"SECRET"},
 "attributions":{"amount":0.5,"x":1},"prediction":{"score":0.5,"x":"SECRET","scores":{"a":1}}}`)
 	c := b.chunk()
@@ -117,6 +121,11 @@ func TestAllowList(t *testing.T) {
 	b.mustSend(`{"kind":"prediction","model":"fraud","version":"4","id":"r","features":{"amount":1,"x":"SECRET"}}`)
 	if c := b.chunk(); holds(c, "SECRET") || cell(c, "amount", 0) != "1" {
 		t.Errorf("version 4: amount %s, x %s", cell(c, "amount", 0), cell(c, "x", 0))
+	}
+	// So does one whose traffic has made columns known before there was a list.
+	b.mustSend(`{"kind":"prediction","model":"fraud","version":"5","id":"r","features":{"amount":1,"x":"SECRET"},"tags":{"user":"SECRET"}}`)
+	if c := b.chunk(); holds(c, "SECRET") || cell(c, "amount", 0) != "1" || cell(c, "_invalid", 0) != "absent" {
+		t.Errorf("version 5: amount %s, x %s, _tag_user %s", cell(c, "amount", 0), cell(c, "x", 0), cell(c, "_tag_user", 0))
 	}
 }
 
