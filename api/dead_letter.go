@@ -4,13 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humachi"
-	"github.com/danielgtaylor/huma/v2/negotiation"
 
 	"github.com/modelwatch/modelwatch"
 )
@@ -64,9 +63,9 @@ type DeadLetterQuery struct {
 	SpanQuery
 }
 
-func (q DeadLetterQuery) filter(page Page) (DeadLetterFilter, error) {
+func (q DeadLetterQuery) filter() (DeadLetterFilter, error) {
 	return DeadLetterFilter{
-		Page: page, Model: q.Model, Reason: modelwatch.DeadLetterReason(q.Reason), Topic: q.Topic, State: q.State, From: q.From, To: q.To,
+		Model: q.Model, Reason: modelwatch.DeadLetterReason(q.Reason), Topic: q.Topic, State: q.State, From: q.From, To: q.To,
 	}, q.check()
 }
 
@@ -109,7 +108,9 @@ func (r ReplayRequest) filter() (DeadLetterFilter, error) {
 	q := DeadLetterQuery{
 		Model: r.Model, Reason: string(r.Reason), Topic: r.Topic, State: r.State, SpanQuery: SpanQuery{From: deref(r.From), To: deref(r.To)},
 	}
-	return q.filter(Page{Limit: r.Limit, Cursor: r.Cursor})
+	f, err := q.filter()
+	f.Page = Page{Limit: r.Limit, Cursor: r.Cursor}
+	return f, err
 }
 
 func (s *Server) registerDeadLetters() {
@@ -154,78 +155,46 @@ const (
 	linesPage = 200
 )
 
-type deadLettersOutput struct {
-	Body func(huma.Context)
-}
-
 func (s *Server) listDeadLetters(ctx context.Context, in *struct {
 	Accept string `header:"Accept" hidden:"true"`
 	DeadLetterQuery
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"How many items at most: 100 if not given, and all of them in JSON lines."`
 	Cursor string `query:"cursor" maxLength:"1000" doc:"next_cursor of the page before."`
-}) (*deadLettersOutput, error) {
-	filter, err := in.filter(Page{Limit: in.Limit, Cursor: in.Cursor})
+}) (*feedOutput, error) {
+	filter, err := in.filter()
 	if err != nil {
 		return nil, err
 	}
-	asLines := negotiation.SelectQValueFast(in.Accept, []string{jsonMediaType, linesMediaType}) == linesMediaType
-	switch {
-	case in.Limit > 0:
-	case asLines:
-		filter.Limit = linesPage
-	default:
-		filter.Limit = 100
-	}
-	var next string
-	letters, err := inTime(ctx, func(ctx context.Context) (letters []modelwatch.DeadLetter, err error) {
-		letters, next, err = s.opts.Store.DeadLetters(ctx, filter)
-		return letters, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list dead letters: %w", err)
-	}
-	if !asLines {
-		page := newList(letters, next, newDeadLetter)
-		return &deadLettersOutput{Body: func(hc huma.Context) {
-			hc.SetHeader("Content-Type", jsonMediaType)
-			hc.SetStatus(http.StatusOK)
-			s.cutOff(hc.Context(), s.api.Marshal(hc.BodyWriter(), jsonMediaType, page))
-		}}, nil
-	}
-	if in.Limit > 0 {
-		next = ""
-	}
-	filter.Cursor = next
-	return &deadLettersOutput{Body: func(hc huma.Context) { s.sendDeadLetters(hc, letters, filter) }}, nil
+	return feed[modelwatch.DeadLetter, DeadLetter]{
+		what: "dead letters", convert: newDeadLetter,
+		list: func(ctx context.Context, p Page) ([]modelwatch.DeadLetter, string, error) {
+			filter.Page = p
+			return s.opts.Store.DeadLetters(ctx, filter)
+		},
+		mediaType: linesMediaType, batch: linesPage,
+		open: func(w io.Writer, alive func()) func(context.Context, []modelwatch.DeadLetter) error {
+			out := json.NewEncoder(w)
+			return func(ctx context.Context, letters []modelwatch.DeadLetter) error {
+				for _, d := range letters {
+					alive()
+					if err := s.writeLetter(ctx, out, d); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+		},
+	}.answer(ctx, s, in.Accept, Page{Limit: in.Limit, Cursor: in.Cursor})
 }
 
-// sendDeadLetters writes letters a line each, with all their bytes, and those of
-// the pages that follow while the filter has a cursor.
-func (s *Server) sendDeadLetters(hc huma.Context, letters []modelwatch.DeadLetter, filter DeadLetterFilter) {
-	_, w := humachi.Unwrap(hc)
-	control := http.NewResponseController(w)
-	hc.SetHeader("Content-Type", linesMediaType)
-	hc.SetStatus(http.StatusOK)
-	out := json.NewEncoder(hc.BodyWriter())
-	for {
-		for _, d := range letters {
-			// A writer that knows no deadlines, as in tests, has none to be moved.
-			_ = control.SetWriteDeadline(time.Now().Add(streamIdle))
-			line := newDeadLetter(d)
-			var err error
-			if line.Value, err = s.letterValue(hc.Context(), d); modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
-				err = nil // its object is gone: what is known is shown
-			}
-			s.cutOff(hc.Context(), err)
-			s.cutOff(hc.Context(), out.Encode(line))
-		}
-		if filter.Cursor == "" {
-			return
-		}
-		var err error
-		letters, filter.Cursor, err = s.opts.Store.DeadLetters(hc.Context(), filter)
-		s.cutOff(hc.Context(), err)
+// writeLetter writes a letter with all its bytes.
+func (s *Server) writeLetter(ctx context.Context, out *json.Encoder, d modelwatch.DeadLetter) (err error) {
+	line := newDeadLetter(d)
+	line.Value, err = s.letterValue(ctx, d)
+	if err != nil && modelwatch.ErrorCode(err) != modelwatch.CodeNotFound { // its object is gone: what is known is shown
+		return err
 	}
+	return out.Encode(line)
 }
 
 // letterValue returns the bytes that are kept of a letter.
@@ -237,7 +206,7 @@ func (s *Server) letterValue(ctx context.Context, d modelwatch.DeadLetter) ([]by
 }
 
 func (s *Server) countDeadLetters(ctx context.Context, in *DeadLetterQuery) (*struct{ Body DeadLetterSummary }, error) {
-	filter, err := in.filter(Page{})
+	filter, err := in.filter()
 	if err != nil {
 		return nil, err
 	}

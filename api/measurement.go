@@ -8,11 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humachi"
-	"github.com/danielgtaylor/huma/v2/negotiation"
 
 	"github.com/modelwatch/modelwatch"
 )
@@ -56,10 +53,6 @@ func (q MeasurementQuery) filter(span SpanQuery) (MeasurementFilter, error) {
 	return f, span.check()
 }
 
-type measurementsOutput struct {
-	Body func(huma.Context)
-}
-
 func (s *Server) registerMeasurements() {
 	const path = "/v1/measurements"
 	stream(s, huma.Operation{
@@ -80,73 +73,26 @@ func (s *Server) listMeasurements(ctx context.Context, in *struct {
 	SpanQuery
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"How many items at most: 100 if not given, and all of them in CSV."`
 	Cursor string `query:"cursor" maxLength:"1000" doc:"next_cursor of the page before."`
-}) (*measurementsOutput, error) {
+}) (*feedOutput, error) {
 	filter, err := in.filter(in.SpanQuery)
 	if err != nil {
 		return nil, err
 	}
-	asCSV := negotiation.SelectQValueFast(in.Accept, []string{jsonMediaType, csvMediaType}) == csvMediaType
-	filter.Page = Page{Limit: in.Limit, Cursor: in.Cursor}
-	switch {
-	case in.Limit > 0:
-	case asCSV:
-		filter.Limit = csvPage
-	default:
-		filter.Limit = 100
-	}
-	var next string
-	ms, err := inTime(ctx, func(ctx context.Context) (ms []modelwatch.Measurement, err error) {
-		ms, next, err = s.opts.Store.Measurements(ctx, filter)
-		return ms, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list measurements: %w", err)
-	}
-	if !asCSV {
-		page := newList(ms, next, NewMeasurement)
-		return &measurementsOutput{Body: func(hc huma.Context) {
-			hc.SetHeader("Content-Type", jsonMediaType)
-			hc.SetStatus(http.StatusOK)
-			s.cutOff(hc.Context(), s.api.Marshal(hc.BodyWriter(), jsonMediaType, page))
-		}}, nil
-	}
-	if in.Limit > 0 {
-		next = ""
-	}
-	filter.Cursor = next
-	return &measurementsOutput{Body: func(hc huma.Context) { s.sendCSV(hc, ms, filter) }}, nil
-}
-
-// sendCSV writes the first page and, while the filter has a cursor, those after it.
-func (s *Server) sendCSV(hc huma.Context, ms []modelwatch.Measurement, filter MeasurementFilter) {
-	_, w := humachi.Unwrap(hc)
-	control := http.NewResponseController(w)
-	hc.SetHeader("Content-Type", csvMediaType+"; charset=utf-8")
-	hc.SetStatus(http.StatusOK)
-	out := newMeasurementWriter(hc.BodyWriter())
-	for {
-		// A writer that knows no deadlines, as in tests, has none to be moved.
-		_ = control.SetWriteDeadline(time.Now().Add(streamIdle))
-		s.cutOff(hc.Context(), out.write(newList(ms, "", NewMeasurement).Items))
-		if filter.Cursor == "" {
-			return
-		}
-		var err error
-		ms, filter.Cursor, err = s.opts.Store.Measurements(hc.Context(), filter)
-		s.cutOff(hc.Context(), err)
-	}
-}
-
-// cutOff ends an answer that has begun and cannot be completed: the connection
-// is broken, because a short answer would look like a whole one.
-func (s *Server) cutOff(ctx context.Context, err error) {
-	if err == nil {
-		return
-	}
-	if ctx.Err() == nil {
-		_ = s.problem(ctx, err) // logs it; the status has gone out already
-	}
-	panic(http.ErrAbortHandler)
+	return feed[modelwatch.Measurement, Measurement]{
+		what: "measurements", convert: NewMeasurement,
+		list: func(ctx context.Context, p Page) ([]modelwatch.Measurement, string, error) {
+			filter.Page = p
+			return s.opts.Store.Measurements(ctx, filter)
+		},
+		mediaType: csvMediaType, charset: "; charset=utf-8", batch: csvPage,
+		open: func(w io.Writer, alive func()) func(context.Context, []modelwatch.Measurement) error {
+			out := newMeasurementWriter(w)
+			return func(_ context.Context, ms []modelwatch.Measurement) error {
+				alive()
+				return out.write(newList(ms, "", NewMeasurement).Items)
+			}
+		},
+	}.answer(ctx, s, in.Accept, Page{Limit: in.Limit, Cursor: in.Cursor})
 }
 
 // measurementWriter writes measurements as CSV, a page at a time.
