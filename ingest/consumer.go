@@ -57,6 +57,9 @@ type Consumer struct {
 	killed    error
 	joined    bool
 	stalled   string // why a flush does not get on; "" when it does
+	stalledAt string // at which step
+	awaiting  bool   // reading waits for the flight
+	paused    pausing
 	blocked   string // why a record of blockedAt cannot be read; "" when all can
 	blockedAt topicPartition
 	stats     Stats
@@ -81,9 +84,8 @@ func New(o Options) (*Consumer, error) {
 		stopPoll: func() {},
 	}
 	c.building = newBatch()
-	for _, reason := range reasons {
-		c.metrics.rejected.WithLabelValues(string(reason))
-	}
+	c.metrics.showZeros()
+	factory{o.Registerer}.gaugeFunc("oldest_uncommitted_seconds", "Age of the oldest record that was read and is in no commit yet.", c.oldestUncommitted)
 	decoder := newDecoder(c.versions, o.Salt, o.Now)
 	for _, s := range o.Sources {
 		src, err := newSource(s, decoder)
@@ -127,6 +129,7 @@ func (c *Consumer) clientOptions() []kgo.Opt {
 		kgo.OnPartitionsRevoked(c.onRevoked),
 		kgo.OnPartitionsLost(c.onLost),
 	}
+	opts = append(opts, kgo.WithHooks(fetched{c.metrics}))
 	if c.kafka != nil {
 		opts = append(opts, kgo.WithHooks(c.kafka))
 	}
@@ -189,12 +192,9 @@ func (c *Consumer) loop(ctx context.Context) error {
 		case err != nil:
 			return err
 		case reset:
-			c.resume(ctx)
+			c.whilePaused(pauseReset, func() { c.resume(ctx) })
 		case wait != nil:
-			select {
-			case <-wait.done:
-			case <-ctx.Done():
-			}
+			c.awaitFlight(wait.done, ctx.Done())
 		default:
 			if err := c.poll(ctx); err != nil {
 				return err

@@ -34,6 +34,7 @@ type flight struct {
 	replays    []modelwatch.Replay
 	resetAfter bool
 	sealed     time.Time
+	since      time.Time // when the oldest of its records was read
 
 	cancel context.CancelFunc
 	done   chan struct{} // closed at the end
@@ -67,7 +68,7 @@ func (c *Consumer) launch(ctx context.Context) *flight {
 	now := time.Now().UTC()
 	f := &flight{
 		id: strings.ToLower(rand.Text()), counts: b.counts, bytes: b.bytes, volumes: b.volumeList(), letters: b.deadLetters, replays: b.replays,
-		resetAfter: b.resetAfter, sealed: time.Now(), done: make(chan struct{}),
+		resetAfter: b.resetAfter, sealed: time.Now(), since: c.since, done: make(chan struct{}),
 	}
 	for _, a := range c.parts {
 		if a.dirty() {
@@ -216,7 +217,7 @@ func (c *Consumer) insist(ctx context.Context, step string, do func(context.Cont
 		switch code := modelwatch.ErrorCode(err); {
 		case err == nil:
 			if attempt > 0 {
-				c.setStalled("")
+				c.setStalled("", "")
 				c.log.Info("flush goes on", "step", step, "attempts", attempt+1)
 			}
 			return nil
@@ -230,18 +231,12 @@ func (c *Consumer) insist(ctx context.Context, step string, do func(context.Cont
 			c.log.Error("flush does not get on; trying again", "step", step, "attempts", attempt+1, "err", err)
 		}
 		if attempt > 0 {
-			c.setStalled(fmt.Sprintf("%s: %v", step, err))
+			c.setStalled(step, fmt.Sprintf("%s: %v", step, err))
 		}
 		if !pause(ctx, backoff(attempt)) {
 			return ctx.Err()
 		}
 	}
-}
-
-func (c *Consumer) setStalled(why string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stalled = why
 }
 
 // settle takes note of how a flight has ended.
@@ -255,12 +250,16 @@ func (c *Consumer) settleLocked(f *flight) {
 	if c.flight != f {
 		return // somebody else has
 	}
-	c.flight, c.stalled = nil, ""
+	c.flight, c.stalledAt, c.stalled = nil, "", ""
 	switch {
 	case f.err == nil:
 		c.metrics.flushes.WithLabelValues("committed").Inc()
 		c.metrics.flushSeconds.Observe(time.Since(f.sealed).Seconds())
 		c.metrics.committed(&f.counts)
+		c.metrics.models.add(f.volumes)
+		if len(f.ranges) > 0 {
+			c.metrics.lastCommit.SetToCurrentTime()
+		}
 		c.metrics.replayed(f.replays)
 		c.replays.release(f.replays...)
 		c.stats.add(&f.counts)

@@ -24,6 +24,11 @@ type metrics struct {
 	rebalances                         *prometheus.CounterVec
 	lagRecords, lagSeconds             *prometheus.GaugeVec
 	bufferBytes, partitions, openFiles prometheus.Gauge
+	decodeSeconds, fetchedBytes        prometheus.Counter
+	fetchErrors, pausedSeconds         *prometheus.CounterVec
+	paused                             *prometheus.GaugeVec
+	lastCommit                         prometheus.Gauge
+	models                             modelEvents
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -52,6 +57,69 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		bufferBytes: f.gauge("buffer_bytes", "Estimated memory of rows that are not committed."),
 		partitions:  f.gauge("partitions", "Partitions that this consumer reads."),
 		openFiles:   f.gauge("open_files", "Data files that rows are being collected for."),
+
+		decodeSeconds: f.counter("decode_seconds_total", "Time in which records that were read got their place: decoded, checked, added to columns."),
+		fetchedBytes:  f.counter("fetched_bytes_total", "Bytes of the batches that were fetched, decompressed."),
+		fetchErrors:   f.counterVec("fetch_errors_total", "Errors of fetches that the Kafka client does not settle by itself, by cause.", "cause"),
+		paused:        f.gaugeVec("paused", "1 while no partition is read, by why.", "reason"),
+		pausedSeconds: f.counterVec("paused_seconds_total", "Time in which no partition was read, by why.", "reason"),
+		lastCommit:    f.gauge("last_commit_timestamp_seconds", "When the last commit succeeded, in seconds since 1970; 0 before the first."),
+		models: modelEvents{
+			counter: f.counterVec("model_events_total", "Committed events by model, version and what became of them.", "model", "version", "outcome"),
+			known:   map[modelVersion]bool{},
+		},
+	}
+}
+
+// The causes of fetchErrors.
+const (
+	fetchTooLarge   = "too_large"
+	fetchOutOfRange = "out_of_range"
+	fetchRecreated  = "topic_recreated"
+	fetchOther      = "other"
+)
+
+// showZeros shows all that has a closed list of labels at 0 from the start, so
+// that an alert on an increase sees the first one.
+func (m *metrics) showZeros() {
+	for _, reason := range reasons {
+		m.rejected.WithLabelValues(string(reason))
+	}
+	for _, reason := range pauseReasons {
+		m.paused.WithLabelValues(string(reason))
+		m.pausedSeconds.WithLabelValues(string(reason))
+	}
+	for _, cause := range []string{fetchTooLarge, fetchOutOfRange, fetchRecreated, fetchOther} {
+		m.fetchErrors.WithLabelValues(cause)
+	}
+}
+
+// maxModelSeries is how many versions of models are told apart. What traffic
+// makes known after them is counted under otherModels.
+const (
+	maxModelSeries = 200
+	otherModels    = "(other)"
+)
+
+type modelVersion struct{ model, version string }
+
+// modelEvents counts by version what the catalog counts by version, kind and time.
+type modelEvents struct {
+	counter *prometheus.CounterVec // model, version, outcome
+	known   map[modelVersion]bool
+}
+
+func (m *modelEvents) add(volumes []modelwatch.Volume) {
+	for _, v := range volumes {
+		of := modelVersion{v.Model, v.Version}
+		if !m.known[of] && len(m.known) >= maxModelSeries {
+			of = modelVersion{otherModels, otherModels}
+		} else {
+			m.known[of] = true
+		}
+		m.counter.WithLabelValues(of.model, of.version, "kept").Add(float64(v.Kept))
+		m.counter.WithLabelValues(of.model, of.version, "sampled_out").Add(float64(v.Seen - v.Kept))
+		m.counter.WithLabelValues(of.model, of.version, "rejected").Add(float64(v.Rejected))
 	}
 }
 
@@ -151,8 +219,11 @@ func (f factory) histogram(name, help string, buckets []float64) prometheus.Hist
 	return register(f, prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help, Buckets: buckets}))
 }
 
-// reasons are shown at 0 from the start, so that an alert on their increase
-// sees the first one.
+func (f factory) gaugeFunc(name, help string, value func() float64) {
+	register(f, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, value))
+}
+
+// reasons is the closed list of why a record is a dead letter.
 var reasons = []modelwatch.DeadLetterReason{
 	modelwatch.DeadInvalidJSON, modelwatch.DeadNotObject, modelwatch.DeadDuplicateKey, modelwatch.DeadNoID, modelwatch.DeadNoModel,
 	modelwatch.DeadInvalidName, modelwatch.DeadUnknownKind, modelwatch.DeadInvalidTime, modelwatch.DeadTimeOutOfSpan,

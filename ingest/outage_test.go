@@ -47,12 +47,25 @@ func faultOutage(step string) func(*testing.T, *testBundle) {
 		if r.Stats().LagRecords == 0 {
 			t.Error("everything was read, although nothing could be written")
 		}
+		why := map[string]string{"upload": "upload", "intend": "catalog", "commit": "catalog"}[step]
+		if on, all := r.metric("paused", why), r.metric("paused"); on != 1 || all != 1 {
+			t.Errorf("paused is %v because of %s, %v in all", on, why, all)
+		}
+		if s := r.metric("paused_seconds_total", why); s < 30 {
+			t.Errorf("paused for %v s because of %s so far", s, why)
+		}
+		if age := r.metric("oldest_uncommitted_seconds"); age < 55 {
+			t.Errorf("the oldest record that is not committed is %v s old", age)
+		}
 		b.archive.setFail(nil)
 		b.catalog.setFail(nil)
 		b.await(b.sent)
 		synctest.Wait()
 		if err := r.Ready(); err != nil {
 			t.Error(err)
+		}
+		if on, age := r.metric("paused"), r.metric("oldest_uncommitted_seconds"); on != 0 || age != 0 {
+			t.Errorf("paused is %v, the oldest record is %v s old, although all is committed", on, age)
 		}
 		r.stop()
 		b.exactlyOnce()
@@ -94,6 +107,11 @@ func faultSchemaOutage(t *testing.T, b *testBundle) {
 	time.Sleep(2 * time.Minute) // of the bubble's clock
 	if n := len(b.catalog.ledger()); n != 0 {
 		t.Errorf("%d commits, although no record could be placed", n)
+	}
+	// Between quick retries of the record, reading goes back to the last commit.
+	schema, reset := r.metric("paused_seconds_total", "schema"), r.metric("paused_seconds_total", "reset")
+	if schema < 5 || schema+reset < 100 || schema+reset > 121 {
+		t.Errorf("paused for %v s because of the schema and %v s for going back, of 120 s", schema, reset)
 	}
 	b.catalog.setFail(nil)
 	b.await(20)

@@ -36,7 +36,9 @@ func (c *Consumer) poll(ctx context.Context) error {
 	}
 	c.refresh(ctx)
 	fetches.EachError(func(topic string, partition int32, err error) { c.fault(topic, partition, err) })
+	began := time.Now()
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) { c.place(ctx, p) })
+	c.metrics.decodeSeconds.Add(time.Since(began).Seconds())
 	return nil
 }
 
@@ -171,18 +173,22 @@ func (c *Consumer) fault(topic string, partition int32, err error) {
 	}
 	var tooLarge *kgo.ErrDecompressTooLarge
 	if errors.As(err, &tooLarge) {
+		c.metrics.fetchErrors.WithLabelValues(fetchTooLarge).Inc()
 		c.skipBatch(tooLarge)
 		return
 	}
 	if outOfRange(err) {
+		c.metrics.fetchErrors.WithLabelValues(fetchOutOfRange).Inc()
 		c.log.Warn("kafka does not have the next offset of a partition", "topic", topic, "partition", partition, "err", err)
 		c.settleGap()
 		return
 	}
 	if recreated(err) {
+		c.metrics.fetchErrors.WithLabelValues(fetchRecreated).Inc()
 		c.recreate(topic)
 		return
 	}
+	c.metrics.fetchErrors.WithLabelValues(fetchOther).Inc()
 	text := fmt.Sprintf("%s/%d: %v", topic, partition, err)
 	if text != c.lastFault {
 		c.log.Warn("kafka client", "topic", topic, "partition", partition, "err", err)

@@ -159,12 +159,17 @@ func (c *Consumer) placeEvents(ctx context.Context, b *batch, s *source, r *kgo.
 // what was read.
 func (c *Consumer) retry(ctx context.Context, do func() error) error {
 	err := do()
-	for attempt := 0; err != nil && attempt < quickRetries; attempt++ {
-		if !pause(ctx, backoff(attempt)) {
-			return err
-		}
-		err = do()
+	if err == nil {
+		return nil
 	}
+	c.whilePaused(pauseSchema, func() {
+		for attempt := 0; err != nil && attempt < quickRetries; attempt++ {
+			if !pause(ctx, backoff(attempt)) {
+				return
+			}
+			err = do()
+		}
+	})
 	return err
 }
 

@@ -22,6 +22,7 @@ func (c *Consumer) watch(ctx context.Context) {
 	for {
 		select {
 		case <-ticker.C:
+			c.countPause()
 			c.listEnds(ctx)
 		case <-c.progress:
 			c.report(ctx)
