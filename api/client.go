@@ -255,6 +255,13 @@ func (c *Client) ReplayDeadLetters(ctx context.Context, r ReplayRequest) (Replay
 
 const deadLettersPath = "/v1/dead-letters"
 
+const ingestPath = "/v1/ingest"
+
+// Ingest shows how far the archive is behind what producers have written.
+func (c *Client) Ingest(ctx context.Context) (IngestStatus, error) {
+	return get[IngestStatus](ctx, c, ingestPath, nil)
+}
+
 func deadLetterValues(f DeadLetterFilter) url.Values {
 	q := pageValues(f.Page)
 	for _, p := range [...][2]string{{"model", f.Model}, {"reason", string(f.Reason)}, {"topic", f.Topic}, {"state", string(f.State)}} {

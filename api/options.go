@@ -56,6 +56,12 @@ type Store interface {
 	Erasures(ctx context.Context, model string, page Page) (list []modelwatch.Erasure, next string, err error)
 
 	Volumes(ctx context.Context, model string, w modelwatch.Window) ([]modelwatch.Volume, error)
+
+	// VersionVolumes adds the volumes of a window up, of all models. Rejected counts
+	// the dead letters since a time. Both are bounded, the highest counts first.
+	VersionVolumes(ctx context.Context, w modelwatch.Window) ([]modelwatch.Volume, error)
+	Rejected(ctx context.Context, since time.Time) ([]modelwatch.RejectedCount, error)
+	Uploads(ctx context.Context) (modelwatch.UploadState, error)
 }
 
 // Baselines registers training sets and shows what was frozen from them.
@@ -112,6 +118,14 @@ type DeadLetters interface {
 	Replay(ctx context.Context, f DeadLetterFilter, dryRun bool) (ReplayResult, error)
 }
 
+// Ingest compares the catalog's cursors with Kafka.
+type Ingest interface {
+	// Lag fills in the group, the partitions and the notices of a status. Commits
+	// since a time are recent. A Kafka that does not answer is a notice; an error
+	// is the catalog's.
+	Lag(ctx context.Context, since time.Time, status *IngestStatus) error
+}
+
 // Check is the state of one dependency.
 type Check struct {
 	Name string
@@ -126,6 +140,7 @@ type Options struct {
 	Producer      Producer
 	Labels        Labels
 	DeadLetters   DeadLetters
+	Ingest        Ingest
 	// Backfill queues the runs of the job's windows that end within the span,
 	// and returns them. Windows that have a run already keep it.
 	Backfill func(ctx context.Context, job modelwatch.Job, span modelwatch.Window) ([]modelwatch.Run, error)

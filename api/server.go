@@ -119,6 +119,7 @@ func (s *Server) registerOperations() {
 	s.registerLabels()
 	s.registerDeadLetters()
 	s.registerVolumes()
+	s.registerIngest()
 	s.registerErasures()
 }
 

@@ -91,7 +91,8 @@ func (b *testBundle) options() api.Options {
 			}
 			return nil
 		},
-		Ready: func(context.Context) []api.Check { return b.ready },
+		Ready:  func(context.Context) []api.Check { return b.ready },
+		Ingest: fakeIngest{},
 		Tombstones: func(model, id string) []modelwatch.Tombstone {
 			return modelwatch.NewTombstones(modelwatch.Salt{}, modelwatch.PrivacyKey("key"), model, id)
 		},

@@ -21,6 +21,11 @@ import (
 // setupIngest is setup with the ingest role, and with a broker in memory.
 func setupIngest(t *testing.T, change func(*Config)) (*testBundle, *kgo.Client, [16]byte) {
 	t.Helper()
+	return setupIngestAs(t, []string{roleAPI, roleIngest}, change)
+}
+
+func setupIngestAs(t *testing.T, roles []string, change func(*Config)) (*testBundle, *kgo.Client, [16]byte) {
+	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, devTopic))
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +40,7 @@ func setupIngest(t *testing.T, change func(*Config)) (*testBundle, *kgo.Client, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := setupWith(t, []string{roleAPI, roleIngest}, func(cfg *Config) {
+	b := setupWith(t, roles, func(cfg *Config) {
 		cfg.Kafka.Brokers = cluster.ListenAddrs()
 		cfg.Ingest.FlushAge = Duration(100 * time.Millisecond)
 		change(cfg)

@@ -147,6 +147,7 @@ func (s *service) newAPI() (*api.Server, error) {
 		Store: s.catalog, Baselines: s.baselines(), Distributions: s,
 		Producer: events, Labels: labels{s.baselines(), events},
 		DeadLetters: deadLetters{store: s.catalog, archive: s.archive, client: replays, topics: s.cfg.Kafka.topics()},
+		Ingest:      ingestLag{store: s.catalog, client: producer, reach: client, group: s.cfg.Kafka.Group, topics: s.cfg.Kafka.topics()},
 		Backfill: func(ctx context.Context, job modelwatch.Job, span modelwatch.Window) ([]modelwatch.Run, error) {
 			return schedule.Backfill(ctx, s.catalog, job, span)
 		},

@@ -129,7 +129,6 @@ func (c *Consumer) clientOptions() []kgo.Opt {
 		kgo.OnPartitionsRevoked(c.onRevoked),
 		kgo.OnPartitionsLost(c.onLost),
 	}
-	opts = append(opts, kgo.WithHooks(fetched{c.metrics}))
 	if c.kafka != nil {
 		opts = append(opts, kgo.WithHooks(c.kafka))
 	}

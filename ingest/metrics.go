@@ -24,7 +24,7 @@ type metrics struct {
 	rebalances                         *prometheus.CounterVec
 	lagRecords, lagSeconds             *prometheus.GaugeVec
 	bufferBytes, partitions, openFiles prometheus.Gauge
-	decodeSeconds, fetchedBytes        prometheus.Counter
+	decodeSeconds                      prometheus.Counter
 	fetchErrors, pausedSeconds         *prometheus.CounterVec
 	paused                             *prometheus.GaugeVec
 	lastCommit                         prometheus.Gauge
@@ -59,7 +59,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		openFiles:   f.gauge("open_files", "Data files that rows are being collected for."),
 
 		decodeSeconds: f.counter("decode_seconds_total", "Time in which records that were read got their place: decoded, checked, added to columns."),
-		fetchedBytes:  f.counter("fetched_bytes_total", "Bytes of the batches that were fetched, decompressed."),
 		fetchErrors:   f.counterVec("fetch_errors_total", "Errors of fetches that the Kafka client does not settle by itself, by cause.", "cause"),
 		paused:        f.gaugeVec("paused", "1 while no partition is read, by why.", "reason"),
 		pausedSeconds: f.counterVec("paused_seconds_total", "Time in which no partition was read, by why.", "reason"),

@@ -1,10 +1,6 @@
 package ingest
 
-import (
-	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
-)
+import "time"
 
 // pauseReason says why no partition is read: they are all read by one goroutine.
 type pauseReason string
@@ -116,12 +112,4 @@ func (c *Consumer) oldestUncommitted() float64 {
 		return 0
 	}
 	return time.Since(since).Seconds()
-}
-
-// fetched counts bytes as the client reads them: once for each batch of a fetch.
-type fetched struct{ *metrics }
-
-// OnFetchBatchRead implements kgo.HookFetchBatchRead.
-func (f fetched) OnFetchBatchRead(_ kgo.BrokerMetadata, _ string, _ int32, b kgo.FetchBatchMetrics) {
-	f.fetchedBytes.Add(float64(b.UncompressedBytes))
 }

@@ -16,6 +16,7 @@ type commandLine struct {
 	Migrate     migrateCommand     `cmd:"" help:"Apply the database migrations and stop."`
 	Drift       driftCommand       `cmd:"" help:"Compare two tables offline: no server, no database."`
 	Backtest    backtestCommand    `cmd:"" help:"Compare predictions with the truth offline."`
+	Ingest      ingestCommand      `cmd:"" help:"How far the archive is behind what producers have written."`
 	DeadLetters deadLettersCommand `cmd:"" help:"What could not be read, and why: list, get, replay."`
 	Send        sendCommand        `cmd:"" help:"Publish events from a file to Kafka."`
 	Import      importCommand      `cmd:"" help:"Take Parquet, CSV or JSON-lines files into the archive, as if their rows had come through Kafka."`
