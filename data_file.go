@@ -89,7 +89,7 @@ type Volume struct {
 	BucketStart time.Time
 	Seen        int64 // decoded events, kept or not
 	Kept        int64 // rows in data files
-	Rejected    int64 // dead letters that could still be attributed
+	Rejected    int64 // dead letters whose model, and a version of it that the catalog knows, could still be read
 }
 
 // DeadLetterReason is the closed list of reasons.

@@ -76,23 +76,23 @@ func (d *decoder) decode(ctx context.Context, r *kgo.Record) (row, *rejection, e
 	out := row{received: r.Timestamp.UnixMicro()}
 	d.header = d.headerOf(r)
 	if fail := d.measure(r); fail != nil {
-		rejected := d.reject(&out, fail)
-		return out, rejected, nil
+		rejected, err := d.reject(ctx, &out, fail)
+		return out, rejected, err
 	}
 	l, choose := d.last, layouts(d)
 	for attempt := range parseAttempts {
 		d.frozen = attempt == parseAttempts-1 || l.version != nil && l.version.frozen
 		if fail := d.parse(r.Value, l, choose); fail != nil {
-			rejected := d.reject(&out, fail)
-			return out, rejected, nil
+			rejected, err := d.reject(ctx, &out, fail)
+			return out, rejected, err
 		}
 		fail, err := d.place(ctx, &out)
 		if err != nil {
 			return out, nil, err
 		}
 		if fail != nil {
-			rejected := d.reject(&out, fail)
-			return out, rejected, nil
+			rejected, err := d.reject(ctx, &out, fail)
+			return out, rejected, err
 		}
 		l, choose = out.version.rows, nil
 		if out.kind == modelwatch.KindLabel {
@@ -310,10 +310,10 @@ func (d *decoder) placeTime(out *row) *failure {
 	return nil
 }
 
-// reject attributes a failure as far as the event tells and the cache knows: a
+// reject attributes a failure as far as the event tells and the catalog knows: a
 // rejected record makes no model known.
-func (d *decoder) reject(out *row, fail *failure) *rejection {
-	rej := &rejection{failure: *fail, kind: out.kind, micros: out.micros}
+func (d *decoder) reject(ctx context.Context, out *row, fail *failure) (rej *rejection, err error) {
+	rej = &rejection{failure: *fail, kind: out.kind, micros: out.micros}
 	if rej.kind == "" {
 		rej.kind = modelwatch.KindPrediction
 		if string(d.fields[fieldKind].text) == string(modelwatch.KindLabel) {
@@ -325,7 +325,12 @@ func (d *decoder) reject(out *row, fail *failure) *rejection {
 	}
 	if model := d.model(); validName(model) {
 		rej.model = string(model)
-		rej.version = d.versions.find(model, d.version(), rej.kind == modelwatch.KindLabel)
+		if version := d.version(); len(version) == 0 || validName(version) {
+			rej.version, err = d.versions.lookUp(ctx, model, version, rej.kind == modelwatch.KindLabel)
+		}
 	}
-	return rej
+	if err != nil {
+		return nil, err
+	}
+	return rej, nil
 }

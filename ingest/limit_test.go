@@ -104,7 +104,7 @@ func TestModelLimit(t *testing.T) {
 	}
 	// Registered, it is taken as soon as the refusal is old.
 	b.catalog.put(modelwatch.Version{Model: "one-too-many", Name: "0"})
-	b.decoder.versions.refused["one-too-many\x000"] = time.Now().Add(-2 * time.Hour)
+	b.decoder.versions.missing["one-too-many\x000"] = time.Now().Add(-2 * time.Hour)
 	b.mustSend(event("one-too-many"))
 }
 
@@ -161,5 +161,34 @@ func TestBytes(t *testing.T) {
 	}
 	if perRow := (b.batch.bytes - before) / 1000; perRow < 60 || perRow > 120 {
 		t.Errorf("%d bytes for a row of one number", perRow)
+	}
+}
+
+// TestRejectionOfAVersionNotYetMet: a process that has just begun counts a dead letter
+// for its version as one that has met the version does, and makes none known by it.
+func TestRejectionOfAVersionNotYetMet(t *testing.T) {
+	t.Parallel()
+	b := setupDecoder(t, fraud())
+	asked := 0
+	b.catalog.setFail(func(string) error {
+		asked++
+		return nil
+	})
+	rejected := b.send(`{"kind":"prediction","model":"fraud","version":"3","features":{"amount":1}}`)
+	if rejected == nil || rejected.version == nil || rejected.version.model != "fraud" || rejected.version.name != "3" {
+		t.Fatalf("got %+v", rejected)
+	}
+	for _, event := range []string{`{"kind":"prediction","model":"fraud","version":"4"}`, `{"kind":"prediction","model":"none"}`, `{"kind":"label","model":"none","label":1}`} {
+		for range 2 {
+			if rejected := b.send(event); rejected == nil || rejected.version != nil {
+				t.Errorf("%s: got %+v", event, rejected)
+			}
+		}
+	}
+	if n := len(b.catalog.versions); n != 1 {
+		t.Errorf("the catalog has %d versions, want the registered one", n)
+	}
+	if asked != 4 {
+		t.Errorf("the catalog was asked %d times, want once about each version", asked)
 	}
 }

@@ -70,7 +70,7 @@ func (s *source) read(ctx context.Context, r *kgo.Record) (*rejection, error) {
 	s.decoder.fallback = header{s.model, s.version}
 	s.events = s.events[:0]
 	if fail := s.decoder.measure(r); fail != nil {
-		return s.reject(r, fail), nil
+		return s.reject(ctx, r, fail)
 	}
 	s.record = format.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Time: r.Timestamp, Headers: s.record.Headers[:0]}
 	for _, h := range r.Headers {
@@ -78,7 +78,7 @@ func (s *source) read(ctx context.Context, r *kgo.Record) (*rejection, error) {
 	}
 	events, err := s.format.Decode(ctx, &s.record, s.events)
 	if fail := (*format.Failure)(nil); errors.As(err, &fail) {
-		return s.reject(r, &failure{fail.Reason, fail.Detail}), nil
+		return s.reject(ctx, r, &failure{fail.Reason, fail.Detail})
 	}
 	s.events = events
 	return nil, err
@@ -86,11 +86,11 @@ func (s *source) read(ctx context.Context, r *kgo.Record) (*rejection, error) {
 
 // reject attributes a record that could not be taken apart: only headers and
 // configuration tell its model.
-func (s *source) reject(r *kgo.Record, fail *failure) *rejection {
+func (s *source) reject(ctx context.Context, r *kgo.Record, fail *failure) (*rejection, error) {
 	d := s.decoder
 	d.header = d.headerOf(r)
 	d.fields = [fieldCount]value{}
-	return d.reject(&row{received: r.Timestamp.UnixMicro()}, fail)
+	return d.reject(ctx, &row{received: r.Timestamp.UnixMicro()}, fail)
 }
 
 // event decodes event i of the record that was read last.

@@ -51,7 +51,7 @@ type versions struct {
 	unregisteredModels   map[string]int // versions of each
 	unregisteredVersions int
 	private              *private
-	refused              map[string]time.Time // names beyond the limit, and when they were looked up
+	missing              map[string]time.Time // names that the catalog does not know, and when it was asked
 }
 
 func newVersions(registry Registry, rate float64, ttl time.Duration, log *slog.Logger, p PrivacyOptions) *versions {
@@ -59,7 +59,7 @@ func newVersions(registry Registry, rate float64, ttl time.Duration, log *slog.L
 		registry: registry, rate: rate, ttl: ttl, log: log,
 		models:             map[string]map[string]*version{},
 		unregisteredModels: map[string]int{},
-		refused:            map[string]time.Time{},
+		missing:            map[string]time.Time{},
 		private:            &private{options: p, registry: registry, ttl: ttl},
 	}
 }
@@ -98,22 +98,67 @@ func (vs *versions) load(ctx context.Context, model, name string, labels bool) (
 	if err != nil {
 		return nil, nil, err
 	}
-	rules, err := vs.private.rulesOf(ctx, &stored)
-	if err != nil {
-		return nil, nil, err
-	}
-	v := vs.compile(model, name, stored, rules)
-	if vs.models[model] == nil {
-		vs.models[model] = map[string]*version{}
-	}
-	vs.models[model][name] = v
-	vs.queue = append(vs.queue, v)
-	if !stored.Registered {
-		vs.unregisteredModels[model]++
-		vs.unregisteredVersions++
+	v, err := vs.admit(ctx, model, name, stored)
+	if err == nil && !stored.Registered {
 		vs.log.Info("model version known from its traffic", "model", model, "version", name)
 	}
-	return v, nil, nil
+	return v, nil, err
+}
+
+// admit takes a version of the catalog into the cache.
+func (vs *versions) admit(ctx context.Context, model, name string, stored modelwatch.Version) (*version, error) {
+	rules, err := vs.private.rulesOf(ctx, &stored)
+	if err != nil {
+		return nil, err
+	}
+	v := vs.compile(model, name, stored, rules)
+	if vs.models[v.model] == nil {
+		vs.models[v.model] = map[string]*version{}
+	}
+	vs.models[v.model][v.name] = v
+	vs.queue = append(vs.queue, v)
+	if !stored.Registered {
+		vs.unregisteredModels[v.model]++
+		vs.unregisteredVersions++
+	}
+	return v, nil
+}
+
+// lookUp returns a version that the catalog knows, nil if it does not: unlike
+// load it makes none known.
+func (vs *versions) lookUp(ctx context.Context, model, name []byte, labels bool) (*version, error) {
+	if v := vs.find(model, name, labels); v != nil {
+		return v, nil
+	}
+	if len(name) == 0 && !labels {
+		name = []byte(defaultVersion)
+	}
+	stored, err := vs.ask(ctx, string(model), string(name))
+	if err != nil || stored == nil {
+		return nil, err
+	}
+	return vs.admit(ctx, string(model), string(name), *stored)
+}
+
+// ask reads a version from the catalog, nil if there is none, and does so again
+// only when that answer is old.
+func (vs *versions) ask(ctx context.Context, model, name string) (*modelwatch.Version, error) {
+	key := model + "\x00" + name
+	if at, ok := vs.missing[key]; ok && time.Since(at) < vs.ttl {
+		return nil, nil
+	}
+	stored, err := vs.registry.Version(ctx, model, name)
+	if modelwatch.ErrorCode(err) == modelwatch.CodeNotFound {
+		if len(vs.missing) >= maxUnregisteredVersions {
+			clear(vs.missing)
+		}
+		vs.missing[key] = time.Now()
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &stored, nil
 }
 
 // refuse says why a version may not become known: the limits are reached, and
@@ -123,24 +168,11 @@ func (vs *versions) refuse(ctx context.Context, model, name string) (*failure, e
 	if vs.unregisteredVersions < maxUnregisteredVersions && (known || len(vs.unregisteredModels) < maxUnregisteredModels) {
 		return nil, nil
 	}
-	fail := failf(modelwatch.DeadTooManyModels, "model %q, version %q is not registered, and %d models with %d versions that are not either are the most",
-		model, name, maxUnregisteredModels, maxUnregisteredVersions)
-	key := model + "\x00" + name
-	if at, ok := vs.refused[key]; ok && time.Since(at) < vs.ttl {
-		return fail, nil
+	if stored, err := vs.ask(ctx, model, name); err != nil || stored != nil {
+		return nil, err
 	}
-	_, err := vs.registry.Version(ctx, model, name)
-	switch modelwatch.ErrorCode(err) {
-	case "":
-		return nil, nil
-	case modelwatch.CodeNotFound:
-		if len(vs.refused) >= maxUnregisteredVersions {
-			clear(vs.refused)
-		}
-		vs.refused[key] = time.Now()
-		return fail, nil
-	}
-	return nil, err
+	return failf(modelwatch.DeadTooManyModels, "model %q, version %q is not registered, and %d models with %d versions that are not either are the most",
+		model, name, maxUnregisteredModels, maxUnregisteredVersions), nil
 }
 
 func (vs *versions) compile(model, name string, stored modelwatch.Version, rules modelwatch.Privacy) *version {
