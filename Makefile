@@ -10,11 +10,15 @@ BENCH    ?= .
 COUNT    ?= 1
 IMAGE    ?= modelwatch:dev
 ARGS     ?=
+DURATION ?= 30m
+RATE     ?= 5000
+STRIKE   ?= 20s
+SEED     ?= 1
 # For tests alone; a benchmark or a fuzz target has no time limit.
 TIMEOUT  ?= 20m
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build test lint fuzz bench generate image servers
+.PHONY: help dev build test soak lint fuzz bench generate image servers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +39,9 @@ test: servers ## vet, and run every test against real servers
 	packages=$$(tools/packages light) && CGO_ENABLED=1 $(GO) test -race -count=1 -timeout $(TIMEOUT) $$packages
 	$(GO) test -count=1 -timeout $(TIMEOUT) -run Calibration ./drift # in full, which takes minutes under the race detector
 	packages=$$(tools/packages heavy) && $(GO) test -count=1 -timeout $(TIMEOUT) $$packages
+
+soak: servers ## kill and freeze processes under traffic, then compare the archive (DURATION=30m RATE=5000 events/s, STRIKE=20s, SEED=1)
+	SOAK_DURATION=$(DURATION) SOAK_RATE=$(RATE) SOAK_STRIKE=$(STRIKE) SOAK_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/modelwatch
 
 lint: ## check formatting, style, the import table and go.mod
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi

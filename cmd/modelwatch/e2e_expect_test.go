@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -239,21 +238,26 @@ func (d *deployment) openCatalog() *catalog.Catalog {
 // volume sums what the catalog counted for both models.
 func (d *deployment) volume(f func(modelwatch.Volume) int64) int64 {
 	d.t.Helper()
-	if d.counts == nil {
-		d.counts = d.openCatalog()
-	}
 	var sum int64
-	everything := modelwatch.Window{Start: time.Unix(0, 0), End: time.Now().AddDate(1, 0, 0)}
 	for _, model := range []string{"fraud", "price"} {
-		volumes, err := d.counts.Volumes(d.t.Context(), model, everything)
-		if err != nil {
-			d.t.Fatal(err)
-		}
-		for _, v := range volumes {
+		for _, v := range d.volumes(model) {
 			sum += f(v)
 		}
 	}
 	return sum
+}
+
+// volumes are what the catalog counted for a model.
+func (d *deployment) volumes(model string) []modelwatch.Volume {
+	d.t.Helper()
+	if d.counts == nil {
+		d.counts = d.openCatalog()
+	}
+	volumes, err := d.counts.Volumes(d.t.Context(), model, modelwatch.Window{Start: time.Unix(0, 0), End: time.Now().AddDate(1, 0, 0)})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return volumes
 }
 
 func (d *deployment) seen() int64 { return d.volume(func(v modelwatch.Volume) int64 { return v.Seen }) }
@@ -300,18 +304,39 @@ func (e *expectation) checkArchive(d *deployment) {
 
 func (d *deployment) archivedIDs() map[string]int {
 	d.t.Helper()
-	ctx := d.t.Context()
-	bucket, err := archive.OpenBucket(ctx, archive.BucketConfig{
+	ids := map[string]int{}
+	files := d.scanArchive([]string{modelwatch.ColumnID, modelwatch.ColumnRank}, func(f modelwatch.DataFile, c *table.Chunk) error {
+		for i := range c.Rows {
+			if i > 0 && c.Columns[1].Ints[i] < c.Columns[1].Ints[i-1] {
+				return fmt.Errorf("row %d: rank %d after %d", i, c.Columns[1].Ints[i], c.Columns[1].Ints[i-1])
+			}
+			ids[string(f.Kind)+"/"+f.Model+"/"+f.Version+"/"+c.Columns[0].Text(i)]++
+		}
+		return nil
+	})
+	d.t.Logf("%d rows in %d objects", len(ids), len(files))
+	return ids
+}
+
+func (d *deployment) openBucket() archive.Bucket {
+	d.t.Helper()
+	bucket, err := archive.OpenBucket(d.t.Context(), archive.BucketConfig{
 		URI: "s3://" + d.bucket + "/prod", Endpoint: d.s3.Endpoint, Region: d.s3.Region, PathStyle: true, AccessKey: d.s3.AccessKey, SecretKey: d.s3.SecretKey,
 	})
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	return bucket
+}
+
+// scanArchive reads columns of every file that the catalog knows.
+func (d *deployment) scanArchive(columns []string, scan func(modelwatch.DataFile, *table.Chunk) error) []modelwatch.DataFile {
+	d.t.Helper()
+	ctx, bucket := d.t.Context(), d.openBucket()
 	files, err := d.counts.DataFiles(ctx, modelwatch.DataFileFilter{})
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	ids := map[string]int{}
 	for _, f := range files {
 		object, err := bucket.Open(ctx, f.Key)
 		if err != nil {
@@ -321,22 +346,12 @@ func (d *deployment) archivedIDs() map[string]int {
 		if err != nil {
 			d.t.Fatalf("%s: %v", f.Key, err)
 		}
-		err = reader.Scan(ctx, []string{modelwatch.ColumnID, modelwatch.ColumnRank}, func(c *table.Chunk) error {
-			for i := range c.Rows {
-				if i > 0 && c.Columns[1].Ints[i] < c.Columns[1].Ints[i-1] {
-					return fmt.Errorf("row %d: rank %d after %d", i, c.Columns[1].Ints[i], c.Columns[1].Ints[i-1])
-				}
-				ids[string(f.Kind)+"/"+f.Model+"/"+f.Version+"/"+c.Columns[0].Text(i)]++
-			}
-			return nil
-		})
-		if err != nil {
+		if err := reader.Scan(ctx, columns, func(c *table.Chunk) error { return scan(f, c) }); err != nil {
 			d.t.Fatalf("%s: %v", f.Key, err)
 		}
 		if err := object.Close(); err != nil {
 			d.t.Fatal(err)
 		}
 	}
-	d.t.Logf("%d rows in %s objects", len(ids), strconv.Itoa(len(files)))
-	return ids
+	return files
 }

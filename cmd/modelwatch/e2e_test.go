@@ -40,6 +40,7 @@ type deployment struct {
 	config  string
 	address string // of the api process
 	counts  *catalog.Catalog
+	archive string // more of its configuration
 }
 
 func newDeployment(t *testing.T) *deployment {
@@ -64,14 +65,14 @@ func (d *deployment) configure(s3Endpoint, tuning string) {
 	d.config = filepath.Join(t.TempDir(), "modelwatch.yaml")
 	text := fmt.Sprintf(`
 catalog: {dsn: %q}
-archive: {uri: "s3://%s/prod", endpoint: %q, region: %s, path_style: true, access_key: %s, secret_key: %s}
+archive: {uri: "s3://%s/prod", endpoint: %q, region: %s, path_style: true, access_key: %s, secret_key: %s%s}
 kafka:
   brokers: [%q]
   group: e2e
   session_timeout: 6s
   sources: [{topic: %q, format: modelwatch}]
 sampling: {salt: %q}
-`, d.dsn, d.bucket, s3Endpoint, d.s3.Region, d.s3.AccessKey, d.s3.SecretKey, d.kafka.Brokers[0], d.topic, e2eSalt)
+`, d.dsn, d.bucket, s3Endpoint, d.s3.Region, d.s3.AccessKey, d.s3.SecretKey, d.archive, d.kafka.Brokers[0], d.topic, e2eSalt)
 	text += fmt.Sprintf(tuning, d.intake.URL)
 	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
