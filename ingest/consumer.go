@@ -108,7 +108,9 @@ func (c *Consumer) clientOptions() []kgo.Opt {
 	for _, s := range c.options.Sources {
 		topics = append(topics, s.Topic)
 	}
+	lent := new(buffers)
 	opts := []kgo.Opt{
+		kgo.WithPools(lent), kgo.WithHooks(lent),
 		kgo.WithLogger(kslog.New(c.log.With("component", "kafka"))),
 		kgo.ConsumerGroup(c.options.Group),
 		kgo.ConsumeTopics(topics...),

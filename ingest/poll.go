@@ -64,6 +64,10 @@ func (c *Consumer) place(ctx context.Context, p kgo.FetchTopicPartition) {
 		return
 	}
 	next, leader, err := c.placeRecords(ctx, p.Records, next)
+	seen := p.Records[len(p.Records)-1].Timestamp
+	for _, r := range p.Records {
+		r.Recycle() // all that is kept of it was copied
+	}
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -80,7 +84,7 @@ func (c *Consumer) place(ctx context.Context, p kgo.FetchTopicPartition) {
 		a.leader = leader
 	}
 	c.advance(a, next)
-	a.end, a.seen = max(a.end, p.HighWatermark), p.Records[len(p.Records)-1].Timestamp
+	a.end, a.seen = max(a.end, p.HighWatermark), seen
 	c.metrics.lag(a, time.Now())
 }
 
