@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/modelwatch/modelwatch"
@@ -18,16 +21,38 @@ import (
 	"github.com/modelwatch/modelwatch/simulate"
 )
 
-// ingestEvents is the backlog that one iteration works off.
-const ingestEvents = 1_000_000
+// A backlog is what one iteration works off: wide events of several models, in turn,
+// spread over the partitions of a topic.
+type backlog struct {
+	events, partitions, models int
+}
+
+// wideEvents is the backlog of BenchmarkIngestWide: the claim is made for ten million,
+// whose topic takes about 6 GB of disk.
+var wideEvents = flag.Int("wide.events", 10_000_000, "events of BenchmarkIngestWide") //nolint:gochecknoglobals // a flag
 
 // BenchmarkIngest works off a backlog of 1.3 KB events with 50 features in a
 // real Kafka, as one ingest process, into real S3 and PostgreSQL on the same
 // machine. CPU is that of modelwatch alone.
 func BenchmarkIngest(b *testing.B) {
+	benchmarkIngest(b, backlog{events: 1_000_000, partitions: 8, models: 1})
+}
+
+// BenchmarkIngestWide is BenchmarkIngest with many partitions and models, for the
+// memory that they take.
+func BenchmarkIngestWide(b *testing.B) {
+	benchmarkIngest(b, backlog{events: *wideEvents, partitions: 64, models: 20})
+}
+
+func benchmarkIngest(b *testing.B, l backlog) {
 	kafka, s3, postgres := testserver.Kafka(b), testserver.S3(b), testserver.Postgres(b)
-	topic := kafka.Topic(b, 8)
-	size := fill(b, kafka, topic)
+	topic := kafka.Topic(b, int32(l.partitions))
+	b.Cleanup(func() { // of the broker's disk
+		if _, err := kadm.NewClient(kafka.Client(b)).DeleteTopics(context.Background(), topic); err != nil {
+			b.Error(err)
+		}
+	})
+	size := l.fill(b, kafka, topic)
 	for b.Loop() {
 		dsn, bucket := postgres.NewDatabase(b), s3.Bucket(b)
 		config := filepath.Join(b.TempDir(), "modelwatch.yaml")
@@ -41,23 +66,35 @@ ingest: {flush_age: 2s}
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			b.Fatal(err)
 		}
-		wall, u := workOff(b, config, dsn)
-		b.ReportMetric(ingestEvents/u.cpu.Seconds(), "events/CPU-s")
-		b.ReportMetric(ingestEvents/wall.Seconds(), "events/s")
+		wall, u := l.workOff(b, config, dsn)
+		b.ReportMetric(float64(l.events)/u.cpu.Seconds(), "events/CPU-s")
+		b.ReportMetric(float64(l.events)/wall.Seconds(), "events/s")
 		b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
-		b.ReportMetric(float64(size)/ingestEvents, "B/event")
+		b.ReportMetric(float64(size)/float64(l.events), "B/event")
 	}
 }
 
+func (l backlog) model(i int) string {
+	if l.models == 1 {
+		return simulate.WideModel
+	}
+	return fmt.Sprintf("%s_%02d", simulate.WideModel, i)
+}
+
 // fill produces the backlog and returns its size in bytes.
-func fill(b *testing.B, kafka *testserver.KafkaServer, topic string) int64 {
+func (l backlog) fill(b *testing.B, kafka *testserver.KafkaServer, topic string) int64 {
 	b.Helper()
 	client := kafka.Client(b, kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.ProducerBatchCompression(kgo.Lz4Compression()))
-	wide := simulate.NewWide(simulate.WideOptions{Features: 50, Seed: 1, Start: time.Now().Add(-time.Hour)})
+	models := make([]*simulate.Wide, l.models)
+	for i := range models {
+		models[i] = simulate.NewWide(simulate.WideOptions{
+			Model: l.model(i), Features: 50, Seed: uint64(1 + i), Start: time.Now().Add(-time.Hour), EventsPerMinute: 60_000 / l.models,
+		})
+	}
 	var bytes int64
 	failed := make(chan error, 1)
-	for range ingestEvents {
-		value := wide.Next().Value
+	for i := range l.events {
+		value := models[i%l.models].Next().Value
 		bytes += int64(len(value))
 		client.Produce(b.Context(), &kgo.Record{Value: value}, func(_ *kgo.Record, err error) {
 			if err != nil {
@@ -80,7 +117,7 @@ func fill(b *testing.B, kafka *testserver.KafkaServer, topic string) int64 {
 }
 
 // workOff runs an ingest process until every event is registered.
-func workOff(b *testing.B, config, dsn string) (time.Duration, usage) {
+func (l backlog) workOff(b *testing.B, config, dsn string) (time.Duration, usage) {
 	b.Helper()
 	cmd := exec.Command(binary(b), "serve", "--config", config, "--roles", "ingest", "--log-format", "text")
 	cmd.Stderr = os.Stderr
@@ -100,24 +137,25 @@ func workOff(b *testing.B, config, dsn string) (time.Duration, usage) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for range tick.C {
-		if time.Since(start) > 10*time.Minute {
-			b.Fatal("the backlog was not worked off within 10 minutes")
+		if most := 10*time.Minute + time.Duration(l.events)*100*time.Microsecond; time.Since(start) > most {
+			b.Fatalf("the backlog was not worked off within %s", most)
 		}
-		if registered(b, counts) >= ingestEvents {
+		if l.registered(b, counts) >= int64(l.events) {
 			break
 		}
 	}
 	return time.Since(start), running(b, cmd.Process.Pid)
 }
 
-func registered(b *testing.B, counts *catalog.Catalog) int64 {
-	volumes, err := counts.Volumes(b.Context(), simulate.WideModel, modelwatch.Window{Start: time.Unix(0, 0), End: time.Now().AddDate(1, 0, 0)})
-	if err != nil {
-		return 0 // not migrated yet
-	}
-	var sum int64
-	for _, v := range volumes {
-		sum += v.Kept
+func (l backlog) registered(b *testing.B, counts *catalog.Catalog) (sum int64) {
+	for i := range l.models {
+		volumes, err := counts.Volumes(b.Context(), l.model(i), modelwatch.Window{Start: time.Unix(0, 0), End: time.Now().AddDate(1, 0, 0)})
+		if err != nil {
+			return 0 // not migrated yet
+		}
+		for _, v := range volumes {
+			sum += v.Kept
+		}
 	}
 	return sum
 }

@@ -13,8 +13,9 @@ const (
 	WideVersion = "1.0.0"
 )
 
-// WideOptions say what a Wide makes; zero values are 50 features and 60,000 events a minute.
+// WideOptions say what a Wide makes; zero values are WideModel, 50 features and 60,000 events a minute.
 type WideOptions struct {
+	Model           string
 	Seed            uint64
 	Features        int
 	Start           time.Time
@@ -42,9 +43,12 @@ func NewWide(o WideOptions) *Wide {
 	if o.EventsPerMinute <= 0 {
 		o.EventsPerMinute = 60_000
 	}
+	if o.Model == "" {
+		o.Model = WideModel
+	}
 	o.Start = o.Start.UTC()
 	m := &model{
-		name: WideModel, version: WideVersion, task: modelwatch.TaskBinary, positive: "yes",
+		name: o.Model, version: WideVersion, task: modelwatch.TaskBinary, positive: "yes",
 		score: modelwatch.TypeNumber, predicted: modelwatch.TypeCategory,
 	}
 	for i := range o.Features {
@@ -59,7 +63,7 @@ func NewWide(o WideOptions) *Wide {
 
 // Version is the definition of the version, for registration.
 func (w *Wide) Version() modelwatch.Version {
-	return modelwatch.Version{Model: WideModel, Name: WideVersion, Schema: w.model.schema(), SamplingRate: 1, Registered: true}
+	return modelwatch.Version{Model: w.model.name, Name: WideVersion, Schema: w.model.schema(), SamplingRate: 1, Registered: true}
 }
 
 // Position is the number of the next event, for MoveTo.
@@ -90,7 +94,7 @@ func (w *Wide) Next() Event {
 	b = append(b, `,"label":"`...)
 	b = append(b, yesIf(score >= 5000)...)
 	b = append(b, `"},"tags":{"region":"eu-west-1"}}`...)
-	return Event{Kind: modelwatch.KindPrediction, Model: WideModel, Time: asTime(at), Key: i.append(nil), Value: b}
+	return Event{Kind: modelwatch.KindPrediction, Model: w.model.name, Time: asTime(at), Key: i.append(nil), Value: b}
 }
 
 // appendWide writes the value of the j-th feature from 64 random bits.
