@@ -89,29 +89,6 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkFlush sorts a batch by rank and encodes it as Parquet; an operation
-// is a row.
-func BenchmarkFlush(b *testing.B) {
-	const rows = 20_000
-	v, records := wide(rows)
-	bundle := setupDecoder(b, v)
-	b.ReportAllocs()
-	for n := 0; n < b.N; n += rows {
-		b.StopTimer()
-		for _, r := range records {
-			row, _, err := bundle.decoder.decode(context.Background(), r)
-			if err != nil {
-				b.Fatal(err)
-			}
-			bundle.batch.add(&bundle.decoder.event, &row)
-		}
-		b.StartTimer()
-		for _, c := range bundle.chunks() {
-			encode(b, c)
-		}
-	}
-}
-
 func encode(b *testing.B, c *table.Chunk) {
 	infos := make([]table.ColumnInfo, len(c.Columns))
 	for i, col := range c.Columns {
