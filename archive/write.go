@@ -85,10 +85,7 @@ func encode(spec modelwatch.FileSpec, c *table.Chunk) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.Write(c); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
+	if err := w.Finish(c); err != nil {
 		return nil, err
 	}
 	return buf.Bytes(), nil

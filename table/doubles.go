@@ -30,3 +30,14 @@ func asFloats(data []byte, n int) ([]float64, bool) {
 	}
 	return unsafe.Slice((*float64)(at), n), true
 }
+
+// appendDoubles appends doubles as they lie in a page.
+func appendDoubles(dst []byte, values []float64) []byte {
+	if littleEndian() {
+		return append(dst, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 8*len(values))...)
+	}
+	for _, v := range values {
+		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(v))
+	}
+	return dst
+}

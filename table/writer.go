@@ -3,15 +3,9 @@ package table
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strings"
 
-	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/compress"
-	"github.com/apache/arrow-go/v18/parquet/file"
-	"github.com/apache/arrow-go/v18/parquet/metadata"
-	"github.com/apache/arrow-go/v18/parquet/schema"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/modelwatch/modelwatch"
 )
@@ -27,19 +21,24 @@ const (
 // metadataInt64 names the footer entry that lists the PhysicalInt64 columns.
 const metadataInt64 = "modelwatch.int64"
 
-// Writer writes chunks as one Parquet file: columns in the order given, every
-// one optional, zstd, statistics on, dictionaries for strings. It buffers one
-// row group. A Writer is not safe for concurrent use.
+// Writer writes chunks as one Parquet file: columns in the order given, every one
+// optional, zstd, statistics on. Texts and numbers that repeat are written through a
+// dictionary, integers and times as differences, in pages of version 1, which everything
+// reads. The same rows in the same row groups give the same bytes. It buffers one row
+// group. A Writer is not safe for concurrent use.
 type Writer struct {
-	file    *file.Writer
-	columns []writerColumn
-	byName  map[string]int
-	limit   int // rows per row group
-	rows    int // buffered
-	bytes   int // buffered in strings and vectors
-	total   int64
-	encoder groupEncoder
-	err     error // the first failure; the file is lost
+	pages      *pageWriter
+	columns    []writerColumn
+	byName     map[string]int
+	metadata   map[string]string
+	limit      int // rows per row group
+	rows       int // buffered
+	bytes      int // buffered in strings and vectors
+	total      int64
+	groups     []byte // as the footer has them
+	groupCount int
+	encoder    groupEncoder
+	err        error // the first failure; the file is lost
 }
 
 type writerColumn struct {
@@ -51,7 +50,11 @@ type writerColumn struct {
 // NewWriter starts a Parquet file with the given columns and footer metadata.
 // Close ends it; w itself is not closed.
 func NewWriter(w io.Writer, columns []ColumnInfo, metadata map[string]string) (*Writer, error) {
-	wr := &Writer{byName: make(map[string]int, len(columns)), limit: groupRows(len(columns))}
+	pages := newPageWriter(w)
+	wr := &Writer{
+		pages: pages, encoder: groupEncoder{pages: pages}, metadata: metadata,
+		byName: make(map[string]int, len(columns)), limit: groupRows(len(columns)),
+	}
 	for i, info := range columns {
 		store, err := info.storage()
 		if err != nil {
@@ -63,99 +66,17 @@ func NewWriter(w io.Writer, columns []ColumnInfo, metadata map[string]string) (*
 		wr.byName[info.Name] = i
 		wr.columns = append(wr.columns, writerColumn{info: info, store: store})
 	}
-	root, err := wr.schema()
-	if err != nil {
-		return nil, err
-	}
-	wr.file, err = file.NewParquetWriterWithError(noClose{w}, root,
-		file.WithWriterProps(wr.properties()), file.WithWriteMetadata(wr.footer(metadata)))
-	if err != nil {
+	if err := pages.write([]byte(parquetMagic)); err != nil {
 		return nil, fmt.Errorf("start parquet file: %w", err)
 	}
 	return wr, nil
 }
-
-// noClose hides Close: the Parquet writer would close its sink.
-type noClose struct{ io.Writer }
 
 func groupRows(columns int) int {
 	if columns == 0 {
 		return RowGroupRows
 	}
 	return min(RowGroupRows, max(minRowGroupRows, groupBytes/(8*columns)))
-}
-
-func (w *Writer) schema() (*schema.GroupNode, error) {
-	fields := make(schema.FieldList, len(w.columns))
-	for i, c := range w.columns {
-		node, err := columnNode(c.info.Name, c.store)
-		if err != nil {
-			return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "column %q cannot be written", c.info.Name)
-		}
-		fields[i] = node
-	}
-	root, err := schema.NewGroupNode("schema", parquet.Repetitions.Required, fields, -1)
-	if err != nil {
-		return nil, fmt.Errorf("make parquet schema: %w", err)
-	}
-	return root, nil
-}
-
-func columnNode(name string, store storage) (schema.Node, error) {
-	optional := parquet.Repetitions.Optional
-	switch store {
-	case storeFloats:
-		return schema.NewPrimitiveNode(name, optional, parquet.Types.Double, -1, -1)
-	case storeInts:
-		return schema.NewPrimitiveNodeLogical(name, optional, schema.NewIntLogicalType(64, true), parquet.Types.Int64, -1, -1)
-	case storeTimes:
-		micros := schema.NewTimestampLogicalType(true, schema.TimeUnitMicros)
-		return schema.NewPrimitiveNodeLogical(name, optional, micros, parquet.Types.Int64, -1, -1)
-	case storeBools:
-		return schema.NewPrimitiveNode(name, optional, parquet.Types.Boolean, -1, -1)
-	case storeStrings:
-		return schema.NewPrimitiveNodeLogical(name, optional, schema.StringLogicalType{}, parquet.Types.ByteArray, -1, -1)
-	default:
-		element := schema.NewFloat32Node("element", parquet.Repetitions.Required, -1)
-		list, err := schema.NewGroupNode("list", parquet.Repetitions.Repeated, schema.FieldList{element}, -1)
-		if err != nil {
-			return nil, err
-		}
-		return schema.NewGroupNodeLogical(name, optional, schema.FieldList{list}, schema.NewListLogicalType(), -1)
-	}
-}
-
-func (w *Writer) properties() *parquet.WriterProperties {
-	opts := []parquet.WriterProperty{
-		parquet.WithCompression(compress.Codecs.Zstd),
-		parquet.WithDictionaryDefault(false),
-		parquet.WithStats(true),
-		parquet.WithCompressionLevel(1), // a fifth less time than the default for 3 % more bytes
-		parquet.WithCreatedBy("modelwatch"),
-	}
-	for _, c := range w.columns {
-		if c.store == storeStrings {
-			opts = append(opts, parquet.WithDictionaryPath(parquet.ColumnPath{c.info.Name}, true))
-		}
-	}
-	return parquet.NewWriterProperties(opts...)
-}
-
-func (w *Writer) footer(values map[string]string) metadata.KeyValueMetadata {
-	kv := metadata.NewKeyValueMetadata()
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		_ = kv.Append(key, values[key]) // fails on text that is not UTF-8 only, which Parquet cannot hold
-	}
-	var ints []string
-	for _, c := range w.columns {
-		if c.store == storeInts {
-			ints = append(ints, c.info.Name)
-		}
-	}
-	if len(ints) > 0 {
-		_ = kv.Append(metadataInt64, strings.Join(ints, "\n"))
-	}
-	return kv
 }
 
 // Rows is the number of rows written so far.
@@ -165,21 +86,28 @@ func (w *Writer) Rows() int64 { return w.total }
 // is missing in those rows; a column of the chunk that the file lacks is an
 // error. The chunk may be reused afterwards.
 func (w *Writer) Write(c *Chunk) error {
-	if w.err != nil {
-		return w.err
+	if w.err == nil {
+		w.err = w.write(c, false)
 	}
-	w.err = w.write(c)
 	return w.err
 }
 
-func (w *Writer) write(c *Chunk) error {
+// Finish is Write of the last chunk, which it need not buffer, and Close.
+func (w *Writer) Finish(c *Chunk) error {
+	if w.err == nil {
+		w.err = w.write(c, true)
+	}
+	return w.Close()
+}
+
+func (w *Writer) write(c *Chunk, last bool) error {
 	sources, err := w.match(c)
 	if err != nil {
 		return err
 	}
 	for from := 0; from < c.Rows; {
 		n := min(c.Rows-from, w.limit-w.rows)
-		if n == w.limit {
+		if w.rows == 0 && (n == w.limit || last) {
 			err = w.encodeGroup(n, func(i int) (columnView, error) { return viewOf(sources[i], from, n), nil })
 		} else {
 			err = w.buffer(sources, from, n)
@@ -244,27 +172,30 @@ func (w *Writer) flush() error {
 
 // encodeGroup writes a row group, asking for one column after the other.
 func (w *Writer) encodeGroup(rows int, view func(i int) (columnView, error)) error {
-	group, err := w.file.AppendRowGroupChecked()
-	if err != nil {
-		return fmt.Errorf("start row group: %w", err)
+	group := format.RowGroup{
+		Columns: make(thrift.Slice[format.ColumnChunk], len(w.columns)),
+		NumRows: int64(rows), FileOffset: w.pages.at, Ordinal: int16(w.groupCount),
 	}
-	for i := range w.columns {
-		chunk, err := group.NextColumn()
-		if err != nil {
-			return fmt.Errorf("start column %q: %w", w.columns[i].info.Name, err)
+	for i, c := range w.columns {
+		w.pages.meta = format.ColumnMetaData{
+			Type: c.store.physical(), PathInSchema: thrift.Slice[string]{c.info.Name}, Codec: format.Zstd,
+			Encoding: thrift.Slice[format.Encoding]{format.RLE}, // of the levels
+		}
+		if c.store == storeVectors {
+			w.pages.meta.PathInSchema = append(w.pages.meta.PathInSchema, "list", "element")
 		}
 		v, err := view(i)
 		if err != nil {
 			return err
 		}
-		if err := w.encoder.encode(chunk, w.columns[i].store, rows, v); err != nil {
-			return fmt.Errorf("write column %q: %w", w.columns[i].info.Name, err)
+		if err := w.encoder.encode(c.store, rows, v); err != nil {
+			return fmt.Errorf("write column %q: %w", c.info.Name, err)
 		}
+		group.Columns[i].MetaData = w.pages.meta
+		group.TotalByteSize += w.pages.meta.TotalUncompressedSize
+		group.TotalCompressedSize += w.pages.meta.TotalCompressedSize
 	}
-	if err := group.Close(); err != nil {
-		return fmt.Errorf("end row group: %w", err)
-	}
-	return nil
+	return w.endGroup(&group)
 }
 
 // Close writes what is buffered and the footer. The file is complete only when
@@ -273,8 +204,8 @@ func (w *Writer) Close() error {
 	if w.err == nil {
 		w.err = w.flush()
 	}
-	if err := w.file.Close(); w.err == nil && err != nil {
-		w.err = fmt.Errorf("end parquet file: %w", err)
+	if w.err == nil {
+		w.err = w.writeFooter()
 	}
 	err := w.err
 	if err == nil {

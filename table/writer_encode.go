@@ -1,123 +1,217 @@
 package table
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
+	"math/bits"
 
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/apache/arrow-go/v18/parquet"
-	"github.com/apache/arrow-go/v18/parquet/file"
-	"github.com/apache/arrow-go/v18/parquet/metadata"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // maxDictionaryBytes is the size up to which strings are written through a dictionary.
 const maxDictionaryBytes = 1 << 20
 
+// maxStatisticBytes is the length up to which a text is stated as a least or greatest one.
+const maxStatisticBytes = 1 << 10
+
 // groupEncoder turns views into Parquet's dense values and levels. Its slices
 // are reused from column to column.
 type groupEncoder struct {
-	levels, repeats []int16
+	pages           *pageWriter
+	levels, repeats []uint8
 	floats          []float64
-	floats32        []float32
 	ints            []int64
-	bools           []bool
-	bytes           []parquet.ByteArray
+	flags           []bool
+	bits            []uint8
 	index           []int32
 	dict            []string
 	remap           []int32
+	numbers         numberDictionary
 }
 
-func (e *groupEncoder) encode(chunk file.ColumnChunkWriter, store storage, rows int, v columnView) error {
+// encode writes a column chunk; pages.meta describes it afterwards.
+func (e *groupEncoder) encode(store storage, rows int, v columnView) error {
+	if store == storeVectors {
+		return e.encodeVectors(rows, &v)
+	}
 	missing := e.setLevels(rows, &v)
+	e.pages.meta.Statistics.NullCount = int64(missing)
 	switch store {
 	case storeFloats:
-		e.floats = dense(e.floats, v.floats, &v, missing)
-		_, err := chunk.(*file.Float64ColumnChunkWriter).WriteBatch(source(e.floats, v.floats, missing), e.levels, nil)
-		return err
+		return e.encodeFloats(dense(&e.floats, v.floats, e.levels, missing))
 	case storeInts, storeTimes:
-		e.ints = dense(e.ints, v.ints, &v, missing)
-		_, err := chunk.(*file.Int64ColumnChunkWriter).WriteBatch(source(e.ints, v.ints, missing), e.levels, nil)
-		return err
+		return e.encodeInts(dense(&e.ints, v.ints, e.levels, missing))
 	case storeBools:
-		e.bools = dense(e.bools, v.bools, &v, missing)
-		_, err := chunk.(*file.BooleanColumnChunkWriter).WriteBatch(source(e.bools, v.bools, missing), e.levels, nil)
-		return err
-	case storeStrings:
-		return e.encodeStrings(chunk.(*file.ByteArrayColumnChunkWriter), rows, &v)
+		return e.encodeBools(dense(&e.flags, v.bools, e.levels, missing))
 	default:
-		return e.encodeVectors(chunk.(*file.Float32ColumnChunkWriter), rows, &v)
+		return e.encodeStrings(rows, &v)
 	}
 }
 
 // setLevels fills the definition levels (1: a value) and counts the missing rows.
 func (e *groupEncoder) setLevels(rows int, v *columnView) (missing int) {
 	e.levels = grown(e.levels, rows)
-	for i := range e.levels {
-		e.levels[i] = 1
-		if v.missing(i) {
-			e.levels[i] = 0
-			missing++
-		}
+	switch {
+	case !v.values:
+		repeat(e.levels, 0)
+		return rows
+	case v.valid == nil:
+		repeat(e.levels, 1)
+		return 0
 	}
-	return missing
+	present := 0
+	for i, ok := range v.valid {
+		level := uint8(0)
+		if ok {
+			level = 1
+		}
+		e.levels[i] = level
+		present += int(level)
+	}
+	return rows - present
 }
 
-// dense gathers the values that are there into dst; with none missing it has nothing to do.
-func dense[T any](dst, values []T, v *columnView, missing int) []T {
-	dst = dst[:0]
-	if missing == 0 {
-		return dst
-	}
-	for i, x := range values {
-		if !v.missing(i) {
-			dst = append(dst, x)
-		}
-	}
-	return dst
-}
-
-func source[T any](dense, values []T, missing int) []T {
+// dense returns the values that are there, gathered in buf where some are missing.
+func dense[T any](buf *[]T, values []T, levels []uint8, missing int) []T {
 	if missing == 0 {
 		return values
 	}
-	return dense
+	out := (*buf)[:0]
+	for i, x := range values {
+		if levels[i] == 1 {
+			out = append(out, x)
+		}
+	}
+	*buf = out
+	return out
+}
+
+// page starts a page with the levels of all rows.
+func (e *groupEncoder) page() {
+	e.pages.begin()
+	e.pages.levels(1, e.levels)
+}
+
+func (e *groupEncoder) encodeFloats(values []float64) error {
+	setRange(&e.pages.meta.Statistics, values)
+	p := e.pages
+	if e.numbers.index(values, &e.index) {
+		p.begin()
+		p.body = appendDoubles(p.body, e.numbers.values)
+		return e.encodeIndexes(len(e.numbers.values))
+	}
+	e.page()
+	p.body = appendDoubles(p.body, values)
+	return p.endData(len(e.levels), format.Plain)
+}
+
+// setRange states the least and the greatest of the numbers. NaN is neither; zeros are
+// stated so that either zero lies between them.
+func setRange(s *format.Statistics, values []float64) {
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, v := range values {
+		if v < low {
+			low = v
+		}
+		if v > high {
+			high = v
+		}
+	}
+	if low > high {
+		return
+	}
+	if low == 0 {
+		low = math.Copysign(0, -1)
+	}
+	if high == 0 {
+		high = 0
+	}
+	s.MinValue = appendDoubles(nil, []float64{low})
+	s.MaxValue = appendDoubles(nil, []float64{high})
+}
+
+// encodeInts writes differences: ranks ascend, and times lie close to each other.
+func (e *groupEncoder) encodeInts(values []int64) error {
+	p := e.pages
+	if len(values) > 0 {
+		low, high := values[0], values[0]
+		for _, v := range values {
+			low, high = min(low, v), max(high, v)
+		}
+		p.meta.Statistics.MinValue = binary.LittleEndian.AppendUint64(nil, uint64(low))
+		p.meta.Statistics.MaxValue = binary.LittleEndian.AppendUint64(nil, uint64(high))
+	}
+	e.page()
+	p.body = appendDelta(p.body, values)
+	return p.endData(len(e.levels), format.DeltaBinaryPacked)
+}
+
+func (e *groupEncoder) encodeBools(values []bool) error {
+	p := e.pages
+	e.bits = grown(e.bits, len(values))
+	low, high := uint8(1), uint8(0)
+	for i, v := range values {
+		e.bits[i] = 0
+		if v {
+			e.bits[i] = 1
+		}
+		low, high = min(low, e.bits[i]), max(high, e.bits[i])
+	}
+	if len(values) > 0 {
+		p.meta.Statistics.MinValue, p.meta.Statistics.MaxValue = []byte{low}, []byte{high}
+	}
+	e.page()
+	p.body = appendPacked(p.body, 1, e.bits)
+	return p.endData(len(e.levels), format.Plain)
 }
 
 // encodeStrings writes a dictionary where values repeat, plain text where they hardly do.
-func (e *groupEncoder) encodeStrings(w *file.ByteArrayColumnChunkWriter, rows int, v *columnView) error {
+func (e *groupEncoder) encodeStrings(rows int, v *columnView) error {
 	size, err := e.compact(rows, v)
 	if err != nil {
 		return err
 	}
-	stats := w.PageStatistics().(*metadata.ByteArrayStatistics)
-	// The library takes a minimum of "" for none unless its buffer was in use
-	// before: without this, "" would lie below the minimum that the footer states.
-	stats.SetMinMax(parquet.ByteArray{0}, parquet.ByteArray{0})
-	stats.Reset()
-	if n := len(e.dict); n > 0 && n <= rows/2 && size <= maxDictionaryBytes {
-		if ok, err := e.putDictionary(w, size); err != nil {
-			return err
-		} else if ok {
-			return e.writeIndexes(w, stats, rows)
-		}
+	e.setTextRange()
+	n := len(e.dict)
+	if n == 0 || n > rows/2 || size > maxDictionaryBytes {
+		return e.writePlain()
 	}
-	w.FallbackToPlain()
-	return e.writePlain(w, size)
+	p := e.pages
+	p.begin()
+	for _, s := range e.dict {
+		p.body = binary.LittleEndian.AppendUint32(p.body, uint32(len(s)))
+		p.body = append(p.body, s...)
+	}
+	return e.encodeIndexes(n)
+}
+
+// encodeIndexes writes the dictionary of n entries that is in the page, and the indexes into it.
+func (e *groupEncoder) encodeIndexes(n int) error {
+	p := e.pages
+	if err := p.endDictionary(n); err != nil {
+		return err
+	}
+	width := max(1, bits.Len(uint(n-1)))
+	e.page()
+	p.body = append(p.body, byte(width))
+	p.body = appendHybrid(p.body, width, e.index)
+	return p.endData(len(e.levels), format.RLEDictionary)
 }
 
 // compact gathers the indexes of the values that are there, renumbered into a
 // dictionary of what is used, and returns that dictionary's size in bytes.
 func (e *groupEncoder) compact(rows int, v *columnView) (size int, err error) {
-	e.index, e.dict = e.index[:0], e.dict[:0]
+	e.index, e.dict = grown(e.index, rows), e.dict[:0]
 	e.remap = grown(e.remap, len(v.dict))
 	clear(e.remap)
-	for i := range rows {
-		if v.missing(i) {
+	n := 0
+	for i, level := range e.levels {
+		if level == 0 {
 			continue
 		}
 		old := v.index[i]
-		if old < 0 || int(old) >= len(v.dict) {
+		if uint(old) >= uint(len(e.remap)) {
 			return 0, fmt.Errorf("row %d has index %d into a dictionary of %d", i, old, len(v.dict))
 		}
 		if e.remap[old] == 0 {
@@ -125,113 +219,99 @@ func (e *groupEncoder) compact(rows int, v *columnView) (size int, err error) {
 			e.remap[old] = int32(len(e.dict))
 			size += len(v.dict[old])
 		}
-		e.index = append(e.index, e.remap[old]-1)
+		e.index[n] = e.remap[old] - 1
+		n++
 	}
+	e.index = e.index[:n]
 	return size, nil
 }
 
-// putDictionary seeds the column's dictionary. It reports false when the
-// dictionary holds a value twice, which indexes cannot be written through.
-func (e *groupEncoder) putDictionary(w *file.ByteArrayColumnChunkWriter, size int) (bool, error) {
-	encoder, ok := w.CurrentEncoder().(interface {
-		PutDictionary(arrow.Array) error
-		NumEntries() int
-	})
-	if !ok {
-		return false, nil
+// setTextRange states the least and the greatest text, if they are short.
+func (e *groupEncoder) setTextRange() {
+	if len(e.dict) == 0 {
+		return
 	}
-	text := make([]byte, 0, size)
-	offsets := make([]int32, 1, len(e.dict)+1)
-	for _, s := range e.dict {
-		text = append(text, s...)
-		offsets = append(offsets, int32(len(text)))
-	}
-	data := array.NewData(arrow.BinaryTypes.String, len(e.dict), []*memory.Buffer{
-		nil, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets)), memory.NewBufferBytes(text),
-	}, nil, 0, 0)
-	if err := encoder.PutDictionary(array.NewStringData(data)); err != nil {
-		return false, err
-	}
-	return encoder.NumEntries() == len(e.dict), nil
-}
-
-// writeIndexes writes the rows as indexes; the library leaves their statistics to its caller.
-func (e *groupEncoder) writeIndexes(w *file.ByteArrayColumnChunkWriter, stats *metadata.ByteArrayStatistics, rows int) error {
-	stats.IncNulls(int64(rows - len(e.index)))
-	stats.IncNumValues(int64(len(e.index)))
-	if len(e.dict) > 0 {
-		low, high := e.dict[0], e.dict[0]
-		for _, s := range e.dict[1:] {
-			low, high = min(low, s), max(high, s)
-		}
-		stats.SetMinMax(parquet.ByteArray(low), parquet.ByteArray(high))
-	}
-	// The library slices indexes by levels, missing rows included.
-	spaced := e.spread(rows)
-	data := array.NewData(arrow.PrimitiveTypes.Int32, rows, []*memory.Buffer{
-		e.validity(rows), memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(spaced)),
-	}, nil, rows-len(e.index), 0)
-	return w.WriteDictIndices(array.NewInt32Data(data), e.levels, nil)
-}
-
-// spread puts the dense indexes back at their rows.
-func (e *groupEncoder) spread(rows int) []int32 {
-	e.remap = grown(e.remap, rows)
-	next := 0
-	for i, level := range e.levels {
-		e.remap[i] = 0
-		if level == 1 {
-			e.remap[i] = e.index[next]
-			next++
+	low, high := e.dict[0], e.dict[0]
+	for _, s := range e.dict[1:] {
+		if s < low {
+			low = s
+		} else if s > high {
+			high = s
 		}
 	}
-	return e.remap
+	if len(low) <= maxStatisticBytes && len(high) <= maxStatisticBytes {
+		e.pages.meta.Statistics.MinValue, e.pages.meta.Statistics.MaxValue = []byte(low), []byte(high)
+	}
 }
 
-func (e *groupEncoder) validity(rows int) *memory.Buffer {
-	if len(e.index) == rows {
-		return nil
+// writePlain writes each text in full, in pages that end where they are large enough.
+func (e *groupEncoder) writePlain() error {
+	p := e.pages
+	for from, next := 0, 0; ; {
+		size, to, end := 0, from, next
+		for ; to < len(e.levels) && size < pageBytes; to++ {
+			if e.levels[to] == 1 {
+				size += 4 + len(e.dict[e.index[end]])
+				end++
+			}
+		}
+		p.begin()
+		p.levels(1, e.levels[from:to])
+		for _, i := range e.index[next:end] {
+			p.body = binary.LittleEndian.AppendUint32(p.body, uint32(len(e.dict[i])))
+			p.body = append(p.body, e.dict[i]...)
+		}
+		if err := p.endData(to-from, format.Plain); err != nil {
+			return err
+		}
+		if from, next = to, end; from == len(e.levels) {
+			return nil
+		}
 	}
-	bits := make([]byte, (rows+7)/8)
-	for i, level := range e.levels {
-		bits[i/8] |= byte(level) << (i % 8)
-	}
-	return memory.NewBufferBytes(bits)
-}
-
-func (e *groupEncoder) writePlain(w *file.ByteArrayColumnChunkWriter, size int) error {
-	text := make([]byte, 0, size)
-	starts := make([]int, 1, len(e.dict)+1)
-	for _, s := range e.dict {
-		text = append(text, s...)
-		starts = append(starts, len(text))
-	}
-	e.bytes = e.bytes[:0]
-	for _, i := range e.index {
-		e.bytes = append(e.bytes, text[starts[i]:starts[i+1]])
-	}
-	_, err := w.WriteBatch(e.bytes, e.levels, nil)
-	return err
 }
 
 // encodeVectors writes lists: level 0 is a missing row, 1 an empty list, 2 an element.
-func (e *groupEncoder) encodeVectors(w *file.Float32ColumnChunkWriter, rows int, v *columnView) error {
-	e.levels, e.repeats, e.floats32 = e.levels[:0], e.repeats[:0], e.floats32[:0]
-	for i := range rows {
-		switch {
-		case v.missing(i):
-			e.levels, e.repeats = append(e.levels, 0), append(e.repeats, 0)
-			continue
-		case len(v.vectors[i]) == 0:
-			e.levels, e.repeats = append(e.levels, 1), append(e.repeats, 0)
-			continue
+// A list does not go over the end of a page.
+func (e *groupEncoder) encodeVectors(rows int, v *columnView) error {
+	p := e.pages
+	for from := 0; from < rows; {
+		e.levels, e.repeats = e.levels[:0], e.repeats[:0]
+		to, elements := from, 0
+		for ; to < rows && 4*elements < pageBytes; to++ {
+			elements += e.list(v, to)
 		}
-		for j, x := range v.vectors[i] {
-			e.levels = append(e.levels, 2)
-			e.repeats = append(e.repeats, int16(min(j, 1)))
-			e.floats32 = append(e.floats32, x)
+		p.meta.Statistics.NullCount += int64(len(e.levels) - elements)
+		p.begin()
+		p.levels(1, e.repeats)
+		p.levels(2, e.levels)
+		for i := from; i < to; i++ {
+			if v.missing(i) {
+				continue
+			}
+			for _, x := range v.vectors[i] {
+				p.body = binary.LittleEndian.AppendUint32(p.body, math.Float32bits(x))
+			}
 		}
+		if err := p.endData(len(e.levels), format.Plain); err != nil {
+			return err
+		}
+		from = to
 	}
-	_, err := w.WriteBatch(e.floats32, e.levels, e.repeats)
-	return err
+	return nil
+}
+
+// list appends the levels of a row and returns how many elements it has.
+func (e *groupEncoder) list(v *columnView, row int) (elements int) {
+	switch {
+	case v.missing(row):
+		e.levels, e.repeats = append(e.levels, 0), append(e.repeats, 0)
+		return 0
+	case len(v.vectors[row]) == 0:
+		e.levels, e.repeats = append(e.levels, 1), append(e.repeats, 0)
+		return 0
+	}
+	for j := range v.vectors[row] {
+		e.levels, e.repeats = append(e.levels, 2), append(e.repeats, uint8(min(j, 1)))
+	}
+	return len(v.vectors[row])
 }
