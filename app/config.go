@@ -120,10 +120,14 @@ type KafkaConfig struct {
 	// the session time-out it has its partitions back, and no others have moved. No
 	// two processes may have the same.
 	InstanceID string `yaml:"instance_id"`
+	// GroupProtocol is Kafka's group.protocol: classic (the default), or consumer, in
+	// which the brokers of Kafka 4.0 and later assign the partitions (KIP-848).
+	GroupProtocol string `yaml:"group_protocol"`
 	// DeadLetterTopic, if it is set, gets a copy of each record that cannot be placed.
 	DeadLetterTopic string `yaml:"dead_letter_topic"`
 	// SessionTimeout is how long the group waits for a member that is no longer
-	// heard of before its partitions go to others.
+	// heard of before its partitions go to others. With the protocol consumer the
+	// brokers' own setting holds.
 	SessionTimeout Duration `yaml:"session_timeout"`
 }
 

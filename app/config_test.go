@@ -72,6 +72,7 @@ func TestLoadConfigNamesWhatIsWrong(t *testing.T) {
 		{"missing secret file", minimalConfig + "token: file:absent\n", "read secret"},
 		{"timestamps", minimalConfig + "sinks: {datadog: {timestamps: later}}\n", "sinks.datadog.timestamps"},
 		{"mechanism", strings.TrimSuffix(minimalConfig, "}\n") + ", sasl: {mechanism: GSSAPI}}\n", "must be PLAIN, SCRAM-SHA-256"},
+		{"group protocol", strings.TrimSuffix(minimalConfig, "}\n") + ", group_protocol: next}\n", "kafka.group_protocol is \"next\": it must be classic or consumer"},
 		{"password", strings.TrimSuffix(minimalConfig, "}\n") + ", sasl: {mechanism: PLAIN, username: u}}\n", "kafka.sasl.password is missing"},
 		{"key without certificate", strings.TrimSuffix(minimalConfig, "}\n") + ", tls: {key_file: k}}\n", "cert_file and key_file"},
 		{"two sources of tokens", strings.TrimSuffix(minimalConfig, "}\n") + ", sasl: {mechanism: OAUTHBEARER, token: t, token_file: f}}\n", "one of token, token_file and oidc"},

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"time"
 
@@ -33,10 +34,19 @@ func kafkaOptions(cfg KafkaConfig) ([]kgo.Opt, error) {
 	return options, nil
 }
 
+// The names of Kafka's group.protocol.
+const (
+	groupProtocolClassic  = "classic"
+	groupProtocolConsumer = "consumer"
+)
+
 // faults says what cannot work, each with its path.
 func (c KafkaConfig) faults() (faults []string) {
+	if p := c.GroupProtocol; p != "" && p != groupProtocolClassic && p != groupProtocolConsumer {
+		faults = append(faults, fmt.Sprintf("kafka.group_protocol is %q: it must be %s or %s", p, groupProtocolClassic, groupProtocolConsumer))
+	}
 	if c.TLS != nil {
-		faults = c.TLS.faults()
+		faults = append(faults, c.TLS.faults()...)
 	}
 	if c.SASL != nil {
 		faults = append(faults, c.SASL.faults(c.TLS != nil)...)
@@ -52,6 +62,9 @@ func consumerOptions(cfg KafkaConfig) []kgo.Opt {
 	}
 	if cfg.InstanceID != "" {
 		options = append(options, kgo.InstanceID(cfg.InstanceID))
+	}
+	if cfg.GroupProtocol == groupProtocolConsumer {
+		options = append(options, kgo.ServerSideBalancer())
 	}
 	return options
 }

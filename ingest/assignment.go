@@ -88,10 +88,22 @@ func (c *Consumer) adjust(ctx context.Context, offsets map[string]map[int32]kgo.
 		if old := c.parts[tp]; old != nil && old.dirty() {
 			c.reset = true // its rows cannot be told from the others in the batch
 		}
+		c.compare(a, offsets[tp.topic][tp.partition].EpochOffset().Offset)
 		c.install(tp, a)
 		offsets[tp.topic][tp.partition] = kgo.NewOffset().At(a.next).WithEpoch(-1)
 	}
 	return offsets, nil
+}
+
+// compare looks at the offset that Kafka holds for the group; below 0: none. We tell
+// Kafka what the catalog has, so a later one is somebody else's. It needs mu.
+func (c *Consumer) compare(a *assignment, inKafka int64) {
+	if inKafka <= max(a.cursor, 0) {
+		return
+	}
+	c.metrics.foreign.Inc()
+	c.log.Warn("kafka holds a later offset of this group than the catalog: another deployment uses the group, or the catalog was set back; reading from the catalog's",
+		"group", c.options.Group, "topic", a.Topic, "partition", a.Partition.Partition, "cursor", a.cursor, "offset_in_kafka", inKafka)
 }
 
 func (c *Consumer) install(tp topicPartition, a *assignment) {

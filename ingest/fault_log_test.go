@@ -123,12 +123,16 @@ func faultRewoundGroup(t *testing.T, b *testBundle) {
 	second := b.start(b.options("b"))
 	b.send(2, 20)
 	b.await(40)
+	if n := second.metric("foreign_offsets_total"); n != 1 {
+		t.Errorf("%v partitions are counted as set forward by somebody else, want 1", n)
+	}
 	second.stop()
 	b.exactlyOnce()
 }
 
 // faultLeaders: partitions and the group's coordinator move between brokers.
 func faultLeaders(_ *testing.T, b *testBundle) {
+	b.addBrokers()
 	r := b.start(b.options("a"))
 	for range 5 {
 		b.send(2, 10)

@@ -42,6 +42,8 @@ func protocol(name string) []kgo.Opt {
 		return []kgo.Opt{kgo.Balancers(kgo.RangeBalancer())}
 	case "static": // the successor is the same member, restarted
 		return []kgo.Opt{kgo.InstanceID("one")}
+	case "server-side": // the brokers assign: KIP-848
+		return []kgo.Opt{kgo.ServerSideBalancer()}
 	}
 	return nil
 }
@@ -62,6 +64,7 @@ func stopFaults() (out []fault) {
 	for _, point := range []string{afterIntent, afterUpload, beforeCommit, afterCommit} {
 		add(zombie, point, "eager")
 		add(zombie, point, "static")
+		add(zombie, point, "server-side")
 	}
 	return out
 }
@@ -336,6 +339,11 @@ func eventFaults() []fault {
 		{"the clock jumps a day", 2, faultClock},
 		{"leaders and coordinators move", 2, faultLeaders},
 		{"two processes of one static member", 2, faultTwins},
+		{"brokers are restarted one after the other", 6, faultBrokersRestarted},
+		{"two deployments use one group", 4, faultTwoDeployments},
+		{"uploads take half a minute", 4, faultSlowUploads},
+		{"records of 10 MB", 2, faultLargeRecords},
+		{"a log that was compacted has holes", 1, faultCompactedLog},
 	}
 	for _, step := range []string{"upload", "intend", "commit"} {
 		out = append(out, fault{"outage of " + step, 2, faultOutage(step)})
@@ -347,6 +355,7 @@ func eventFaults() []fault {
 		"cooperative": func(int) []kgo.Opt { return nil },
 		"eager":       func(int) []kgo.Opt { return []kgo.Opt{kgo.Balancers(kgo.RangeBalancer())} },
 		"static":      func(i int) []kgo.Opt { return []kgo.Opt{kgo.InstanceID(fmt.Sprint(i % 2))} },
+		"server-side": func(int) []kgo.Opt { return []kgo.Opt{kgo.ServerSideBalancer()} },
 	} {
 		out = append(out, fault{"a storm of rebalances, " + name, 6, faultRebalanceStorm(group)})
 	}

@@ -15,7 +15,7 @@ type metrics struct {
 	rejected                           *prometheus.CounterVec
 	invalid, outOfRange, unknown, cut  prometheus.Counter
 	private                            prometheus.Counter
-	gaps                               prometheus.Counter
+	gaps, foreign                      prometheus.Counter
 	replays                            *prometheus.CounterVec
 	flushes                            *prometheus.CounterVec
 	flushSeconds, flushBytes           prometheus.Histogram
@@ -45,6 +45,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		replays:    f.counterVec("replays_total", "Replays of dead letters: placed, refused again, or repeated without effect.", "outcome"),
 		private:    f.counter("private_values_total", "Values and fields of kept rows that privacy rules kept out of the archive."),
 		gaps:       f.counter("gap_records_total", "Offsets that Kafka no longer had when they were to be read."),
+		foreign:    f.counter("foreign_offsets_total", "Partitions taken for which Kafka held a later offset of the group than the catalog: another deployment uses the group, or the catalog was set back."),
 		flushes:    f.counterVec("flushes_total", "Ended flushes: committed, fenced, or aborted.", "outcome"),
 		flushSeconds: f.histogram("flush_duration_seconds", "Time from sealing a batch to its commit.",
 			[]float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300}),
