@@ -103,11 +103,15 @@ func loadAWS(ctx context.Context, cfg BucketConfig) (aws.Config, error) {
 	return sdk, err
 }
 
+// silence is how long a server may take to begin its answer. A store that is slow
+// by half a minute is still used; a shorter limit would repeat for ever what it does.
+const silence = time.Minute
+
 // newHTTPClient bounds one attempt: a server that accepts and then is silent
 // must cost a retry, not a stuck flush.
 func newHTTPClient(r Retry) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTimeout(r.AttemptTimeout).WithTransportOptions(func(t *http.Transport) {
-		t.ResponseHeaderTimeout = min(30*time.Second, r.AttemptTimeout)
+		t.ResponseHeaderTimeout = min(silence, r.AttemptTimeout)
 		t.MaxIdleConnsPerHost = 64
 	})
 }

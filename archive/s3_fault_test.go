@@ -32,7 +32,7 @@ type faulty struct {
 	fault    func(n int, w http.ResponseWriter, r *http.Request) (done bool)
 }
 
-func newFaulty(t *testing.T) (*faulty, archive.Bucket) {
+func newFaulty(t *testing.T, r archive.Retry) (*faulty, archive.Bucket) {
 	t.Helper()
 	server := testserver.S3(t)
 	target, err := url.Parse(server.Endpoint)
@@ -50,7 +50,7 @@ func newFaulty(t *testing.T) (*faulty, archive.Bucket) {
 	b, err := archive.OpenBucket(t.Context(), archive.BucketConfig{
 		URI:      "s3://" + server.Bucket(t) + "/p",
 		Endpoint: p.URL, Region: server.Region, PathStyle: true,
-		AccessKey: server.AccessKey, SecretKey: server.SecretKey, Retry: quick,
+		AccessKey: server.AccessKey, SecretKey: server.SecretKey, Retry: r,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func TestS3PutSurvives(t *testing.T) {
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, b := newFaulty(t)
+			p, b := newFaulty(t, quick)
 			p.set(func(n int, w http.ResponseWriter, r *http.Request) bool { return fault(p, n, w, r) })
 			body := bytes.Repeat([]byte("row "), 1000)
 			if err := b.PutIfAbsent(t.Context(), "key", body, hexSum(body)); err != nil {
@@ -167,7 +167,7 @@ func TestS3PutSurvives(t *testing.T) {
 
 func TestS3Unavailable(t *testing.T) {
 	t.Parallel()
-	p, b := newFaulty(t)
+	p, b := newFaulty(t, quick)
 	body := []byte("x")
 	if err := b.PutIfAbsent(t.Context(), "there", body, hexSum(body)); err != nil {
 		t.Fatal(err)
@@ -226,9 +226,40 @@ func TestS3Silent(t *testing.T) {
 	}
 }
 
+// TestS3Slow has a server that does what it is asked and answers half a minute later:
+// that is an answer, not a failure to be repeated.
+func TestS3Slow(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for half a minute")
+	}
+	p, b := newFaulty(t, archive.Retry{})
+	p.set(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		rec := httptest.NewRecorder()
+		p.pass.ServeHTTP(rec, r)
+		select {
+		case <-time.After(31 * time.Second):
+		case <-r.Context().Done():
+		}
+		for k, v := range rec.Header() {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(rec.Code)
+		w.Write(rec.Body.Bytes())
+		return true
+	})
+	body := []byte("slow")
+	if err := b.PutIfAbsent(t.Context(), "key", body, hexSum(body)); err != nil {
+		t.Error(err)
+	}
+	if n := p.seen(); n != 1 {
+		t.Errorf("the server was asked %d times", n)
+	}
+}
+
 func TestS3BodyCut(t *testing.T) {
 	t.Parallel()
-	p, b := newFaulty(t)
+	p, b := newFaulty(t, quick)
 	body := bytes.Repeat([]byte("0123456789abcdef"), 4096)
 	if err := b.PutIfAbsent(t.Context(), "key", body, hexSum(body)); err != nil {
 		t.Fatal(err)
