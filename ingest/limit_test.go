@@ -192,3 +192,45 @@ func TestRejectionOfAVersionNotYetMet(t *testing.T) {
 		t.Errorf("the catalog was asked %d times, want once about each version", asked)
 	}
 }
+
+// TestHundredThousandModels: a producer that sends 100,000 models, and one that sends
+// 100,000 features, are refused beyond the limits; each event is counted, and neither
+// the catalog nor this process holds more for it.
+func TestHundredThousandModels(t *testing.T) {
+	t.Parallel()
+	b := setupDecoder(t)
+	const models = 100_000
+	refused := 0
+	for i := range models {
+		if rejected := b.send(fmt.Sprintf(`{"kind":"prediction","model":"m-%d","id":"1"}`, i)); rejected != nil {
+			if rejected.reason != modelwatch.DeadTooManyModels {
+				t.Fatalf("got %+v", rejected)
+			}
+			refused++
+		}
+		if b.batch.full(1 << 30) { // as it is flushed
+			b.batch = newBatch()
+		}
+	}
+	vs := b.decoder.versions
+	if refused != models-maxUnregisteredModels || len(b.catalog.versions) != maxUnregisteredModels || len(vs.models) != maxUnregisteredModels || len(vs.missing) > maxUnregisteredVersions {
+		t.Errorf("%d events were refused; the catalog has %d models, the cache %d and %d that are not known", refused, len(b.catalog.versions), len(vs.models), len(vs.missing))
+	}
+	const features, each = 100_000, 100
+	unknown := int64(0)
+	for i := range features / each {
+		var event strings.Builder
+		for j := range each {
+			fmt.Fprintf(&event, `,"f-%d":%d`, i*each+j, j)
+		}
+		b.mustSend(`{"kind":"prediction","model":"m-1","id":"1","features":{` + event.String()[1:] + `}}`)
+		if b.batch.full(1 << 30) {
+			unknown += b.batch.counts.unknown
+			b.batch = newBatch()
+		}
+	}
+	unknown += b.batch.counts.unknown
+	if n := len(b.catalog.version("m-1", "0").Schema.Features); n != maxFeatures || unknown != features-maxFeatures {
+		t.Errorf("%d features, %d values of unknown ones; want %d and %d", n, unknown, maxFeatures, features-maxFeatures)
+	}
+}
