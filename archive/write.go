@@ -81,6 +81,7 @@ func encode(spec modelwatch.FileSpec, c *table.Chunk) ([]byte, error) {
 		columns[i] = table.ColumnInfo{Name: c.Columns[i].Name, Type: c.Columns[i].Type, Physical: c.Columns[i].Physical}
 	}
 	var buf bytes.Buffer
+	buf.Grow(c.Bytes() / 2) // files of ours are somewhat smaller
 	w, err := newFileWriter(&buf, spec, columns)
 	if err != nil {
 		return nil, err

@@ -74,6 +74,7 @@ func wideBuilder(b *testing.B, rows int) *builder {
 // clone is a copy whose slices are its own.
 func (b *builder) clone() *builder {
 	c := *b
+	c.times, c.received, c.ranks = slices.Clone(b.times), slices.Clone(b.received), slices.Clone(b.ranks)
 	c.columns = slices.Clone(b.columns)
 	for i := range c.columns {
 		cells := &c.columns[i]

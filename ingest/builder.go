@@ -168,26 +168,26 @@ func zeros[T any](s []T, n int) []T {
 func (b *builder) chunk() *table.Chunk {
 	order := sortedByRank(b.ranks)
 	c := &table.Chunk{Rows: b.rows}
+	var s spares
 	c.Columns = append(c.Columns,
 		table.Column{Name: modelwatch.ColumnID, Type: modelwatch.TypeText, Dict: b.ids.strings(), Index: order},
-		intColumn(modelwatch.ColumnTime, modelwatch.TypeTimestamp, table.PhysicalTime, gather(b.times, order)),
-		intColumn(modelwatch.ColumnRank, modelwatch.TypeNumber, table.PhysicalInt64, gather(b.ranks, order)),
-		intColumn(modelwatch.ColumnReceivedAt, modelwatch.TypeTimestamp, table.PhysicalTime, gather(b.received, order)),
+		intColumn(modelwatch.ColumnTime, modelwatch.TypeTimestamp, table.PhysicalTime, exchange(&s.ints, b.times, order)),
+		intColumn(modelwatch.ColumnRank, modelwatch.TypeNumber, table.PhysicalInt64, exchange(&s.ints, b.ranks, order)),
+		intColumn(modelwatch.ColumnReceivedAt, modelwatch.TypeTimestamp, table.PhysicalTime, exchange(&s.ints, b.received, order)),
 	)
 	for _, col := range b.schema {
 		if col.slot < len(b.columns) && b.columns[col.slot].n > 0 {
-			c.Columns = append(c.Columns, b.columns[col.slot].column(col.name, b.rows, order))
-			b.columns[col.slot] = cells{} // so that not all columns are in memory twice
+			c.Columns = append(c.Columns, b.columns[col.slot].column(col.name, b.rows, order, &s))
 		} else if col.declared {
 			missing := cells{typ: col.typ}
-			c.Columns = append(c.Columns, missing.column(col.name, b.rows, order))
+			c.Columns = append(c.Columns, missing.column(col.name, b.rows, order, &s))
 		}
 	}
 	if b.invalid.n() > 0 {
-		c.Columns = append(c.Columns, b.invalid.column(modelwatch.ColumnInvalid, b.rows, order))
+		c.Columns = append(c.Columns, b.invalid.column(modelwatch.ColumnInvalid, b.rows, order, &s))
 	}
 	if b.extra.n() > 0 {
-		c.Columns = append(c.Columns, b.extra.column(modelwatch.ColumnExtra, b.rows, order))
+		c.Columns = append(c.Columns, b.extra.column(modelwatch.ColumnExtra, b.rows, order, &s))
 	}
 	return c
 }
@@ -229,33 +229,52 @@ func intColumn(name string, t modelwatch.FeatureType, p table.Physical, v []int6
 }
 
 // column returns the values in the given order.
-func (c *cells) column(name string, rows int, order []int32) table.Column {
+func (c *cells) column(name string, rows int, order []int32, s *spares) table.Column {
 	c.pad(rows)
 	out := table.Column{Name: name, Type: c.typ.featureType()}
 	if c.valid != nil {
-		out.Valid = gather(c.valid, order)
+		out.Valid = exchange(&s.bools, c.valid, order)
 	}
 	switch c.typ {
 	case cellNumber:
-		out.Floats = gather(c.floats, order)
+		out.Floats = exchange(&s.floats, c.floats, order)
 	case cellTimestamp:
-		out.Ints = gather(c.ints, order)
+		out.Ints = exchange(&s.ints, c.ints, order)
 	case cellBoolean:
-		out.Bools = gather(c.bools, order)
+		out.Bools = exchange(&s.bools, c.bools, order)
 	case cellVector:
-		out.Vectors = gather(c.vectors, order)
+		out.Vectors = exchange(&s.vectors, c.vectors, order)
 	default:
-		out.Dict, out.Index = c.dict, gather(c.index, order)
+		out.Dict, out.Index = c.dict, exchange(&s.index, c.index, order)
 	}
 	return out
 }
 
+// spares are slices that sorting may use: each column is gathered into the one that the
+// column before it came in, so that a batch is never in memory twice.
+type spares struct {
+	floats  []float64
+	ints    []int64
+	bools   []bool
+	index   []int32
+	vectors [][]float32
+}
+
 // gather returns the values in the given order.
-func gather[T any](v []T, order []int32) []T {
-	out := make([]T, len(order))
+func gather[T any](v []T, order []int32) []T { return exchange(new([]T), v, order) }
+
+// exchange returns the values in the given order, in the spare slice if it is large
+// enough. Theirs becomes the spare one.
+func exchange[T any](spare *[]T, v []T, order []int32) []T {
+	out := *spare
+	if cap(out) < len(order) {
+		out = make([]T, len(order))
+	}
+	out = out[:len(order)]
 	for i, from := range order {
 		out[i] = v[from]
 	}
+	*spare = v
 	return out
 }
 
@@ -300,14 +319,14 @@ func (s *sparse) add(row int, appendTo func([]byte) []byte) int64 {
 	return int64(len(s.bytes)-n) + 32
 }
 
-func (s *sparse) column(name string, rows int, order []int32) table.Column {
+func (s *sparse) column(name string, rows int, order []int32, spare *spares) table.Column {
 	valid, index := make([]bool, rows), make([]int32, rows)
 	for i, at := range s.at {
 		valid[at], index[at] = true, int32(i)
 	}
 	return table.Column{
 		Name: name, Type: modelwatch.TypeText, Dict: s.strings(),
-		Valid: gather(valid, order), Index: gather(index, order),
+		Valid: exchange(&spare.bools, valid, order), Index: exchange(&spare.index, index, order),
 	}
 }
 

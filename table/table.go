@@ -52,6 +52,21 @@ func (c *Chunk) Column(name string) *Column {
 	return nil
 }
 
+// Bytes is about what the values take in memory.
+func (c *Chunk) Bytes() (n int) {
+	for i := range c.Columns {
+		col := &c.Columns[i]
+		n += len(col.Valid) + 8*len(col.Floats) + 8*len(col.Ints) + len(col.Bools) + 4*len(col.Index)
+		for _, s := range col.Dict {
+			n += len(s)
+		}
+		for _, v := range col.Vectors {
+			n += 4 * len(v)
+		}
+	}
+	return n
+}
+
 // Missing reports whether row i has no value.
 func (c *Column) Missing(i int) bool { return c.Valid != nil && !c.Valid[i] }
 
