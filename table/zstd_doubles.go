@@ -1,0 +1,302 @@
+package table
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/bits"
+	"slices"
+
+	"github.com/klauspost/compress/huff0"
+)
+
+// doublesPacker compresses pages of doubles to Zstandard frames (RFC 8878), which every
+// decoder reads. A general compressor looks for repetitions at each byte. Those of
+// doubles begin at the low bytes of a value: decimals of few digits end in few
+// different ways, integers and single precision in zeros, and what goes before, the
+// high bytes of the value before, often repeats, too. One look per value takes a third
+// of the time, for as many bytes.
+type doublesPacker struct {
+	seen      [1 << seenLog]int32 // by the low bytes: the last value with such ones
+	literals  []byte
+	sequences []sequence
+	literal   huff0.Scratch
+	tables    [3]symbolTable // of the codes of a sequence
+	counts    [3][maxSymbols]uint32
+}
+
+// sequence is some literals, then a match.
+type sequence struct {
+	literals, match uint32
+	offset          uint32 // as the format has it: 1 repeats the last, others are 3 more
+	codes           uint32 // a byte for each of the three
+}
+
+func (s *sequence) code(of int) uint8 { return uint8(s.codes >> (8 * of)) }
+
+// The codes of a sequence.
+const (
+	ofLiterals = iota
+	ofOffset
+	ofMatch
+)
+
+const (
+	seenLog    = 12
+	lowBytes   = 5       // that are looked up
+	minLow     = 4       // of a match
+	blockBytes = 1 << 17 // of a frame; the format allows no more
+)
+
+// pack appends a frame of page, whose doubles begin at byte from.
+func (p *doublesPacker) pack(dst, page []byte, from int) []byte {
+	dst = append(dst, 0x28, 0xB5, 0x2F, 0xFD, 0xA0) // magic; one segment, its size in four bytes
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(page)))
+	clear(p.seen[:])
+	last := uint32(0)
+	for start := 0; ; {
+		end := min(start+blockBytes, len(page))
+		final := end == len(page)
+		begin := from + (max(start-from, 0)+7)/8*8
+		last = p.parse(page, start, begin, end, last)
+		dst = p.block(dst, page[start:end], final)
+		if start = end; final {
+			return dst
+		}
+	}
+}
+
+// parse finds the sequences of page[start:end], whose first whole double is at begin. The
+// last offset, which a sequence may repeat, goes from block to block.
+func (p *doublesPacker) parse(page []byte, start, begin, end int, last uint32) uint32 {
+	p.literals, p.sequences = grown(p.literals, end-start+8), grown(p.sequences, (end-start)/8)
+	clear(p.counts[:])
+	anchor, literals, n := start, 0, 0
+	for at := max(begin, 8); at+8 <= end; at += 8 {
+		v := binary.LittleEndian.Uint64(page[at:])
+		slot := &p.seen[v<<(64-8*lowBytes)*0x9E3779B97F4A7C15>>(64-seenLog)]
+		was := int(*slot)
+		*slot = int32(at)
+		same := v ^ binary.LittleEndian.Uint64(page[was:])
+		if same<<(64-8*minLow) != 0 {
+			continue
+		}
+		to := at + bits.TrailingZeros64(same)/8
+		for same == 0 && to+8 <= end {
+			same = binary.LittleEndian.Uint64(page[to:]) ^ binary.LittleEndian.Uint64(page[to-at+was:])
+			to += bits.TrailingZeros64(same) / 8
+		}
+		from := at
+		if was >= 8 {
+			high := binary.LittleEndian.Uint64(page[at-8:]) ^ binary.LittleEndian.Uint64(page[was-8:])
+			from -= min(bits.LeadingZeros64(high)/8, at-anchor)
+		}
+		if size := from - anchor; size <= 8 {
+			binary.LittleEndian.PutUint64(p.literals[literals:], binary.LittleEndian.Uint64(page[anchor:]))
+			literals += size
+		} else {
+			literals += copy(p.literals[literals:], page[anchor:from])
+		}
+		last = p.note(&p.sequences[n], uint32(from-anchor), uint32(to-from), uint32(at-was), last)
+		n++
+		anchor = to
+		at += (to - at - 1) / 8 * 8 // to the double in which the match ends
+	}
+	literals += copy(p.literals[literals:], page[anchor:end])
+	p.literals, p.sequences = p.literals[:literals], p.sequences[:n]
+	return last
+}
+
+// note fills in a sequence and returns its offset.
+func (p *doublesPacker) note(s *sequence, literals, match, offset, last uint32) uint32 {
+	s.literals, s.match, s.offset = literals, match, offset+3
+	if offset == last && literals > 0 {
+		s.offset = 1
+	}
+	l, o, m := literalCode(literals), uint8(bits.Len32(s.offset)-1), matchCode(match)
+	p.counts[ofLiterals][l]++
+	p.counts[ofOffset][o]++
+	p.counts[ofMatch][m]++
+	s.codes = uint32(l)<<(8*ofLiterals) | uint32(o)<<(8*ofOffset) | uint32(m)<<(8*ofMatch)
+	return offset
+}
+
+// The types of a block.
+const (
+	blockRaw    = 0
+	blockPacked = 2
+)
+
+// block appends the parsed block; as it is if it does not shrink.
+func (p *doublesPacker) block(dst, raw []byte, final bool) []byte {
+	head := len(dst)
+	dst = append(dst, 0, 0, 0)
+	dst = p.appendLiterals(dst)
+	dst = p.appendSequences(dst)
+	size, kind := len(dst)-head-3, blockPacked
+	if size >= len(raw)-len(raw)/32 {
+		dst = append(dst[:head+3], raw...)
+		size, kind = len(raw), blockRaw
+	}
+	h := uint32(size<<3 | kind<<1)
+	if final {
+		h |= 1
+	}
+	dst[head], dst[head+1], dst[head+2] = byte(h), byte(h>>8), byte(h>>16)
+	return dst
+}
+
+// appendLiterals appends the literals by Huffman's code, or as they are.
+func (p *doublesPacker) appendLiterals(dst []byte) []byte {
+	const rle, packed, wide = 1, 2, 3 << 2
+	n := len(p.literals)
+	if n == 0 {
+		return append(dst, 0)
+	}
+	p.literal.Reuse = huff0.ReusePolicyNone
+	out, _, err := huff0.Compress4X(p.literals, &p.literal)
+	switch {
+	case err == nil:
+		h := uint64(packed|wide) | uint64(n)<<4 | uint64(len(out))<<22
+		dst = append(dst, byte(h), byte(h>>8), byte(h>>16), byte(h>>24), byte(h>>32))
+		return append(dst, out...)
+	case errors.Is(err, huff0.ErrUseRLE):
+		h := uint32(rle|wide) | uint32(n)<<4
+		return append(dst, byte(h), byte(h>>8), byte(h>>16), p.literals[0])
+	}
+	h := uint32(wide) | uint32(n)<<4
+	return append(append(dst, byte(h), byte(h>>8), byte(h>>16)), p.literals...)
+}
+
+// appendSequences appends the tables of the codes, and the sequences from the last to the first.
+func (p *doublesPacker) appendSequences(dst []byte) []byte {
+	n := len(p.sequences)
+	switch {
+	case n < 128:
+		dst = append(dst, byte(n))
+	case n < 0x7F00:
+		dst = append(dst, byte(n>>8|0x80), byte(n))
+	default:
+		dst = append(dst, 0xFF, byte(n-0x7F00), byte((n-0x7F00)>>8))
+	}
+	if n == 0 {
+		return dst
+	}
+	const rle, own = 1, 2
+	modes := len(dst)
+	dst = append(dst, 0)
+	for i := range p.tables {
+		t := &p.tables[i]
+		if t.make(p.counts[i][:], n); t.log > 0 {
+			dst[modes] |= own << (6 - 2*i)
+			dst = t.describe(dst, maxSymbols)
+			continue
+		}
+		dst[modes] |= rle << (6 - 2*i)
+		dst = append(dst, p.sequences[0].code(i))
+	}
+	return p.appendCodes(dst)
+}
+
+// appendCodes appends the sequences from the last to the first, as decoders take them. The
+// first that is written gives each table its state.
+func (p *doublesPacker) appendCodes(dst []byte) []byte {
+	const most = 11 // bytes that a sequence takes
+	at := len(dst)
+	dst = slices.Grow(dst, most*len(p.sequences)+16)[:at+most*len(p.sequences)+16]
+	literals, offsets, matches := &p.tables[ofLiterals], &p.tables[ofOffset], &p.tables[ofMatch]
+	last := &p.sequences[len(p.sequences)-1]
+	literal, offset, match := literals.first(last.code(ofLiterals)), offsets.first(last.code(ofOffset)), matches.first(last.code(ofMatch))
+	word, n := uint64(0), uint32(0) // bits that are to be written
+	for i := len(p.sequences) - 1; i >= 0; i-- {
+		s := &p.sequences[i]
+		if s != last {
+			o, m, l := offsets.of[s.code(ofOffset)], matches.of[s.code(ofMatch)], literals.of[s.code(ofLiterals)]
+			give := (offset + o.bits) >> 16
+			word |= uint64(offset) & (1<<(give&31) - 1) << (n & 63)
+			n += give
+			offset = uint32(offsets.states[uint8(int32(offset>>(give&31))+o.base)])
+			give = (match + m.bits) >> 16
+			word |= uint64(match) & (1<<(give&31) - 1) << (n & 63)
+			n += give
+			match = uint32(matches.states[uint8(int32(match>>(give&31))+m.base)])
+			give = (literal + l.bits) >> 16
+			word |= uint64(literal) & (1<<(give&31) - 1) << (n & 63)
+			n += give
+			literal = uint32(literals.states[uint8(int32(literal>>(give&31))+l.base)])
+		}
+		if s.literals >= 16 || s.match >= 35 { // their codes do not say all
+			l, m := literalLengths[s.code(ofLiterals)&63], matchLengths[s.code(ofMatch)&63]
+			at, word, n = flushBits(dst, at, word, n)
+			word |= uint64(s.literals-l.base)<<n | uint64(s.match-m.base)<<(n+uint32(l.bits))
+			n += uint32(l.bits) + uint32(m.bits)
+			at, word, n = flushBits(dst, at, word, n)
+		}
+		more := uint32(s.code(ofOffset))
+		word |= (uint64(s.offset) - 1<<(more&31)) << (n & 63)
+		n += more
+		at, word, n = flushBits(dst, at, word, n)
+	}
+	w := bitWriter{out: dst[:at], word: word, n: uint8(n)}
+	w.add(uint64(match)&(1<<matches.log-1), uint8(matches.log))
+	w.add(uint64(offset)&(1<<offsets.log-1), uint8(offsets.log))
+	w.add(uint64(literal)&(1<<literals.log-1), uint8(literals.log))
+	w.add(1, 1) // where the bits end
+	return w.end()
+}
+
+// flushBits writes the whole bytes of word, which has n bits, and returns what is left of it.
+func flushBits(dst []byte, at int, word uint64, n uint32) (int, uint64, uint32) {
+	binary.LittleEndian.PutUint64(dst[at:], word)
+	return at + int(n>>3), word >> (n &^ 7 & 63), n & 7
+}
+
+// lengths are those that a code stands for: from base on, as many as bits tell apart.
+type lengths struct {
+	base uint32
+	bits uint8
+}
+
+// The codes of lengths, RFC 8878, section 3.1.1.3.2.1.
+var (
+	literalLengths = makeLengths(0, 16, []uint8{1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
+	matchLengths   = makeLengths(3, 32, []uint8{1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
+)
+
+// makeLengths makes single lengths from base on, and then ranges.
+func makeLengths(base uint32, single int, ranges []uint8) (l [64]lengths) {
+	for i := range single {
+		l[i] = lengths{base + uint32(i), 0}
+	}
+	base += uint32(single)
+	for i, n := range ranges {
+		l[single+i] = lengths{base, n}
+		base += 1 << n
+	}
+	return l
+}
+
+func literalCode(n uint32) uint8 {
+	switch {
+	case n < 16:
+		return uint8(n)
+	case n >= 64:
+		return uint8(bits.Len32(n)-1) + 19
+	}
+	c := uint8(16)
+	for ; literalLengths[c+1].base <= n; c++ {
+	}
+	return c
+}
+
+func matchCode(n uint32) uint8 {
+	switch {
+	case n < 3+32:
+		return uint8(n - 3)
+	case n >= 3+128:
+		return uint8(bits.Len32(n-3)-1) + 36
+	}
+	c := uint8(32)
+	for ; matchLengths[c+1].base <= n; c++ {
+	}
+	return c
+}

@@ -1,0 +1,127 @@
+package table
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"pgregory.net/rapid"
+)
+
+// doubleKinds are columns of the kinds that models are given, from 64 random bits a value.
+var doubleKinds = []struct {
+	name  string
+	value func(u uint64) float64
+}{
+	{"four digits", func(u uint64) float64 { return float64(u>>32*10_000_000>>32) / 1e4 }},
+	{"bell", func(u uint64) float64 { return float64(int64(u&0xffff+u>>16&0xffff+u>>32&0xffff+u>>48)-2*0xffff) / 1e4 }},
+	{"long tail", func(u uint64) float64 { return float64(200_000*(u>>48)/(u&0xffff+1)) / 1e4 }},
+	{"few integers", func(u uint64) float64 { return float64(u >> 32 * 500 >> 32) }},
+	{"full precision", func(u uint64) float64 { return float64(u>>11) / (1 << 53) }},
+	{"cents", func(u uint64) float64 { return float64(u>>32*100_000>>32) / 100 }},
+	{"single precision", func(u uint64) float64 { return float64(float32(u>>40) / (1 << 24)) }},
+	{"constant", func(uint64) float64 { return 1 }},
+	{"mostly zero", func(u uint64) float64 {
+		if u%10 > 0 {
+			return 0
+		}
+		return float64(u>>32*10_000_000>>32) / 1e4
+	}},
+	{"integers", func(u uint64) float64 { return float64(u >> 40) }},
+}
+
+func doublesOf(kind int, n int) []byte {
+	r := rand.New(rand.NewPCG(1, uint64(kind)))
+	var b []byte
+	for range n {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(doubleKinds[kind].value(r.Uint64())))
+	}
+	return b
+}
+
+func unpackFrame(t testing.TB, frame []byte) []byte {
+	t.Helper()
+	d, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	out, err := d.DecodeAll(frame, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// A page of doubles takes about as much room as the general compressor leaves of it.
+func TestDoublesPacker(t *testing.T) {
+	t.Parallel()
+	general := packers.Get().(*packer)
+	defer packers.Put(general)
+	var p doublesPacker
+	for kind, k := range doubleKinds {
+		for _, n := range []int{1, 10, 1_000, RowGroupRows} {
+			for _, from := range []int{0, 9, 200} {
+				page := append(bytes.Repeat([]byte{7}, from), doublesOf(kind, n)...)
+				frame := p.pack(nil, page, from)
+				if !bytes.Equal(unpackFrame(t, frame), page) {
+					t.Fatalf("%s, %d rows from byte %d: it unpacks to something else", k.name, n, from)
+				}
+				if n == RowGroupRows && from == 9 {
+					g := len(general.general.EncodeAll(page, nil))
+					t.Logf("%-16s %5.2f %5.2f bytes a value", k.name, float64(len(frame))/float64(n), float64(g)/float64(n))
+				}
+			}
+		}
+	}
+}
+
+func TestDoublesPackerInverts(t *testing.T) {
+	t.Parallel()
+	var p doublesPacker
+	rapid.Check(t, func(t *rapid.T) {
+		from := rapid.IntRange(0, 20).Draw(t, "from")
+		page := rapid.SliceOfN(rapid.Byte(), from, from).Draw(t, "levels")
+		few := rapid.SliceOfN(rapid.Uint64(), 1, 6).Draw(t, "values")
+		mask := rapid.SampledFrom([]uint64{0, 0xff, 0xffffffff << 32, math.MaxUint64}).Draw(t, "mask")
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		for range rapid.IntRange(0, 40_000).Draw(t, "rows") {
+			page = binary.LittleEndian.AppendUint64(page, few[r.IntN(len(few))]^r.Uint64()&mask)
+		}
+		frame := p.pack(nil, page, from)
+		d, err := zstd.NewReader(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		if out, err := d.DecodeAll(frame, nil); err != nil || !bytes.Equal(out, page) {
+			t.Fatalf("it unpacks to something else: %v", err)
+		}
+	})
+}
+
+func BenchmarkPackDoubles(b *testing.B) {
+	general := packers.Get().(*packer)
+	defer packers.Put(general)
+	for kind, k := range doubleKinds {
+		page := doublesOf(kind, RowGroupRows)
+		var p doublesPacker
+		for name, pack := range map[string]func([]byte) []byte{
+			"ours":    func(dst []byte) []byte { return p.pack(dst, page, 0) },
+			"general": func(dst []byte) []byte { return general.general.EncodeAll(page, dst) },
+		} {
+			b.Run(fmt.Sprintf("%s/%s", k.name, name), func(b *testing.B) {
+				var out []byte
+				for b.Loop() {
+					out = pack(out[:0])
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*RowGroupRows), "ns/value")
+				b.ReportMetric(float64(len(out))/RowGroupRows, "B/value")
+			})
+		}
+	}
+}
