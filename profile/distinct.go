@@ -72,14 +72,14 @@ func (d *distinctFloats) runs() []run {
 	return list
 }
 
-// fine goes on with the values as cuts.
-func (d *distinctFloats) fine() *fineCounts {
+// fine goes on with the values as cuts; m has their extremes.
+func (d *distinctFloats) fine(m *moments) *fineCounts {
 	list := d.runs()
 	cuts := make([]float64, len(list))
 	for i, r := range list {
 		cuts[i] = r.value
 	}
-	f := newFineCounts(cuts)
+	f := newFineCounts(cuts, m)
 	f.cells = numberCells(list, list[len(list)-1].upTo)
 	return f
 }

@@ -92,7 +92,7 @@ func TestFinderPlacesLikeBisection(t *testing.T) {
 				g := NewNumberGrid(drawFrom(shape.draw, n))
 				values := around(g.cuts, drawFrom(shape.draw, 20_000))
 				cells := make([]int64, g.cells)
-				g.finder.count(cells, values)
+				g.find().count(cells, values)
 				if want := wantCells(g.cuts, values); !slices.Equal(cells, want) {
 					t.Errorf("with a baseline of %d values, cells differ from bisection", n)
 				}
@@ -128,8 +128,8 @@ func TestFinderSpreadsCommonShapes(t *testing.T) {
 		if shape.name == "clusters" {
 			limit = 1024
 		}
-		if g := NewNumberGrid(drawFrom(shape.draw, 100_000)); g.finder.half > limit {
-			t.Errorf("%s: first step %d, want at most %d", shape.name, g.finder.half, limit)
+		if g := NewNumberGrid(drawFrom(shape.draw, 100_000)); g.find().half > limit {
+			t.Errorf("%s: first step %d, want at most %d", shape.name, g.find().half, limit)
 		}
 	}
 }
@@ -145,7 +145,7 @@ func BenchmarkPlace(b *testing.B) {
 			values := drawFrom(shape.draw, n)
 			b.Run(fmt.Sprintf("table/%s/%d", shape.name, n), func(b *testing.B) {
 				for b.Loop() {
-					g.finder.count(cells, values)
+					g.find().count(cells, values)
 				}
 				perValue(b, n)
 			})

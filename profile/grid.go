@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 )
 
 // Limits of a grid. They bound the memory and the encoding of a profile,
@@ -68,10 +69,10 @@ type Grid struct {
 	bins  []Bin
 	ends  []int // ends[i] is one past the last cell of bin i
 
-	cuts   []float64 // number
-	edges  []int     // number: the cuts that close a drift bin
-	exact  bool      // number: every distinct value of the baseline is a cut
-	finder finder
+	cuts   []float64              // number
+	edges  []int                  // number: the cuts that close a drift bin
+	exact  bool                   // number: every distinct value of the baseline is a cut
+	finder atomic.Pointer[finder] // number: once values were counted
 
 	categories   []string // category, most frequent first
 	lookup       map[string]int32
@@ -123,6 +124,17 @@ func (g *Grid) Categories() []string { return g.categories }
 // held from one that it did not. It cannot when the baseline held more than
 // MaxCategories+MaxFingerprints categories: such a column is an identifier.
 func (g *Grid) KnowsCategories() bool { return g.kind == KindCategory && !g.unbounded }
+
+// find returns what places numbers on the grid. It takes longer to make than a
+// thousand values take to be counted.
+func (g *Grid) find() *finder {
+	f := g.finder.Load()
+	if f == nil {
+		f = newFinder(g.cuts)
+		g.finder.Store(f)
+	}
+	return f
+}
 
 func (g *Grid) same(h *Grid) bool { return g == h || g.id == h.id }
 

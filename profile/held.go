@@ -28,13 +28,14 @@ func heldRuns(values []float64, m *moments) runs {
 	}
 	space, _ := heldSpaces.Get().(*heldSpace)
 	defer heldSpaces.Put(space)
-	f := newFineCounts(provisional(space, values))
+	f := newFineCounts(provisional(space, values), m)
+	defer f.release()
 	space.places = slices.Grow(space.places[:0], len(values))[:len(values)]
-	f.finder.place(space.places, values)
+	f.tally.place(space.places, values)
 	for _, p := range space.places {
 		f.cells[p]++
 	}
-	f.addTails(values, m, f.cells[0] > 0, f.cells[len(f.cells)-1] > 0)
+	f.addTails(values, m)
 	list, ok := f.runs()
 	if !ok {
 		return newBuckets(values)

@@ -198,7 +198,6 @@ func numberCells(chosen []run, total int64) []int64 {
 // newNumberGrid builds the grid from what its encoding holds.
 func newNumberGrid(cuts []float64, edges []int, exact bool) *Grid {
 	g := &Grid{kind: KindNumber, cells: 2*len(cuts) + 1, cuts: cuts, edges: edges, exact: exact}
-	g.finder = newFinder(cuts)
 	if len(cuts) == 1 {
 		g.constantBins(cuts[0])
 	}

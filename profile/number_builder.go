@@ -75,22 +75,29 @@ func (b *NumberBuilder) AddFloats(values []float64, valid []bool) {
 	if len(valid) > 0 && len(valid) != len(values) {
 		panic(fmt.Sprintf("profile: AddFloats of %d values, %d valid flags", len(values), len(valid)))
 	}
-	b.counts.addBlocks(values, valid, b.add)
+	b.counts.addBlocks(values, valid, b)
+}
+
+func (b *NumberBuilder) within(block []float64) []float64 {
+	if b.fine == nil {
+		return block
+	}
+	return b.fine.within(block)
 }
 
 // add adds a block, and reports whether it has still to be added to the sums: where there
 // are few distinct values, their counts make them in the end.
-func (b *NumberBuilder) add(block []float64) (unsummed bool) {
+func (b *NumberBuilder) add(block, rest []float64) (unsummed bool) {
 	if b.full {
 		b.pick(block)
 	}
 	unsummed = b.distinct == nil
 	switch {
 	case b.distinct == nil && b.full:
-		b.fine.add(block, b.counts.moments)
+		b.fine.add(rest, b.counts.moments)
 	case b.distinct != nil && !b.distinct.add(block):
 		if b.full {
-			b.fine = b.distinct.fine()
+			b.fine = b.distinct.fine(b.counts.moments)
 		}
 		b.distinct.addSums(b.counts.moments)
 		b.distinct = nil
@@ -128,9 +135,11 @@ func (b *NumberBuilder) overflow() {
 	}
 	if b.distinct == nil {
 		space, _ := heldSpaces.Get().(*heldSpace)
-		b.fine = newFineCounts(provisional(space, b.held))
+		b.fine = newFineCounts(provisional(space, b.held), b.counts.moments)
 		heldSpaces.Put(space)
-		b.fine.add(b.held, b.counts.moments)
+		for block := range slices.Chunk(b.held, blockSize) {
+			b.fine.add(b.fine.within(block), b.counts.moments)
+		}
 	}
 	b.releaseHeld()
 }
@@ -143,6 +152,9 @@ func (b *NumberBuilder) Release() {
 		samples.Put(&sample)
 	}
 	b.sample = nil
+	if b.fine != nil {
+		b.fine.release()
+	}
 }
 
 func (b *NumberBuilder) releaseHeld() {
@@ -274,12 +286,12 @@ func provisional(space *heldSpace, values []float64) []float64 {
 	return cuts
 }
 
-// fineCounts counts values on provisional cuts.
+// fineCounts counts values on provisional cuts. It is to be released.
 type fineCounts struct {
 	cuts     []float64
-	finder   finder
-	cells    []int64
-	min, max tail // the extremes, where they are beyond the cuts
+	tally    *tally
+	cells    []int64 // without what the tally holds
+	min, max tail    // the extremes, where they are beyond the cuts
 }
 
 // tail is an extreme value and how often it occurs.
@@ -288,27 +300,37 @@ type tail struct {
 	n     int64
 }
 
-func newFineCounts(cuts []float64) *fineCounts {
+// newFineCounts returns counts of nothing yet; m has the extremes of all values so far.
+func newFineCounts(cuts []float64, m *moments) *fineCounts {
 	return &fineCounts{
-		cuts: cuts, finder: newFinder(cuts), cells: make([]int64, 2*len(cuts)+1),
+		cuts: cuts, tally: newTally(newFinder(cuts), m), cells: make([]int64, 2*len(cuts)+1),
 		min: tail{value: math.Inf(1)}, max: tail{value: math.Inf(-1)},
 	}
 }
 
-// add counts values; m has the extremes of all so far.
-func (f *fineCounts) add(values []float64, m *moments) {
-	last := len(f.cells) - 1
-	below, above := f.cells[0], f.cells[last]
-	f.finder.count(f.cells, values)
-	f.addTails(values, m, f.cells[0] != below, f.cells[last] != above)
+func (f *fineCounts) release() { f.tally.release() }
+
+// within counts what is well within the extremes, and returns the other values of a block.
+func (f *fineCounts) within(block []float64) []float64 {
+	if f.tally.added > maxTallied-blockSize {
+		f.tally.move(f.cells)
+	}
+	return f.tally.inner(block)
 }
 
-// addTails counts the extremes among values of which some are below or above the cuts.
-func (f *fineCounts) addTails(values []float64, m *moments, below, above bool) {
-	if below {
+// add counts values that within has returned; m has the extremes of all so far.
+func (f *fineCounts) add(rest []float64, m *moments) {
+	if f.tally.outer(rest, m) {
+		f.addTails(rest, m)
+	}
+}
+
+// addTails counts the extremes among values of which some may be below or above the cuts.
+func (f *fineCounts) addTails(values []float64, m *moments) {
+	if m.min < f.cuts[0] {
 		f.min.add(values, m.min, m.min < f.min.value)
 	}
-	if above {
+	if m.max > f.cuts[len(f.cuts)-1] {
 		f.max.add(values, m.max, m.max > f.max.value)
 	}
 }
@@ -327,6 +349,7 @@ func (t *tail) add(values []float64, extreme float64, fresh bool) {
 
 // runs returns the provisional cuts and the extremes, false if too many values lie between two of them.
 func (f *fineCounts) runs() ([]run, bool) {
+	f.tally.move(f.cells)
 	list := make([]run, 0, len(f.cuts)+2)
 	if f.min.n > 0 {
 		list = append(list, run{f.min.value, f.min.n, f.min.n})

@@ -55,11 +55,13 @@ func (p *Profile) AddFloats(values []float64, valid []bool) {
 		p.AddFloatsWeighted(values, valid, ones(len(values)))
 		return
 	}
-	if p.grid.exact && len(values) >= manyValues {
-		p.addExact(values, valid)
+	c := p.counting(len(values))
+	defer c.close()
+	if p.grid.exact && c.tally != nil {
+		p.addExact(values, valid, &c)
 		return
 	}
-	p.addBlocks(values, valid, p.countBlock)
+	p.addBlocks(values, valid, &c)
 }
 
 // manyValues is how many make going through all cells take little beside counting.
@@ -67,12 +69,11 @@ const manyValues = 1 << 13
 
 // addExact is AddFloats on a grid that has a cut for every value of its baseline: where
 // other rows hold none but these, their counts make the sums.
-func (p *Profile) addExact(values []float64, valid []bool) {
+func (p *Profile) addExact(values []float64, valid []bool, c *counting) {
 	before := slices.Clone(p.cells)
-	p.addBlocks(values, valid, func(block []float64) bool {
-		p.countBlock(block)
-		return false
-	})
+	c.summed = true
+	p.addBlocks(values, valid, c)
+	c.move()
 	for i := 0; i < len(before); i += 2 {
 		if p.cells[i] != before[i] { // between two cuts
 			p.addSums(values, valid)
@@ -90,25 +91,81 @@ func (p *Profile) addExact(values []float64, valid []bool) {
 // addSums adds values that were counted to the sums, which all it counts here are for.
 func (p *Profile) addSums(values []float64, valid []bool) {
 	again := Profile{moments: p.moments}
-	again.addBlocks(values, valid, func([]float64) bool { return true })
+	again.addBlocks(values, valid, summing{})
 }
 
-// countBlock counts a block whose extremes the moments know. It is still to be added to the sums.
-func (p *Profile) countBlock(block []float64) (unsummed bool) {
-	last := len(p.cells) - 1
-	below, above := p.cells[0], p.cells[last]
-	p.grid.finder.count(p.cells, block)
-	if p.cells[0] != below || p.cells[last] != above {
-		p.moments.addTails(block, p.grid.cuts)
+// summing takes blocks that are only to be added to the sums.
+type summing struct{}
+
+func (summing) within(block []float64) []float64 { return block }
+func (summing) add(_, _ []float64) bool          { return true }
+
+// counting counts the blocks of one call on the cells of a profile. It is to be closed.
+type counting struct {
+	profile *Profile
+	tally   *tally // nil for few values
+	summed  bool   // no block is to be added to the sums
+}
+
+func (p *Profile) counting(values int) counting {
+	c := counting{profile: p}
+	if values >= manyValues {
+		c.tally = newTally(p.grid.find(), p.moments)
 	}
-	return true
+	return c
 }
 
-// addBlocks counts the rows and gives the values that there are to f, in blocks
-// of at most blockSize. A 0 may come as -0. A block is added to the sums if f returns true.
-func (p *Profile) addBlocks(values []float64, valid []bool, f func(block []float64) (unsummed bool)) {
+func (c *counting) within(block []float64) []float64 {
+	if c.tally == nil {
+		return block
+	}
+	if c.tally.added > maxTallied-blockSize {
+		c.move()
+	}
+	return c.tally.inner(block)
+}
+
+func (c *counting) add(_, rest []float64) (unsummed bool) {
+	p := c.profile
+	beyond := false
+	if c.tally != nil {
+		beyond = c.tally.outer(rest, p.moments)
+	} else {
+		last := len(p.cells) - 1
+		outside := p.cells[0] + p.cells[last]
+		p.grid.find().count(p.cells, rest)
+		beyond = p.cells[0]+p.cells[last] != outside
+	}
+	if beyond {
+		p.moments.addTails(rest, p.grid.cuts)
+	}
+	return !c.summed
+}
+
+func (c *counting) move() { c.tally.move(c.profile.cells) }
+
+func (c *counting) close() {
+	if c.tally != nil {
+		c.move()
+		c.tally.release()
+	}
+}
+
+// blocks takes the values of one call, a block at a time.
+type blocks interface {
+	// within counts those values of a block that are known to be finite and within the extremes,
+	// and returns the others. The block may hold what is not finite.
+	within(block []float64) (rest []float64)
+	// add takes a block of finite values, whose extremes the moments know, and those of them
+	// that within has returned. The block is added to the sums if it returns true.
+	add(block, rest []float64) (unsummed bool)
+}
+
+// addBlocks counts the rows and gives the values that there are to b, in blocks
+// of at most blockSize. A 0 may come as -0.
+func (p *Profile) addBlocks(values []float64, valid []bool, b blocks) {
 	p.rows += int64(len(values))
-	var space [blockSize]float64
+	var space, restSpace [blockSize]float64
 	sums := p.moments.sums(len(values))
 	defer sums.close()
 	for len(values) > 0 {
@@ -119,12 +176,13 @@ func (p *Profile) addBlocks(values []float64, valid []bool, f func(block []float
 			p.absent += int64(n - len(block))
 			valid = valid[n:]
 		}
-		if invalid := p.moments.extend(block); invalid > 0 {
-			block = keepFinite(&space, block)
+		rest := b.within(block)
+		if invalid := p.moments.extend(rest); invalid > 0 {
+			rest, block = keepFinite(&restSpace, rest), keepFinite(&space, block)
 			p.invalid += invalid
 		}
 		p.count += int64(len(block))
-		if f(block) {
+		if b.add(block, rest) {
 			sums.add(block)
 		}
 		values = values[n:]
