@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/profile"
@@ -112,27 +109,7 @@ func (b *setBuilder) wrap(i int, err error) error {
 
 // eachColumn calls f for every column, some at a time.
 func eachColumn(ctx context.Context, n int, opts BuildOptions, f func(ctx context.Context, i int) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(opts.workers())
-	var mu sync.Mutex
-	done := 0
-	for i := range n {
-		g.Go(func() error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := f(ctx, i); err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if done++; opts.Progress != nil {
-				opts.Progress(done, n)
-			}
-			return nil
-		})
-	}
-	return g.Wait()
+	return newCrew(opts.workers()).each(ctx, inOrder(n), opts.Progress, f)
 }
 
 func buildColumn(ctx context.Context, r Source, column *profile.SetColumn) (*profile.Profile, error) {

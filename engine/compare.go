@@ -44,11 +44,11 @@ func CompareTables(ctx context.Context, baseline, current Side, columns []modelw
 	if err != nil {
 		return baseline.wrap(err)
 	}
-	count, err := newTableCounter(ctx, current.Source, columns)
+	count, err := newTableCounter(ctx, current.Source, columns, opts.workers())
 	if err != nil {
 		return current.wrap(err)
 	}
-	return eachColumn(ctx, len(columns), opts, func(ctx context.Context, i int) error {
+	return count.crew.each(ctx, numbersFirst(columns), opts.Progress, func(ctx context.Context, i int) error {
 		b, err := build.column(ctx, i)
 		if err != nil {
 			return baseline.wrap(err)
@@ -68,11 +68,12 @@ func CompareProfile(ctx context.Context, baseline *profile.Set, current Side, op
 			return &profile.Set{Columns: baseline.Columns[from:to]}, nil
 		})
 	}
-	count, err := newTableCounter(ctx, current.Source, setColumns(baseline))
+	columns := setColumns(baseline)
+	count, err := newTableCounter(ctx, current.Source, columns, opts.workers())
 	if err != nil {
 		return current.wrap(err)
 	}
-	return eachColumn(ctx, len(baseline.Columns), opts, func(ctx context.Context, i int) error {
+	return count.crew.each(ctx, numbersFirst(columns), opts.Progress, func(ctx context.Context, i int) error {
 		c, err := count.column(ctx, i, &baseline.Columns[i])
 		if err != nil {
 			return current.wrap(err)

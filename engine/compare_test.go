@@ -121,6 +121,10 @@ func (s failingSource) ScanColumnSpread(ctx context.Context, name string, f func
 	return s.ScanColumn(ctx, name, f)
 }
 
+func (s failingSource) ScanColumnGroups(ctx context.Context, name string, _ func() (int, bool), f func(int, *table.Column) error) error {
+	return s.ScanColumn(ctx, name, f)
+}
+
 // failure is a comparison that fails, and how its error begins.
 type failure struct {
 	baseline, current engine.Source

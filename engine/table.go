@@ -13,9 +13,10 @@ import (
 // type there is invalid wherever it has a value; TypeChanges names it.
 func ProfileTable(ctx context.Context, r Source, like *profile.Set) (*profile.Set, error) {
 	set := &profile.Set{Columns: make([]profile.SetColumn, len(like.Columns))}
-	t, err := newTableCounter(ctx, r, setColumns(like))
+	columns := setColumns(like)
+	t, err := newTableCounter(ctx, r, columns, BuildOptions{}.workers())
 	if err == nil {
-		err = eachColumn(ctx, len(like.Columns), BuildOptions{}, func(ctx context.Context, i int) (err error) {
+		err = t.crew.each(ctx, numbersFirst(columns), nil, func(ctx context.Context, i int) (err error) {
 			set.Columns[i], err = t.column(ctx, i, &like.Columns[i])
 			return err
 		})
@@ -30,11 +31,12 @@ func ProfileTable(ctx context.Context, r Source, like *profile.Set) (*profile.Se
 type tableCounter struct {
 	src     Source
 	invalid []tally
+	crew    *crew
 }
 
-func newTableCounter(ctx context.Context, r Source, columns []modelwatch.Column) (*tableCounter, error) {
+func newTableCounter(ctx context.Context, r Source, columns []modelwatch.Column, workers int) (*tableCounter, error) {
 	invalid, err := newTallies(columns).scan(ctx, r)
-	return &tableCounter{r, invalid}, err
+	return &tableCounter{r, invalid, newCrew(workers)}, err
 }
 
 // column counts the i-th column on the grid of like. It may be called from several
@@ -42,12 +44,19 @@ func newTableCounter(ctx context.Context, r Source, columns []modelwatch.Column)
 func (t *tableCounter) column(ctx context.Context, i int, like *profile.SetColumn) (profile.SetColumn, error) {
 	c := *like
 	c.Profile = like.Profile.Empty()
-	count := newCounter(&c)
-	if err := count.scan(ctx, through(t.src, &c)); err != nil {
+	if err := t.count(ctx, through(t.src, &c), &c); err != nil {
 		return c, fmt.Errorf("column %s: %w", c.Name, err)
 	}
 	addInvalid(c.Profile, t.invalid[i])
 	return c, nil
+}
+
+func (t *tableCounter) count(ctx context.Context, src Source, c *profile.SetColumn) error {
+	if g, ok := src.(grouped); ok {
+		return t.crew.count(ctx, g, c)
+	}
+	count := newCounter(c)
+	return count.scan(ctx, src)
 }
 
 // TypeChange is a column that is not of the type that it has in the baseline.

@@ -198,14 +198,21 @@ func (r *Reader) ScanColumn(ctx context.Context, name string, f func(rows int, c
 // spread over the file: the middle before the quarters before the eighths.
 func (r *Reader) ScanColumnSpread(ctx context.Context, name string, f func(rows int, c *Column) error) error {
 	s := newScan(r, []string{name}, 1)
-	s.order = spread(len(r.groups))
+	s.take = inOrder(spread(len(r.groups)))
+	return s.run(ctx, func(c *Chunk) error { return f(c.Rows, &c.Columns[0]) })
+}
+
+// ScanColumnGroups is ScanColumn of the row groups that next returns, one after the other.
+func (r *Reader) ScanColumnGroups(ctx context.Context, name string, next func() (group int, more bool), f func(rows int, c *Column) error) error {
+	s := newScan(r, []string{name}, 1)
+	s.take = next
 	return s.run(ctx, func(c *Chunk) error { return f(c.Rows, &c.Columns[0]) })
 }
 
 // ScanGroups is Scan of the given row groups, in that order.
 func (r *Reader) ScanGroups(ctx context.Context, groups []int, columns []string, f func(*Chunk) error) error {
 	s := newScan(r, columns, runtime.GOMAXPROCS(0))
-	s.order = append([]int{}, groups...)
+	s.take = inOrder(groups)
 	return s.run(ctx, f)
 }
 

@@ -22,14 +22,14 @@ type scan struct {
 	r       *Reader
 	cursors []*cursor // nil where the file lacks the column
 	chunk   Chunk
-	order   []int // row groups to be read; nil: all, as they are in the file
-	rows    int   // most rows in a chunk
+	take    func() (group int, more bool) // which row group is read next
+	rows    int                           // most rows in a chunk
 	workers int
 }
 
 func newScan(r *Reader, columns []string, workers int) *scan {
 	n := max(1, len(columns))
-	s := &scan{r: r, workers: min(workers, n)}
+	s := &scan{r: r, workers: min(workers, n), take: r.all()}
 	s.rows = min(RowGroupRows, max(minScanRows, scanBytes/(8*n)))
 	w := min(maxWindow, max(minWindow, int64(windowBytes/n)))
 	s.cursors = make([]*cursor, len(columns))
@@ -48,16 +48,12 @@ func newScan(r *Reader, columns []string, workers int) *scan {
 }
 
 func (s *scan) run(ctx context.Context, f func(*Chunk) error) error {
-	groups := s.r.groups
-	order := s.order
-	if order == nil {
-		order = make([]int, len(groups))
-		for i := range order {
-			order[i] = i
+	for {
+		g, more := s.take()
+		if !more {
+			return nil
 		}
-	}
-	for _, g := range order {
-		group := &groups[g]
+		group := &s.r.groups[g]
 		for _, c := range s.cursors {
 			if c != nil {
 				c.start(g, group.NumRows)
@@ -77,7 +73,26 @@ func (s *scan) run(ctx context.Context, f func(*Chunk) error) error {
 			left -= int64(n)
 		}
 	}
-	return nil
+}
+
+// all takes the row groups as they are in the file.
+func (r *Reader) all() func() (int, bool) {
+	next := -1
+	return func() (int, bool) {
+		next++
+		return next, next < len(r.groups)
+	}
+}
+
+// inOrder takes the row groups that are listed.
+func inOrder(groups []int) func() (int, bool) {
+	return func() (group int, more bool) {
+		if len(groups) == 0 {
+			return 0, false
+		}
+		group, groups = groups[0], groups[1:]
+		return group, true
+	}
 }
 
 // spread returns 0 to n-1 in the order of their reversed bits (van der Corput's sequence).
