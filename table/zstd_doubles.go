@@ -126,14 +126,18 @@ const (
 	blockPacked = 2
 )
 
-// block appends the parsed block; as it is if it does not shrink.
+// block appends the parsed block; as it is if it would not shrink by an eighth, which
+// numbers of full precision do not: they are read as fast as they are copied then.
 func (p *doublesPacker) block(dst, raw []byte, final bool) []byte {
+	most := len(raw) - len(raw)/8
 	head := len(dst)
 	dst = append(dst, 0, 0, 0)
-	dst = p.appendLiterals(dst)
-	dst = p.appendSequences(dst)
+	if len(p.literals) <= most {
+		dst = p.appendLiterals(dst)
+		dst = p.appendSequences(dst)
+	}
 	size, kind := len(dst)-head-3, blockPacked
-	if size >= len(raw)-len(raw)/32 {
+	if size == 0 || size > most {
 		dst = append(dst[:head+3], raw...)
 		size, kind = len(raw), blockRaw
 	}
