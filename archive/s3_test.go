@@ -16,7 +16,7 @@ func TestS3(t *testing.T) {
 	})
 }
 
-func openS3(t *testing.T, server *testserver.S3Server, prefix string, retry archive.Retry) archive.Bucket {
+func openS3(t testing.TB, server *testserver.S3Server, prefix string, retry archive.Retry) archive.Bucket {
 	t.Helper()
 	b, err := archive.OpenBucket(t.Context(), archive.BucketConfig{
 		URI:      "s3://" + server.Bucket(t) + "/" + prefix,
