@@ -1,0 +1,31 @@
+package ingest
+
+import (
+	"testing"
+)
+
+// What a batch is taken to hold is about what its slices take in memory: the budget is made of it.
+func TestBatchBytes(t *testing.T) {
+	t.Parallel()
+	v, records := wide(20_000)
+	bundle := setupDecoder(t, v)
+	for _, r := range records {
+		row, rejected, err := bundle.decoder.decode(t.Context(), r)
+		if err != nil || rejected != nil {
+			t.Fatal(err, rejected)
+		}
+		bundle.batch.add(&bundle.decoder.event, &row)
+	}
+	var held int64
+	for _, f := range bundle.batch.files() {
+		held += int64(cap(f.ids.bytes) + 8*cap(f.ids.ends) + 8*(cap(f.times)+cap(f.received)+cap(f.ranks)))
+		for _, c := range f.columns {
+			held += int64(cap(c.valid) + 8*cap(c.floats) + 8*cap(c.ints) + cap(c.bools) + 4*cap(c.index) + 24*cap(c.vectors))
+		}
+	}
+	if got := bundle.batch.bytes; float64(got) < 0.9*float64(held) || float64(got) > 1.3*float64(held) {
+		t.Errorf("a batch of %d bytes takes %d", got, held)
+	} else {
+		t.Logf("a batch of %d bytes takes %d", got, held)
+	}
+}
