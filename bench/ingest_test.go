@@ -45,33 +45,60 @@ func BenchmarkIngestWide(b *testing.B) {
 }
 
 func benchmarkIngest(b *testing.B, l backlog) {
-	kafka, s3, postgres := testserver.Kafka(b), testserver.S3(b), testserver.Postgres(b)
-	topic := kafka.Topic(b, int32(l.partitions))
+	f := l.setup(b)
+	for b.Loop() {
+		wall, u := f.ingest(b)
+		l.report(b, wall, u)
+		b.ReportMetric(float64(f.bytes)/float64(l.events), "B/event")
+	}
+}
+
+// report tells how fast a backlog was worked off.
+func (l backlog) report(b *testing.B, wall time.Duration, u usage) {
+	b.ReportMetric(float64(l.events)/u.cpu.Seconds(), "events/CPU-s")
+	b.ReportMetric(float64(l.events)/wall.Seconds(), "events/s")
+	b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
+}
+
+// filled is a backlog that stands in a topic, and the servers around it.
+type filled struct {
+	backlog
+	kafka    *testserver.KafkaServer
+	s3       *testserver.S3Server
+	postgres *testserver.PostgresServer
+	topic    string
+	bytes    int64 // of the records' values
+}
+
+func (l backlog) setup(b *testing.B) filled {
+	b.Helper()
+	f := filled{backlog: l, kafka: testserver.Kafka(b), s3: testserver.S3(b), postgres: testserver.Postgres(b)}
+	f.topic = f.kafka.Topic(b, int32(l.partitions))
 	b.Cleanup(func() { // of the broker's disk
-		if _, err := kadm.NewClient(kafka.Client(b)).DeleteTopics(context.Background(), topic); err != nil {
+		if _, err := kadm.NewClient(f.kafka.Client(b)).DeleteTopics(context.Background(), f.topic); err != nil {
 			b.Error(err)
 		}
 	})
-	size := l.fill(b, kafka, topic)
-	for b.Loop() {
-		dsn, bucket := postgres.NewDatabase(b), s3.Bucket(b)
-		config := filepath.Join(b.TempDir(), "modelwatch.yaml")
-		text := fmt.Sprintf(`
+	f.bytes = l.fill(b, f.kafka, f.topic)
+	return f
+}
+
+// ingest works the backlog off into a catalog and a bucket of their own.
+func (f filled) ingest(b *testing.B) (time.Duration, usage) {
+	b.Helper()
+	dsn, bucket := f.postgres.NewDatabase(b), f.s3.Bucket(b)
+	config := filepath.Join(b.TempDir(), "modelwatch.yaml")
+	text := fmt.Sprintf(`
 listen: 127.0.0.1:0
 catalog: {dsn: %q}
 archive: {uri: "s3://%s", endpoint: %q, region: %s, path_style: true, access_key: %s, secret_key: %s}
 kafka: {brokers: [%q], group: %q, sources: [{topic: %q, format: modelwatch}]}
 ingest: {flush_age: 2s}
-`, dsn, bucket, s3.Endpoint, s3.Region, s3.AccessKey, s3.SecretKey, kafka.Brokers[0], "bench-"+bucket, topic)
-		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-			b.Fatal(err)
-		}
-		wall, u := l.workOff(b, config, dsn)
-		b.ReportMetric(float64(l.events)/u.cpu.Seconds(), "events/CPU-s")
-		b.ReportMetric(float64(l.events)/wall.Seconds(), "events/s")
-		b.ReportMetric(float64(u.peakBytes)/megabyte, "peak-MB")
-		b.ReportMetric(float64(size)/float64(l.events), "B/event")
+`, dsn, bucket, f.s3.Endpoint, f.s3.Region, f.s3.AccessKey, f.s3.SecretKey, f.kafka.Brokers[0], "bench-"+bucket, f.topic)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
 	}
+	return f.workOff(b, config, dsn)
 }
 
 func (l backlog) model(i int) string {
