@@ -17,9 +17,9 @@ import (
 // DeadLetter is a record that could not be placed.
 type DeadLetter struct {
 	ID         int64                       `json:"id"`
-	Topic      string                      `json:"topic"`
+	Topic      string                      `json:"topic" doc:"Of a line of an imported file: file: and its name."`
 	Partition  int32                       `json:"partition"`
-	Offset     int64                       `json:"offset"`
+	Offset     int64                       `json:"offset" doc:"Of an imported file: the line, or the row of a table."`
 	Reason     modelwatch.DeadLetterReason `json:"reason"`
 	Detail     string                      `json:"detail" doc:"What was expected, what was found, where."`
 	Model      string                      `json:"model,omitempty" doc:"Absent where it could not be read."`
@@ -100,7 +100,7 @@ type ReplayRequest struct {
 type ReplayResult struct {
 	Matched    int            `json:"matched" doc:"Letters that this call has looked at."`
 	Replayed   int            `json:"replayed" doc:"Those that were published again; with dry_run those that would be."`
-	Skipped    map[string]int `json:"skipped" doc:"The others by why: replayed, produced, truncated, empty, gone (its bytes), topic (it is not read any more), changed (meanwhile)."`
+	Skipped    map[string]int `json:"skipped" doc:"The others by why: replayed, produced, truncated, empty, gone (its bytes), topic (they are of none that is read), changed (meanwhile)."`
 	NextCursor string         `json:"next_cursor,omitempty" doc:"There are more: call again with it."`
 }
 

@@ -173,7 +173,7 @@ func skippedBecause(why string) string {
 	case "gone":
 		return "the object that held their bytes is gone"
 	case "topic":
-		return "their topic is not read any more: see kafka.sources"
+		return "they are of no topic that is read: it has left kafka.sources, or they are lines of an imported file"
 	case "changed":
 		return "somebody else replays them"
 	}

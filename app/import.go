@@ -35,8 +35,12 @@ type ImportOptions struct {
 	Format  string
 	Inputs  []string // names of values that a format has none for
 	Outputs []string
-	DryRun  bool
-	Streams Streams
+	// Columns and Paths say to a format what plays which part, Timezone where times
+	// without a zone are from: as kafka.sources has them.
+	Columns, Paths map[string]string
+	Timezone       string
+	DryRun         bool
+	Streams        Streams
 }
 
 // imports is one run of modelwatch import.
@@ -55,6 +59,9 @@ type imports struct {
 func Import(ctx context.Context, cfg Config, opts ImportOptions) (err error) {
 	if opts.Format != "" && !slices.Contains(ingest.Formats(), opts.Format) {
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "the format %q is not known; known: %s", opts.Format, strings.Join(ingest.Formats(), ", "))
+	}
+	if err := opts.check(); err != nil {
+		return err
 	}
 	if opts.Version == "" && opts.Kind != modelwatch.KindLabel && opts.Format == "" {
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "only labels go without a version: give --version")
@@ -81,6 +88,20 @@ func Import(ctx context.Context, cfg Config, opts ImportOptions) (err error) {
 	}
 	_ = bar.Finish() // drawing only
 	return m.print(opts.Streams.Out)
+}
+
+// check refuses what would have no effect.
+func (o *ImportOptions) check() error {
+	if o.Format == "" {
+		if len(o.Columns)+len(o.Paths)+len(o.Inputs)+len(o.Outputs) > 0 || o.Timezone != "" {
+			return modelwatch.Errorf(modelwatch.CodeInvalid, "--columns, --paths, --inputs, --outputs and --timezone go with --format; of a table --id, --time, --score and so on name the columns")
+		}
+		return nil
+	}
+	if o.Mapping != (modelwatch.ColumnMapping{}) {
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "--id, --time, --score and so on name columns of tables; with --format say --columns id=NAME")
+	}
+	return nil
 }
 
 func importBar(w io.Writer, files int) *progressbar.ProgressBar {
@@ -190,6 +211,7 @@ func (m *imports) events(ctx context.Context, f tableFile, commit string, object
 		CommitID: commit, Name: f.name, DefaultRate: m.cfg.Sampling.Rate, DryRun: m.opts.DryRun, Privacy: m.cfg.privacy(),
 		Source: ingest.Source{Format: m.opts.Format, Options: format.Options{
 			Model: m.opts.Model, Version: m.opts.Version, Kind: kind, Inputs: m.opts.Inputs, Outputs: m.opts.Outputs,
+			Columns: m.opts.Columns, Paths: m.opts.Paths, Timezone: m.opts.Timezone,
 		}},
 	}.Run(ctx, text)
 	err = errors.Join(err, text.Close())
@@ -224,6 +246,7 @@ func (m *imports) add(done ingest.TableImported) {
 	m.report.Kept += done.Kept
 	m.report.SampledOut += done.SampledOut
 	m.report.Files += done.Files
+	m.report.Letters += done.Letters
 	for reason, n := range done.Rejected {
 		m.report.Rejected[reason] += n
 	}
@@ -234,6 +257,9 @@ func (m *imports) add(done ingest.TableImported) {
 func (m *imports) commitID(object archive.Object) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %q %q %q %q %q\n", m.opts.Model, m.opts.Version, m.opts.Kind, m.opts.Mapping, m.opts.Format, m.opts.Inputs, m.opts.Outputs)
+	if len(m.opts.Columns)+len(m.opts.Paths) > 0 || m.opts.Timezone != "" { // without them ids are those of before there were any
+		fmt.Fprintf(h, "%q %q %q\n", m.opts.Columns, m.opts.Paths, m.opts.Timezone)
+	}
 	if _, err := io.Copy(h, io.NewSectionReader(object, 0, object.Size())); err != nil {
 		return "", err
 	}
@@ -314,8 +340,12 @@ func (m *imports) print(w io.Writer) error {
 		verb = "to import"
 	}
 	fmt.Fprintf(w, "%d files: %d %s, %d imported before\n", m.files, m.files-m.known, verb, m.known)
+	rejected := m.report.Rows - m.report.Kept - m.report.SampledOut
 	fmt.Fprintf(w, "%d rows: %d kept in %d data files, %d sampled out, %d rejected\n",
-		m.report.Rows, m.report.Kept, m.report.Files, m.report.SampledOut, m.report.Rows-m.report.Kept-m.report.SampledOut)
+		m.report.Rows, m.report.Kept, m.report.Files, m.report.SampledOut, rejected)
+	if rejected > 0 && !m.opts.DryRun {
+		fmt.Fprintf(m.opts.Streams.Err, "note: %d of the rejected are dead letters: modelwatch dead-letters list shows their file and line\n", m.report.Letters)
+	}
 	reasons := make([]string, 0, len(m.report.Rejected))
 	for reason := range m.report.Rejected {
 		reasons = append(reasons, string(reason))

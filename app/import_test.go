@@ -9,12 +9,17 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/archive"
+	"github.com/modelwatch/modelwatch/internal/testserver"
 )
 
 // TestImportAndErase: files become rows of the archive once, however often they
@@ -124,6 +129,85 @@ func TestImportCaptures(t *testing.T) {
 		})
 		if err != nil || out.String() != want {
 			t.Fatalf("printed %q, %v; want %q", out.String(), err, want)
+		}
+	}
+}
+
+// TestImportFromS3: a folder of a bucket, as tables and as records of a format with
+// columns and paths, into an archive in another bucket of a real server. Lines that
+// cannot be placed are dead letters, by file and line.
+func TestImportFromS3(t *testing.T) {
+	t.Parallel()
+	server := testserver.S3(t)
+	from, to := server.Bucket(t), server.Bucket(t)
+	cfg := DefaultConfig()
+	cfg.Catalog.DSN = "sqlite:" + filepath.Join(t.TempDir(), "catalog.db")
+	cfg.Archive.URI = "s3://" + to + "/archive"
+	cfg.Archive.Endpoint, cfg.Archive.Region, cfg.Archive.PathStyle = server.Endpoint, server.Region, true
+	cfg.Archive.AccessKey, cfg.Archive.SecretKey = server.AccessKey, server.SecretKey
+	put := func(key, text string) {
+		t.Helper()
+		if _, err := server.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &from, Key: &key, Body: strings.NewReader(text)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("tables/2026/a.csv", "_id,_time,amount\na,2026-11-20T10:00:00Z,1\nb,2026-11-20T11:00:00Z,2\n")
+	put("tables/2026/b.csv", "_id,_time,amount\nc,2026-11-20T10:00:00Z,3\n,2026-11-20T10:30:00Z,4\n")
+	put("logs/1.jsonl", `{"req":{"no":"d","at":"20.11.2026 10:00"},"in":{"amount":4},"p":0.5}`+"\n"+`{"req":{}}`+"\n")
+	put("rows/1.jsonl", `{"row":"e","amount":5,"p":0.25,"timestamp":"2026-11-20T10:00:00.5","request_id":"1"}`+"\n")
+	put("elsewhere/c.csv", "_id,_time,amount\nz,2026-11-20T10:00:00Z,9\n")
+	run := func(o ImportOptions, want string) {
+		t.Helper()
+		var out bytes.Buffer
+		o.From, o.Model, o.Version, o.Kind = "s3://"+from+"/"+o.From, "credit", "1", modelwatch.KindPrediction
+		o.Streams = Streams{Out: &out, Err: &bytes.Buffer{}}
+		if err := Import(t.Context(), cfg, o); err != nil || out.String() != want {
+			t.Fatalf("%s printed %q, %v; want %q", o.From, out.String(), err, want)
+		}
+	}
+	paths := map[string]string{"id": "$.req.no", "time": "$.req.at", "features": "$.in", "score": "$.p"}
+	run(ImportOptions{From: "tables"}, "2 files: 2 imported, 0 imported before\n4 rows: 3 kept in 3 data files, 0 sampled out, 1 rejected\n  no_id: 1\n")
+	run(ImportOptions{From: "tables"}, "2 files: 0 imported, 2 imported before\n0 rows: 0 kept in 0 data files, 0 sampled out, 0 rejected\n")
+	run(ImportOptions{From: "logs", Format: "json", Paths: paths}, "1 files: 1 imported, 0 imported before\n2 rows: 0 kept in 0 data files, 0 sampled out, 2 rejected\n  invalid_time: 1\n  no_id: 1\n")
+	paths["time"] = "$.never" // another reading of the same file is another import
+	run(ImportOptions{From: "logs", Format: "json", Paths: paths}, "1 files: 1 imported, 0 imported before\n2 rows: 1 kept in 1 data files, 0 sampled out, 1 rejected\n  no_id: 1\n")
+	run(ImportOptions{From: "rows", Format: "bentoml", Columns: map[string]string{"id": "row", "score": "p"}, Timezone: "Europe/Berlin"},
+		"1 files: 1 imported, 0 imported before\n1 rows: 1 kept in 1 data files, 0 sampled out, 0 rejected\n")
+
+	s, err := newService(t.Context(), cfg, serviceOptions{Roles: []string{roleAPI}, Log: discardLog(), EventNow: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.life.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	files, err := s.catalog.DataFiles(t.Context(), modelwatch.DataFileFilter{Model: "credit"})
+	if err != nil || len(files) != 5 || !slices.ContainsFunc(files, func(f modelwatch.DataFile) bool { return f.MinTime.Format(time.DateTime) == "2026-11-20 09:00:00" }) {
+		t.Errorf("%d files, %v; that of Berlin's ten o'clock among them?\n%+v", len(files), err, files)
+	}
+	letters, _, err := s.catalog.DeadLetters(t.Context(), modelwatch.DeadLetterFilter{Page: modelwatch.Page{Limit: 10}})
+	var places []string
+	for _, d := range letters {
+		places = append(places, fmt.Sprintf("%s %d %s %d bytes", strings.TrimPrefix(d.Topic, "file:s3://"+from), d.Offset, d.Reason, len(d.Value)))
+	}
+	slices.Sort(places)
+	want := []string{"/logs/1.jsonl 1 invalid_time 68 bytes", "/logs/1.jsonl 2 no_id 10 bytes", "/logs/1.jsonl 2 no_id 10 bytes", "/tables/2026/b.csv 2 no_id 0 bytes"}
+	if diff := cmp.Diff(want, places); err != nil || diff != "" {
+		t.Errorf("dead letters, %v:\n%s", err, diff)
+	}
+}
+
+// TestImportOptions: flags that would have no effect are refused.
+func TestImportOptions(t *testing.T) {
+	t.Parallel()
+	for _, o := range []ImportOptions{
+		{Columns: map[string]string{"id": "x"}}, {Timezone: "UTC"}, {Inputs: []string{"a"}},
+		{Format: "json", Mapping: modelwatch.ColumnMapping{ID: "x"}}, {Format: "yaml"},
+	} {
+		if err := Import(t.Context(), DefaultConfig(), o); modelwatch.ErrorCode(err) != modelwatch.CodeInvalid {
+			t.Errorf("%+v: %v", o, err)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 // EventImport imports a file with a record a line, in any of the formats that a
 // topic may have, such as the capture files of SageMaker or of Azure's collector.
 // Its events are placed as if the lines had come through Kafka; all of them in one
-// commit. A line that cannot be read is counted and left out.
+// commit. A line that cannot be placed is a dead letter.
 type EventImport struct {
 	Ledger   ImportLedger
 	Registry Registry
@@ -44,7 +44,9 @@ type EventImport struct {
 type eventImport struct {
 	*EventImport
 	source  *source
+	private *private
 	batch   *batch
+	letters importLetters
 	files   []modelwatch.DataFile
 	volumes []modelwatch.Volume
 	report  TableImported
@@ -57,10 +59,13 @@ func (o EventImport) Run(ctx context.Context, lines io.Reader) (TableImported, e
 		registry = &dryRegistry{Registry: registry, versions: map[[2]string]modelwatch.Version{}}
 	}
 	vs := newVersions(registry, or(o.DefaultRate, 1), time.Hour, slog.New(slog.DiscardHandler), o.Privacy)
-	w := &eventImport{EventImport: &o, batch: newBatch(), report: TableImported{Rejected: map[modelwatch.DeadLetterReason]int64{}}}
+	w := &eventImport{
+		EventImport: &o, private: vs.private, batch: newBatch(), letters: newImportLetters(o.CommitID, o.Name),
+		report: TableImported{Rejected: map[modelwatch.DeadLetterReason]int64{}},
+	}
 	var err error
 	if w.source, err = newSource(o.Source, newDecoder(vs, o.Salt, o.Now)); err != nil {
-		return w.report, err
+		return w.report, modelwatch.Wrap(modelwatch.CodeInvalid, err, "format %s", o.Source.Format)
 	}
 	scan := bufio.NewScanner(lines)
 	scan.Buffer(make([]byte, 0, 1<<20), maxRecordBytes+1<<16)
@@ -84,7 +89,13 @@ func (o EventImport) Run(ctx context.Context, lines io.Reader) (TableImported, e
 	if err := w.flush(ctx); err != nil || o.DryRun {
 		return w.report, err
 	}
-	return w.report, o.Ledger.CommitIngest(ctx, modelwatch.IngestCommit{ID: o.CommitID, Group: ImportGroup, Owner: o.Name, Files: w.files, Volumes: w.volumes})
+	now := o.Now()
+	if err := w.letters.write(ctx, o.Ledger, o.Archive, o.Owner, importUnique(now, o.CommitID, len(w.files)), now); err != nil {
+		return w.report, err
+	}
+	return w.report, o.Ledger.CommitIngest(ctx, modelwatch.IngestCommit{
+		ID: o.CommitID, Group: ImportGroup, Owner: o.Name, Files: w.files, Volumes: w.volumes, DeadLetters: w.letters.list,
+	})
 }
 
 // line places a record.
@@ -101,21 +112,31 @@ func (w *eventImport) line(ctx context.Context, r *kgo.Record) (err error) {
 		rejected, err = w.source.each(ctx, r, once, add)
 	}
 	if err == nil && rejected != nil {
-		w.reject(rejected)
+		err = w.reject(ctx, r, rejected)
 	}
 	return err
 }
 
-func (w *eventImport) reject(r *rejection) {
-	w.report.Rows++
-	w.report.Rejected[r.reason]++
+// reject keeps a line that has no place, without what privacy rules cover.
+func (w *eventImport) reject(ctx context.Context, r *kgo.Record, rej *rejection) error {
+	letter := newLetter(r, rej, r.Timestamp)
+	if err := w.private.redact(ctx, &letter, w.source.format == nil); err != nil {
+		return err
+	}
+	w.batch.reject(letter, rej)
+	return nil
 }
 
 // flush writes what was gathered.
 func (w *eventImport) flush(ctx context.Context) error {
 	b := w.batch
 	w.batch = newBatch()
-	w.report.Rows += b.counts.kept + b.counts.sampledOut
+	w.report.Rows += b.counts.records
+	for reason, n := range b.counts.rejected {
+		w.report.Rejected[reason] += n
+	}
+	w.letters.keep(b.deadLetters...)
+	w.report.Letters = len(w.letters.list)
 	w.report.Kept += b.counts.kept
 	w.report.SampledOut += b.counts.sampledOut
 	if w.DryRun {

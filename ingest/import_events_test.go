@@ -35,7 +35,7 @@ func TestImportEvents(t *testing.T) {
 	im, ledger, archive, catalog := newEventImport(source)
 	im.FlushBytes = 1 // a file a row
 	report, err := im.Run(t.Context(), strings.NewReader(captured))
-	want := TableImported{Rows: 5, Kept: 4, Rejected: map[modelwatch.DeadLetterReason]int64{modelwatch.DeadInvalidJSON: 1}}
+	want := TableImported{Rows: 5, Kept: 4, Rejected: map[modelwatch.DeadLetterReason]int64{modelwatch.DeadInvalidJSON: 1}, Letters: 1}
 	want.Files = len(ledger.commits["content"].Files)
 	if diff := cmp.Diff(want, report); err != nil || diff != "" {
 		t.Fatalf("%v (-want +have):\n%s", err, diff)

@@ -54,7 +54,9 @@ type TableImported struct {
 	Rows, Kept, SampledOut int64
 	// Rejected counts the rows that cannot be placed, by reason.
 	Rejected map[modelwatch.DeadLetterReason]int64
-	Files    int
+	// Letters is how many of the rejected have a dead letter: the first ones of a file.
+	Letters int
+	Files   int
 }
 
 // importPart is a data file to be: an hour, and the rate of its rows.
@@ -75,6 +77,7 @@ type tableImport struct {
 	counts   map[importPart]int64
 	volumes  map[int64]*modelwatch.Volume
 	files    []modelwatch.DataFile
+	letters  importLetters
 	report   TableImported
 	read     int64
 	passes   int64
@@ -87,7 +90,7 @@ type tableImport struct {
 // times, for an hour of event time after the other.
 func (o TableImport) Run(ctx context.Context, t *table.Reader) (TableImported, error) {
 	w := &tableImport{
-		TableImport: &o, table: t, counts: map[importPart]int64{}, volumes: map[int64]*modelwatch.Volume{},
+		TableImport: &o, table: t, counts: map[importPart]int64{}, volumes: map[int64]*modelwatch.Volume{}, letters: newImportLetters(o.CommitID, o.Source),
 		report: TableImported{Rejected: map[modelwatch.DeadLetterReason]int64{}}, received: o.Now().UnixMicro(),
 	}
 	if err := w.describe(); err != nil {
@@ -96,6 +99,7 @@ func (o TableImport) Run(ctx context.Context, t *table.Reader) (TableImported, e
 	if err := w.scan(ctx, []string{modelwatch.ColumnID, modelwatch.ColumnTime}, nil, w.count); err != nil {
 		return w.report, err
 	}
+	w.report.Letters = len(w.letters.list)
 	if o.DryRun {
 		return w.report, nil
 	}
@@ -104,7 +108,7 @@ func (o TableImport) Run(ctx context.Context, t *table.Reader) (TableImported, e
 			return w.report, err
 		}
 	}
-	commit := modelwatch.IngestCommit{ID: o.CommitID, Group: ImportGroup, Owner: o.Source, Files: w.files}
+	commit := modelwatch.IngestCommit{ID: o.CommitID, Group: ImportGroup, Owner: o.Source, Files: w.files, DeadLetters: w.letters.list}
 	for _, bucket := range sortedKeys(w.volumes) {
 		commit.Volumes = append(commit.Volumes, *w.volumes[bucket])
 	}
@@ -213,6 +217,7 @@ func (w *tableImport) count(c *table.Chunk) error {
 		p, reason := w.place(c, i)
 		if reason != "" {
 			w.report.Rejected[reason]++
+			w.letters.keep(rowLetter(w.Version.Model, w.report.Rows, reason, microsTime(w.received)))
 			continue
 		}
 		v := w.volume(p.time)

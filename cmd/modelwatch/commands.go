@@ -192,7 +192,12 @@ type importCommand struct {
 	Format    string   `placeholder:"NAME" help:"Files with a record a line in a format of Kafka's sources, such as sagemaker or azureml, instead of tables."`
 	Inputs    []string `placeholder:"NAME" help:"With --format: names of the inputs, where records have none."`
 	Outputs   []string `placeholder:"NAME" help:"With --format: names of the outputs."`
-	DryRun    bool     `help:"Read and count the rows, write nothing."`
+
+	Columns  map[string]string `mapsep:"none" placeholder:"PART=NAME" help:"With --format: which named value is the id, the time, the score and so on, as in kafka.sources; repeatable."`
+	Paths    map[string]string `mapsep:"none" placeholder:"PART=JSONPATH" help:"With --format json: what selects the id, the features and so on, as in kafka.sources; repeatable."`
+	Timezone string            `placeholder:"ZONE" help:"With --format: the zone of times that are written without one, for example Europe/Berlin."`
+
+	DryRun bool `help:"Read and count the rows, write nothing."`
 }
 
 func (c *importCommand) Run(ctx context.Context, s app.Streams) error {
@@ -202,7 +207,7 @@ func (c *importCommand) Run(ctx context.Context, s app.Streams) error {
 	}
 	return app.Import(ctx, cfg, app.ImportOptions{
 		From: c.From, Model: c.Model, Version: c.Version, Kind: modelwatch.Kind(c.Kind), DryRun: c.DryRun, Streams: s,
-		Format: c.Format, Inputs: c.Inputs, Outputs: c.Outputs,
+		Format: c.Format, Inputs: c.Inputs, Outputs: c.Outputs, Columns: c.Columns, Paths: c.Paths, Timezone: c.Timezone,
 		Mapping: modelwatch.ColumnMapping{ID: c.ID, Time: c.Time, Score: c.Score, Predicted: c.Predicted, Label: c.Label, Group: c.Group, Weight: c.Weight},
 	})
 }
