@@ -20,6 +20,7 @@ type commandLine struct {
 	DeadLetters deadLettersCommand `cmd:"" help:"What could not be read, and why: list, get, replay."`
 	Send        sendCommand        `cmd:"" help:"Publish events from a file to Kafka."`
 	Import      importCommand      `cmd:"" help:"Take Parquet, CSV or JSON-lines files into the archive, as if their rows had come through Kafka."`
+	Orphans     orphansCommand     `cmd:"" help:"List the objects of the archive that the catalog does not know, as after it was restored from a backup; delete them on demand."`
 	Erase       eraseCommand       `cmd:"" help:"Erase the rows of request ids from the archive."`
 	Simulate    simulateCommand    `cmd:"" help:"Publish simulated traffic of two models to Kafka."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
@@ -210,6 +211,20 @@ func (c *importCommand) Run(ctx context.Context, s app.Streams) error {
 		Format: c.Format, Inputs: c.Inputs, Outputs: c.Outputs, Columns: c.Columns, Paths: c.Paths, Timezone: c.Timezone,
 		Mapping: modelwatch.ColumnMapping{ID: c.ID, Time: c.Time, Score: c.Score, Predicted: c.Predicted, Label: c.Label, Group: c.Group, Weight: c.Weight},
 	})
+}
+
+type orphansCommand struct {
+	configFlag
+	Delete bool   `help:"Delete them for good. Not if another catalog keeps its archive in the same place, and not while the offsets whose rows they hold cannot be read again."`
+	Format string `default:"table" enum:"table,json,ndjson" help:"table, json or ndjson (${default})."`
+}
+
+func (c *orphansCommand) Run(ctx context.Context, s app.Streams) error {
+	cfg, err := app.LoadConfig(c.Config)
+	if err != nil {
+		return err
+	}
+	return app.Orphans(ctx, cfg, app.OrphansOptions{Delete: c.Delete, Format: c.Format, Streams: s})
 }
 
 type eraseCommand struct {
