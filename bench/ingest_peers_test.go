@@ -252,7 +252,7 @@ func runUntil(b *testing.B, cmd *exec.Cmd, done func() bool) (u usage, err error
 	if kerr := cmd.Process.Kill(); kerr != nil {
 		return u, kerr
 	}
-	<-ended
+	_ = <-ended // it was killed
 	return u, err
 }
 
