@@ -91,7 +91,9 @@ var connectOnce = sync.OnceValues(func() (string, error) { //nolint:gochecknoglo
 	return strings.TrimSpace(out.String()), nil
 })
 
-// connectWorker are the settings of a worker: records are strings or JSON by converter.
+// connectWorker are the settings of a worker: records are strings or JSON by
+// converter. A task without records is called each time that offsets are flushed,
+// by default once a minute: a sink would sit on the last ones of a backlog for so long.
 const connectWorker = `bootstrap.servers=%s
 listeners=http://127.0.0.1:%d
 key.converter=org.apache.kafka.connect.storage.StringConverter
@@ -100,6 +102,7 @@ value.converter.schemas.enable=false
 offset.storage.file.filename=%s
 plugin.path=%s
 plugin.discovery=service_load
+offset.flush.interval.ms=2000
 consumer.auto.offset.reset=earliest
 consumer.max.poll.records=5000
 `
