@@ -19,6 +19,7 @@ const maxDeadLetters = 5000
 // batch is everything that one commit will add: rows, counts, dead letters, and
 // how far each partition was read for it.
 type batch struct {
+	lent        *pages // of builders
 	builders    map[fileKey]*builder
 	last        *builder // of the last row: rows of a kind come together
 	volumes     map[volumeKey]*modelwatch.Volume
@@ -47,8 +48,9 @@ type counts struct {
 	rejected                                map[modelwatch.DeadLetterReason]int64
 }
 
-func newBatch() *batch {
+func newBatch(lent *pages) *batch {
 	return &batch{
+		lent:     lent,
 		builders: map[fileKey]*builder{},
 		volumes:  map[volumeKey]*modelwatch.Volume{},
 		counts:   counts{rejected: map[modelwatch.DeadLetterReason]int64{}},
@@ -91,7 +93,7 @@ func (b *batch) builder(e *event, r *row) *builder {
 	}
 	f := b.builders[key]
 	if f == nil {
-		f = &builder{key: key}
+		f = &builder{key: key, lent: b.lent}
 		b.builders[key] = f
 	}
 	b.last = f
@@ -101,11 +103,11 @@ func (b *batch) builder(e *event, r *row) *builder {
 // numberByValue reports that the event made a column a number that nobody has
 // declared. The layout learns that it has such rows.
 func (e *event) numberByValue(i int32) bool {
-	if e.layout.columns[i].typ != cellByValue || e.slots[i].row != e.row {
+	if e.layout.columns[i].typ != cellByValue || !e.named.has(i) {
 		return false
 	}
 	e.layout.byValue = true
-	return e.slots[i].form == cellNumber
+	return e.forms[i] == cellNumber
 }
 
 func (b *batch) volume(v *version, kind modelwatch.Kind, micros int64) *modelwatch.Volume {

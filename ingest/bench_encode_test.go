@@ -71,17 +71,27 @@ func wideBuilder(b *testing.B, rows int) *builder {
 	return files[0]
 }
 
-// clone is a copy whose slices are its own.
+// clone is a copy whose pages are its own, because chunk gives them back.
 func (b *builder) clone() *builder {
 	c := *b
-	c.times, c.received, c.ranks = slices.Clone(b.times), slices.Clone(b.received), slices.Clone(b.ranks)
-	c.columns = slices.Clone(b.columns)
+	c.times, c.received, c.ranks = b.times.clone(), b.received.clone(), b.ranks.clone()
+	c.columns, c.set = slices.Clone(b.columns), slices.Clone(b.set)
 	for i := range c.columns {
-		cells := &c.columns[i]
-		cells.valid, cells.floats, cells.ints = slices.Clone(cells.valid), slices.Clone(cells.floats), slices.Clone(cells.ints)
-		cells.bools, cells.index = slices.Clone(cells.bools), slices.Clone(cells.index)
+		c.columns[i].words = b.columns[i].clone()
+	}
+	for i := range c.set {
+		c.set[i] = b.set[i].clone()
 	}
 	return &c
+}
+
+func (w *words) clone() words {
+	c := *w
+	c.pages = slices.Clone(w.pages)
+	for i := c.born; i < len(c.pages); i++ {
+		c.pages[i] = append(make([]uint64, 0, len(w.pages[i])), w.pages[i]...)
+	}
+	return c
 }
 
 // processor is the time that the process has had of the processors.

@@ -69,7 +69,7 @@ func BenchmarkDecode(b *testing.B) {
 		}
 		bundle.batch.add(&bundle.decoder.event, &row)
 		if i++; i%20_000 == 0 {
-			bundle.batch = newBatch()
+			bundle.batch = newBatch(bundle.batch.lent)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -25,49 +26,47 @@ type fileKey struct {
 type builder struct {
 	key      fileKey
 	rows     int
+	room     int          // for how many rows there are pages
 	bytes    int64        // estimated, in memory
 	revision int64        // of the schema, when sealed
 	schema   []fileColumn // when sealed
-	ids      arena
-	times    []int64
-	received []int64
-	ranks    []int64
-	columns  []cells // by slot
-	invalid  sparse
-	extra    sparse
+
+	lent                   *pages
+	blank                  []uint64 // the page of columns that were not there yet
+	ids                    arena
+	times, received, ranks words
+	columns                []filling // by slot
+	set                    []words   // which columns a row has a value for: each has 64 of a columnSet
+	some, all              columnSet // the columns that any row, and that every row, has a value for
+	invalid, extra         sparse
 }
 
-// cells are the values of one column. Rows after the last value are missing.
-type cells struct {
-	typ     cellType
-	n       int
-	valid   []bool // nil: no row is missing so far
-	floats  []float64
-	ints    []int64
-	bools   []bool
-	index   []int32
-	dict    []string
-	lookup  map[string]int32
-	vectors [][]float32
+// filling is a column that is being filled: with the words of events, but what is
+// longer is kept, and its word is where.
+type filling struct {
+	words
+	kept *kept // nil: nothing is longer
 }
 
-// rowBytes is what each row costs beside its columns: id, three integers, and
-// what sorting needs.
-const rowBytes = 24 + 3*8 + 12
+// rowBytes is what each row costs beside its words: id, and what sorting needs.
+const rowBytes = 24 + 12
 
 // add appends the event as a row.
 func (b *builder) add(e *event, r *row) {
+	if b.rows == b.room {
+		b.makeRoom()
+	}
+	if n := len(e.layout.columns); len(b.columns) < n {
+		b.widen(n)
+	}
 	b.bytes += rowBytes + int64(len(r.id))
 	b.ids.add(r.id)
-	b.times = append(b.times, r.micros)
-	b.received = append(b.received, r.received)
-	b.ranks = append(b.ranks, r.rank)
-	if len(b.columns) < len(e.layout.columns) {
-		b.widen(len(e.layout.columns))
+	at := b.rows % pageRows
+	b.times.tail[at], b.received.tail[at], b.ranks.tail[at] = uint64(r.micros), uint64(r.received), uint64(r.rank)
+	for _, i := range e.long {
+		e.words[i] = b.keep(e, i)
 	}
-	for _, i := range e.set {
-		b.bytes += b.columns[i].add(&e.slots[i], e.vectors, b.rows)
-	}
+	b.fill(e, at)
 	if e.invalidValues > 0 {
 		b.bytes += b.invalid.add(b.rows, e.appendInvalid)
 	}
@@ -77,119 +76,143 @@ func (b *builder) add(e *event, r *row) {
 	b.rows++
 }
 
-func (b *builder) widen(n int) {
-	b.columns = append(b.columns, make([]cells, n-len(b.columns))...)
-}
-
-// add appends a value for row; it returns how much memory that took.
-func (c *cells) add(s *slot, vectors []float32, row int) int64 {
-	if c.n == 0 {
-		c.typ = s.form
-	}
-	grew := c.pad(row)
-	c.n++
-	if c.valid != nil {
-		c.valid = append(c.valid, true)
-	}
-	switch c.typ {
-	case cellNumber:
-		c.floats = append(c.floats, math.Float64frombits(s.bits))
-		return grew + 9
-	case cellTimestamp:
-		c.ints = append(c.ints, int64(s.bits))
-		return grew + 9
-	case cellBoolean:
-		c.bools = append(c.bools, s.bits != 0)
-		return grew + 2
-	case cellVector:
-		v := slices.Clone(vectors[s.bits>>32 : s.bits&math.MaxUint32])
-		c.vectors = append(c.vectors, v)
-		return grew + int64(24+4*len(v))
-	}
-	i, ok := c.lookup[string(s.text)]
-	if !ok {
-		i = c.intern(s.text)
-		grew += int64(len(s.text)) + 64
-	}
-	c.index = append(c.index, i)
-	return grew + 5
-}
-
-func (c *cells) intern(text []byte) int32 {
-	if c.lookup == nil {
-		c.lookup = map[string]int32{}
-	}
-	i := int32(len(c.dict))
-	v := string(text)
-	c.dict = append(c.dict, v)
-	c.lookup[v] = i
-	return i
-}
-
-// pad makes the rows missing that have had no value.
-func (c *cells) pad(rows int) int64 {
-	missing := rows - c.n
-	if missing <= 0 {
-		return 0
-	}
-	if c.valid == nil {
-		c.valid = make([]bool, c.n, max(rows, cap(c.floats), cap(c.index)))
-		for i := range c.valid {
-			c.valid[i] = true
+// fill takes the words of the event into the last page.
+func (b *builder) fill(e *event, at int) {
+	for k := range b.set {
+		set := e.set[k]
+		if newborn := set &^ b.some[k]; newborn != 0 {
+			b.bear(k, newborn)
+		}
+		b.all[k] &= set
+		b.set[k].tail[at] = set
+		for rest := set; rest != 0; rest &= rest - 1 {
+			i := k<<6 | bits.TrailingZeros64(rest)
+			b.columns[i].tail[at] = e.words[i]
 		}
 	}
-	c.valid = zeros(c.valid, missing)
-	c.n = rows
-	switch c.typ {
-	case cellNumber:
-		c.floats = zeros(c.floats, missing)
-	case cellTimestamp:
-		c.ints = zeros(c.ints, missing)
-	case cellBoolean:
-		c.bools = zeros(c.bools, missing)
-	case cellVector:
-		c.vectors = zeros(c.vectors, missing)
-	default:
-		c.index = zeros(c.index, missing)
-	}
-	return 9 * int64(missing)
 }
 
-// zeros appends n zero values.
-func zeros[T any](s []T, n int) []T {
-	s = slices.Grow(s, n)
-	tail := s[len(s) : len(s)+n]
-	clear(tail)
-	return s[:len(s)+n]
+// keep keeps the text or the vector that the event has for column i.
+func (b *builder) keep(e *event, i int32) (place uint64) {
+	c := &b.columns[i]
+	if c.kept == nil {
+		c.kept = new(kept)
+	}
+	if e.layout.columns[i].base == cellVector {
+		v := slices.Clone(e.vectors[e.words[i]>>32 : e.words[i]&math.MaxUint32])
+		c.kept.vectors = append(c.kept.vectors, v)
+		b.bytes += int64(24 + 4*len(v))
+		return uint64(len(c.kept.vectors) - 1)
+	}
+	place, added := c.kept.place(e.texts[i])
+	if added {
+		b.bytes += int64(len(e.texts[i])) + 64
+	}
+	return place
+}
+
+// makeRoom extends all columns that have pages.
+func (b *builder) makeRoom() {
+	before := b.room
+	if b.room += pageRows; before < pageRows {
+		b.room = max(firstRows, 2*before)
+	}
+	for _, w := range []*words{&b.times, &b.received, &b.ranks} {
+		b.extend(w, before)
+	}
+	for k := range b.set {
+		b.extend(&b.set[k], before)
+		for rest := b.some[k]; rest != 0; rest &= rest - 1 {
+			b.extend(&b.columns[k<<6|bits.TrailingZeros64(rest)].words, before)
+		}
+	}
+}
+
+func (b *builder) extend(w *words, before int) {
+	w.extend(b.lent, b.room)
+	b.bytes += int64(8 * (b.room - before))
+}
+
+// widen makes the builder one of n columns. They get pages when they are born.
+func (b *builder) widen(n int) {
+	b.columns = append(b.columns, make([]filling, n-len(b.columns))...)
+	b.some.grow(n)
+	for len(b.set) < len(b.some) {
+		all := uint64(0) // the rows before have no value
+		if b.rows == 0 {
+			all = math.MaxUint64
+		}
+		b.all = append(b.all, all)
+		b.set = append(b.set, words{})
+		b.begin(&b.set[len(b.set)-1])
+		clear(b.set[len(b.set)-1].tail)
+	}
+}
+
+// bear gives pages to columns that have their first value.
+func (b *builder) bear(k int, columns uint64) {
+	b.some[k] |= columns
+	for ; columns != 0; columns &= columns - 1 {
+		b.begin(&b.columns[k<<6|bits.TrailingZeros64(columns)].words)
+	}
+}
+
+func (b *builder) begin(w *words) {
+	if b.room > pageRows && b.blank == nil {
+		b.blank = make([]uint64, pageRows)
+	}
+	w.begin(b.lent, b.room, b.blank)
+	b.bytes += int64(8 * len(w.tail))
 }
 
 // chunk sorts the rows by rank, rows of one rank by arrival, and returns them as
-// a table. The builder is spent: its slices are the table's now.
+// a table. The builder is spent.
 func (b *builder) chunk() *table.Chunk {
-	order := sortedByRank(b.ranks)
+	order := b.order()
 	c := &table.Chunk{Rows: b.rows}
-	var s spares
 	c.Columns = append(c.Columns,
 		table.Column{Name: modelwatch.ColumnID, Type: modelwatch.TypeText, Dict: b.ids.strings(), Index: order},
-		intColumn(modelwatch.ColumnTime, modelwatch.TypeTimestamp, table.PhysicalTime, exchange(&s.ints, b.times, order)),
-		intColumn(modelwatch.ColumnRank, modelwatch.TypeNumber, table.PhysicalInt64, exchange(&s.ints, b.ranks, order)),
-		intColumn(modelwatch.ColumnReceivedAt, modelwatch.TypeTimestamp, table.PhysicalTime, exchange(&s.ints, b.received, order)),
+		intColumn(modelwatch.ColumnTime, modelwatch.TypeTimestamp, table.PhysicalTime, b.times.ints(order)),
+		intColumn(modelwatch.ColumnRank, modelwatch.TypeNumber, table.PhysicalInt64, b.ranks.ints(order)),
+		intColumn(modelwatch.ColumnReceivedAt, modelwatch.TypeTimestamp, table.PhysicalTime, b.received.ints(order)),
 	)
 	for _, col := range b.schema {
-		if col.slot < len(b.columns) && b.columns[col.slot].n > 0 {
-			c.Columns = append(c.Columns, b.columns[col.slot].column(col.name, b.rows, order, &s))
+		if col.slot < len(b.columns) && b.some.has(int32(col.slot)) {
+			c.Columns = append(c.Columns, b.column(col, order))
+			b.columns[col.slot].release(b.lent) // so that not all columns are in memory twice
 		} else if col.declared {
-			missing := cells{typ: col.typ}
-			c.Columns = append(c.Columns, missing.column(col.name, b.rows, order, &s))
+			c.Columns = append(c.Columns, missingColumn(col, b.rows))
 		}
 	}
 	if b.invalid.n() > 0 {
-		c.Columns = append(c.Columns, b.invalid.column(modelwatch.ColumnInvalid, b.rows, order, &s))
+		c.Columns = append(c.Columns, b.invalid.column(modelwatch.ColumnInvalid, b.rows, order))
 	}
 	if b.extra.n() > 0 {
-		c.Columns = append(c.Columns, b.extra.column(modelwatch.ColumnExtra, b.rows, order, &s))
+		c.Columns = append(c.Columns, b.extra.column(modelwatch.ColumnExtra, b.rows, order))
+	}
+	for _, w := range append([]*words{&b.times, &b.received, &b.ranks}, pointers(b.set)...) {
+		w.release(b.lent)
 	}
 	return c
+}
+
+// order returns the rows by rank.
+func (b *builder) order() []int32 {
+	ranks := make([]int64, 0, b.room)
+	for _, p := range b.ranks.pages {
+		for _, rank := range p {
+			ranks = append(ranks, int64(rank))
+		}
+	}
+	return sortedByRank(ranks[:b.rows])
+}
+
+func pointers[T any](s []T) []*T {
+	out := make([]*T, len(s))
+	for i := range s {
+		out[i] = &s[i]
+	}
+	return out
 }
 
 // fileColumn is a column as chunk writes it.
@@ -210,7 +233,7 @@ func (b *builder) seal() {
 	}
 	b.schema = make([]fileColumn, len(l.columns))
 	for i, c := range l.columns {
-		b.schema[i] = fileColumn{name: c.name, slot: i, typ: c.base, declared: c.declared && b.key.kind == modelwatch.KindPrediction}
+		b.schema[i] = fileColumn{name: c.name, slot: i, typ: b.key.stored(i, c.base), declared: c.declared && b.key.kind == modelwatch.KindPrediction}
 	}
 	slices.SortFunc(b.schema, func(x, y fileColumn) int {
 		if rx, ry := modelwatch.Reserved(x.name), modelwatch.Reserved(y.name); rx != ry {
@@ -228,63 +251,89 @@ func intColumn(name string, t modelwatch.FeatureType, p table.Physical, v []int6
 	return table.Column{Name: name, Type: t, Physical: p, Ints: v}
 }
 
-// column returns the values in the given order.
-func (c *cells) column(name string, rows int, order []int32, s *spares) table.Column {
-	c.pad(rows)
-	out := table.Column{Name: name, Type: c.typ.featureType()}
-	if c.valid != nil {
-		out.Valid = exchange(&s.bools, c.valid, order)
+// stored returns the type that a column has in the file.
+func (k *fileKey) stored(slot int, typ cellType) cellType {
+	switch {
+	case typ != cellByValue:
+		return typ
+	case slot == int(slotPredicted) && k.numberPredicted, slot == int(slotLabel) && k.numberLabel:
+		return cellNumber
 	}
-	switch c.typ {
+	return cellCategory
+}
+
+// column returns the values in the given order.
+func (b *builder) column(col fileColumn, order []int32) table.Column {
+	c := &b.columns[col.slot]
+	out := table.Column{Name: col.name, Type: col.typ.featureType()}
+	if !b.all.has(int32(col.slot)) {
+		out.Valid = b.set[col.slot>>6].bits(order, col.slot&63)
+	}
+	switch col.typ {
 	case cellNumber:
-		out.Floats = exchange(&s.floats, c.floats, order)
+		out.Floats = blanked(c.floats(order), out.Valid)
 	case cellTimestamp:
-		out.Ints = exchange(&s.ints, c.ints, order)
+		out.Ints = blanked(c.ints(order), out.Valid)
 	case cellBoolean:
-		out.Bools = exchange(&s.bools, c.bools, order)
+		out.Bools = blanked(c.bits(order, 0), out.Valid)
 	case cellVector:
-		out.Vectors = exchange(&s.vectors, c.vectors, order)
+		out.Vectors = gather(c.kept.vectors, blanked(c.indices(order), out.Valid))
+		out.Vectors = blanked(out.Vectors, out.Valid)
 	default:
-		out.Dict, out.Index = c.dict, exchange(&s.index, c.index, order)
+		out.Dict, out.Index = c.kept.texts, blanked(c.indices(order), out.Valid)
 	}
 	return out
 }
 
-// spares are slices that sorting may use: each column is gathered into the one that the
-// column before it came in, so that a batch is never in memory twice.
-type spares struct {
-	floats  []float64
-	ints    []int64
-	bools   []bool
-	index   []int32
-	vectors [][]float32
+// blanked makes the values of rows that have none zero: their words may be anything.
+func blanked[T any](values []T, valid []bool) []T {
+	var zero T
+	for i, ok := range valid {
+		if !ok {
+			values[i] = zero
+		}
+	}
+	return values
+}
+
+// missingColumn is one in which no row has a value.
+func missingColumn(col fileColumn, rows int) table.Column {
+	out := table.Column{Name: col.name, Type: col.typ.featureType(), Valid: make([]bool, rows)}
+	switch col.typ {
+	case cellNumber:
+		out.Floats = make([]float64, rows)
+	case cellTimestamp:
+		out.Ints = make([]int64, rows)
+	case cellBoolean:
+		out.Bools = make([]bool, rows)
+	case cellVector:
+		out.Vectors = make([][]float32, rows)
+	default:
+		out.Index = make([]int32, rows)
+	}
+	return out
 }
 
 // gather returns the values in the given order.
-func gather[T any](v []T, order []int32) []T { return exchange(new([]T), v, order) }
-
-// exchange returns the values in the given order, in the spare slice if it is large
-// enough. Theirs becomes the spare one.
-func exchange[T any](spare *[]T, v []T, order []int32) []T {
-	out := *spare
-	if cap(out) < len(order) {
-		out = make([]T, len(order))
-	}
-	out = out[:len(order)]
+func gather[T any](v []T, order []int32) []T {
+	out := make([]T, len(order))
 	for i, from := range order {
 		out[i] = v[from]
 	}
-	*spare = v
 	return out
 }
 
-// arena holds many short texts without a string header for each.
+// arena holds many short texts without a string header for each. It doubles when it
+// is full.
 type arena struct {
 	bytes []byte
 	ends  []int
 }
 
 func (a *arena) add(text []byte) {
+	if cap(a.bytes)-len(a.bytes) < len(text) {
+		a.bytes = slices.Grow(a.bytes, max(len(text), len(a.bytes)))
+	}
 	a.bytes = append(a.bytes, text...)
 	a.ends = append(a.ends, len(a.bytes))
 }
@@ -319,14 +368,14 @@ func (s *sparse) add(row int, appendTo func([]byte) []byte) int64 {
 	return int64(len(s.bytes)-n) + 32
 }
 
-func (s *sparse) column(name string, rows int, order []int32, spare *spares) table.Column {
+func (s *sparse) column(name string, rows int, order []int32) table.Column {
 	valid, index := make([]bool, rows), make([]int32, rows)
 	for i, at := range s.at {
 		valid[at], index[at] = true, int32(i)
 	}
 	return table.Column{
 		Name: name, Type: modelwatch.TypeText, Dict: s.strings(),
-		Valid: exchange(&spare.bools, valid, order), Index: exchange(&spare.index, index, order),
+		Valid: gather(valid, order), Index: gather(index, order),
 	}
 }
 

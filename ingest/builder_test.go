@@ -18,9 +18,15 @@ func TestBatchBytes(t *testing.T) {
 	}
 	var held int64
 	for _, f := range bundle.batch.files() {
-		held += int64(cap(f.ids.bytes) + 8*cap(f.ids.ends) + 8*(cap(f.times)+cap(f.received)+cap(f.ranks)))
-		for _, c := range f.columns {
-			held += int64(cap(c.valid) + 8*cap(c.floats) + 8*cap(c.ints) + cap(c.bools) + 4*cap(c.index) + 24*cap(c.vectors))
+		held += int64(cap(f.ids.bytes) + 8*cap(f.ids.ends))
+		for _, w := range []*words{&f.times, &f.received, &f.ranks} {
+			held += w.held()
+		}
+		for i := range f.set {
+			held += f.set[i].held()
+		}
+		for i := range f.columns {
+			held += f.columns[i].held()
 		}
 	}
 	if got := bundle.batch.bytes; float64(got) < 0.9*float64(held) || float64(got) > 1.3*float64(held) {
@@ -28,4 +34,11 @@ func TestBatchBytes(t *testing.T) {
 	} else {
 		t.Logf("a batch of %d bytes takes %d", got, held)
 	}
+}
+
+func (w *words) held() (bytes int64) {
+	for _, p := range w.pages[w.born:] {
+		bytes += int64(8 * cap(p))
+	}
+	return bytes
 }

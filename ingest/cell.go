@@ -17,7 +17,25 @@ const (
 
 var zero = []byte("0")
 
-var inf = math.Inf(1)
+// setWord gives column i its value.
+func (e *event) setWord(i int32, w uint64) {
+	e.words[i] = w
+	e.set.add(i)
+}
+
+// setText gives column i a text, which must stay as it is until the next event.
+func (e *event) setText(i int32, text []byte) {
+	e.texts[i] = text
+	e.set.add(i)
+	e.long = append(e.long, i)
+}
+
+func truthBit(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
 
 // read takes the value at pos into column i.
 func (e *event) read(i int32) bool { return e.readAs(i, e.layout.columns[i].typ) }
@@ -40,8 +58,6 @@ func (e *event) readAs(i int32, typ cellType) bool {
 		return false
 	}
 	c := e.data[e.pos]
-	s := &e.slots[i]
-	s.row, s.form = e.row, typ
 	switch typ {
 	case cellNumber:
 		if c == '-' || c-'0' <= 9 {
@@ -51,11 +67,7 @@ func (e *event) readAs(i int32, typ cellType) bool {
 		return e.readText(i, c)
 	case cellBoolean:
 		if c == 't' || c == 'f' {
-			s.bits = 0
-			if c == 't' {
-				s.bits = 1
-			}
-			e.set = append(e.set, i)
+			e.setWord(i, truthBit(c == 't'))
 			return e.literal()
 		}
 	case cellTimestamp:
@@ -85,13 +97,12 @@ func (e *event) readNumber(i int32) bool {
 		e.keepInvalid(col, raw)
 		return true
 	}
-	e.slots[i].bits = math.Float64bits(f)
-	e.set = append(e.set, i)
+	e.setWord(i, math.Float64bits(f))
 	return true
 }
 
 func (e *event) readText(i int32, c byte) bool {
-	s := &e.slots[i]
+	var out []byte
 	switch {
 	case c == '"':
 		start := e.pos
@@ -103,23 +114,23 @@ func (e *event) readText(i int32, c byte) bool {
 			e.keepInvalid(&e.layout.columns[i], e.data[start:e.pos])
 			return true
 		}
-		s.text = text
+		out = text
 	case c == 't' || c == 'f':
 		start := e.pos
 		if !e.literal() {
 			return false
 		}
-		s.text = e.data[start:e.pos]
+		out = e.data[start:e.pos]
 	case c == '-' || c-'0' <= 9:
 		f, raw, ok := e.number()
 		if !ok {
 			return false
 		}
-		s.text = e.canonical(f, raw)
+		out = e.canonical(f, raw)
 	default:
 		return e.misfit(i)
 	}
-	e.set = append(e.set, i)
+	e.setText(i, out)
 	return true
 }
 
@@ -168,16 +179,15 @@ func (e *event) readTimestamp(i int32, c byte) bool {
 		e.keepInvalid(&e.layout.columns[i], e.data[start:e.pos])
 		return true
 	}
-	e.slots[i].bits = uint64(micros)
-	e.set = append(e.set, i)
+	e.setWord(i, uint64(micros))
 	return true
 }
 
 func (e *event) readVector(i int32) bool {
 	start, from := e.pos, len(e.vectors)
 	if e.vector() {
-		e.slots[i].bits = uint64(from)<<32 | uint64(len(e.vectors))
-		e.set = append(e.set, i)
+		e.setWord(i, uint64(from)<<32|uint64(len(e.vectors)))
+		e.long = append(e.long, i)
 		return true
 	}
 	e.pos, e.vectors = start, e.vectors[:from]

@@ -43,6 +43,7 @@ type Consumer struct {
 	client   *kgo.Client // set by Run, before opened is closed
 	opened   chan struct{}
 	progress chan struct{} // something was committed
+	pages    pages         // of builders
 	building *batch        // touched between a poll and AllowRebalance, or else under mu
 
 	mu     sync.Mutex
@@ -83,7 +84,7 @@ func New(o Options) (*Consumer, error) {
 		progress: make(chan struct{}, 1),
 		stopPoll: func() {},
 	}
-	c.building = newBatch()
+	c.building = newBatch(&c.pages)
 	c.metrics.showZeros()
 	factory{o.Registerer}.gaugeFunc("oldest_uncommitted_seconds", "Age of the oldest record that was read and is in no commit yet.", c.oldestUncommitted)
 	decoder := newDecoder(c.versions, o.Salt, o.Now)

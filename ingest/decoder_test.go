@@ -50,7 +50,7 @@ func setupDecoder(t testing.TB, versions ...modelwatch.Version) *decoderBundle {
 }
 
 func setupPrivate(t testing.TB, p PrivacyOptions, versions ...modelwatch.Version) *decoderBundle {
-	b := &decoderBundle{t: t, catalog: newFakeCatalog(), batch: newBatch()}
+	b := &decoderBundle{t: t, catalog: newFakeCatalog(), batch: newBatch(new(pages))}
 	for _, v := range versions {
 		b.catalog.put(v)
 	}
@@ -99,7 +99,7 @@ func (b *decoderBundle) chunks() []*table.Chunk {
 		}
 		out = append(out, c)
 	}
-	b.batch = newBatch()
+	b.batch = newBatch(b.batch.lent)
 	return out
 }
 

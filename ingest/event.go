@@ -62,12 +62,17 @@ func fieldOf(name []byte) field {
 	return fieldUnknown
 }
 
-// slot is what one event has for one column. It is set if row is the event's.
-type slot struct {
-	row  uint64
-	form cellType // as stored: never cellByValue
-	bits uint64   // number: IEEE bits; boolean: 0 or 1; timestamp: microseconds; vector: first and end in event.vectors
-	text []byte   // category and text
+// columnSet is a set of columns, by their place in the layout.
+type columnSet []uint64
+
+func (s columnSet) has(i int32) bool { return s[i>>6]>>(i&63)&1 != 0 }
+func (s columnSet) add(i int32)      { s[i>>6] |= 1 << (i & 63) }
+
+// grow makes room for n columns.
+func (s *columnSet) grow(n int) {
+	for len(*s)*64 < n {
+		*s = append(*s, 0)
+	}
 }
 
 // event is one record taken apart. It is reused: everything in it is valid until
@@ -75,12 +80,17 @@ type slot struct {
 type event struct {
 	scanner
 	layout *layout
-	row    uint64 // number of this parse
 	frozen bool   // members that are not known are kept, not grown
 	sifted bool   // the event is sampled away: its values are checked, not converted
 	header header // what the record's headers say, where the event does not
-	slots  []slot
-	set    []int32 // the columns with a value, in the order of the event
+
+	// What the event has for each column.
+	named columnSet           // its name came
+	set   columnSet           // it has a value
+	words []uint64            // number: IEEE bits; boolean: 0 or 1; timestamp: microseconds; vector: first and end in vectors
+	texts [][]byte            // category and text
+	long  []int32             // the columns with a text or a vector
+	forms [coreSlots]cellType // how core columns are stored: never cellByValue
 
 	fields    [fieldCount]value
 	predicted [2]value // prediction.label, prediction.value
@@ -127,10 +137,11 @@ func (e *event) parse(data []byte, l *layout, choose layouts) *failure {
 
 func (e *event) begin(data []byte, l *layout) {
 	e.reset(data)
-	e.row++
 	e.use(l)
 	e.fields, e.predicted, e.score = [fieldCount]value{}, [2]value{}, value{}
-	e.set, e.vectors, e.invalid, e.growths = e.set[:0], e.vectors[:0], e.invalid[:0], e.growths[:0]
+	clear(e.named)
+	clear(e.set)
+	e.long, e.vectors, e.invalid, e.growths = e.long[:0], e.vectors[:0], e.invalid[:0], e.growths[:0]
 	for i := range e.extra {
 		e.extra[i] = e.extra[i][:0]
 	}
@@ -141,8 +152,10 @@ func (e *event) begin(data []byte, l *layout) {
 
 func (e *event) use(l *layout) {
 	e.layout = l
-	for len(e.slots) < len(l.columns) {
-		e.slots = append(e.slots, slot{})
+	if n := len(l.columns); len(e.words) < n {
+		e.words, e.texts = append(e.words, make([]uint64, n-len(e.words))...), append(e.texts, make([][]byte, n-len(e.texts))...)
+		e.named.grow(n)
+		e.set.grow(n)
 	}
 }
 

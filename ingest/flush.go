@@ -82,7 +82,7 @@ func (c *Consumer) launch(ctx context.Context) *flight {
 		spec := file.spec(f.id, fmt.Sprintf("%s-%d", stamp, i))
 		f.files = append(f.files, &upload{spec: spec, builder: file, key: c.options.FileKey(spec)})
 	}
-	c.building, c.since, c.flight = newBatch(), time.Time{}, f
+	c.building, c.since, c.flight = newBatch(&c.pages), time.Time{}, f
 	ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	go c.fly(ctx, f)
 	return f

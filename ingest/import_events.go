@@ -60,7 +60,7 @@ func (o EventImport) Run(ctx context.Context, lines io.Reader) (TableImported, e
 	}
 	vs := newVersions(registry, or(o.DefaultRate, 1), time.Hour, slog.New(slog.DiscardHandler), o.Privacy)
 	w := &eventImport{
-		EventImport: &o, private: vs.private, batch: newBatch(), letters: newImportLetters(o.CommitID, o.Name),
+		EventImport: &o, private: vs.private, batch: newBatch(new(pages)), letters: newImportLetters(o.CommitID, o.Name),
 		report: TableImported{Rejected: map[modelwatch.DeadLetterReason]int64{}},
 	}
 	var err error
@@ -130,7 +130,7 @@ func (w *eventImport) reject(ctx context.Context, r *kgo.Record, rej *rejection)
 // flush writes what was gathered.
 func (w *eventImport) flush(ctx context.Context) error {
 	b := w.batch
-	w.batch = newBatch()
+	w.batch = newBatch(b.lent)
 	w.report.Rows += b.counts.records
 	for reason, n := range b.counts.rejected {
 		w.report.Rejected[reason] += n

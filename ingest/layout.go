@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -61,22 +62,22 @@ func (t cellType) featureType() modelwatch.FeatureType {
 	}[t]
 }
 
-// column is one column that events of a version may fill.
+// column is one column that events of a version may fill. What each event needs
+// comes first.
 type column struct {
-	name     string // in tables: "amount", "_attr_amount"
-	field    string // in its section of the event: "amount"
-	quoted   string // field as JSON, "" where that needs escapes
-	label    []byte // name as JSON, for _invalid
-	typ      cellType
-	base     cellType               // as it is stored: typ, but for cellPrivate
-	rule     modelwatch.PrivacyRule // of cellPrivate
-	declared bool                   // stands in every file of predictions, even if no row has a value
-	bounded  bool
-	min, max float64
-
+	key string // in its section of the event, as JSON: `"amount":`; "" where that needs escapes
 	// follow is the column that came after this one in the last event: producers
 	// keep their order, so the next name is usually found by one comparison.
-	follow int32
+	follow   int32
+	typ      cellType
+	bounded  bool
+	min, max float64 // of numbers: what is declared, else all that is finite
+
+	base     cellType               // as it is stored: typ, but for cellPrivate
+	declared bool                   // stands in every file of predictions, even if no row has a value
+	name     string                 // in tables: "amount", "_attr_amount"
+	label    []byte                 // name as JSON, for _invalid
+	rule     modelwatch.PrivacyRule // of cellPrivate
 }
 
 // The columns that every layout begins with.
@@ -146,7 +147,7 @@ func newLayout(v *version, labels bool) *layout {
 }
 
 func (l *layout) core(name string, typ cellType) {
-	l.columns = append(l.columns, column{name: name, label: quote(name), typ: typ, follow: -1})
+	l.columns = append(l.columns, column{name: name, label: quote(name), typ: typ, follow: -1, min: -math.MaxFloat64, max: math.MaxFloat64})
 	l.cover(&l.columns[len(l.columns)-1])
 }
 
@@ -178,7 +179,7 @@ func (l *layout) addFeature(f modelwatch.Feature) {
 	i := l.addMember(sectionFeatures, f.Name, cellTypeOf(f.Type))
 	c := &l.columns[i]
 	c.declared = c.rule.Action != modelwatch.PrivacyDrop
-	c.min, c.max = -inf, inf
+	c.min, c.max = -math.MaxFloat64, math.MaxFloat64
 	if f.Minimum != nil {
 		c.bounded, c.min = true, *f.Minimum
 	}
@@ -194,10 +195,10 @@ func (l *layout) addMember(id sectionID, field string, typ cellType) int32 {
 		return i
 	}
 	i := int32(len(l.columns))
-	c := column{name: columnPrefix(id) + field, field: field, typ: typ, follow: -1}
+	c := column{name: columnPrefix(id) + field, typ: typ, follow: -1, min: -math.MaxFloat64, max: math.MaxFloat64}
 	c.label = quote(c.name)
 	if q := quote(field); len(q) == len(field)+2 {
-		c.quoted = string(q)
+		c.key = string(q) + ":"
 	}
 	l.cover(&c)
 	if l.private.closed() && !l.private.admits(c.name) {

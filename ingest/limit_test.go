@@ -138,7 +138,7 @@ func TestBatchFull(t *testing.T) {
 	if !b.batch.full(1 << 40) {
 		t.Error("not full of files")
 	}
-	b.batch = newBatch()
+	b.batch = newBatch(new(pages))
 	for range maxDeadLetters {
 		b.send(`{}`)
 	}
@@ -209,7 +209,7 @@ func TestHundredThousandModels(t *testing.T) {
 			refused++
 		}
 		if b.batch.full(1 << 30) { // as it is flushed
-			b.batch = newBatch()
+			b.batch = newBatch(new(pages))
 		}
 	}
 	vs := b.decoder.versions
@@ -226,7 +226,7 @@ func TestHundredThousandModels(t *testing.T) {
 		b.mustSend(`{"kind":"prediction","model":"m-1","id":"1","features":{` + event.String()[1:] + `}}`)
 		if b.batch.full(1 << 30) {
 			unknown += b.batch.counts.unknown
-			b.batch = newBatch()
+			b.batch = newBatch(new(pages))
 		}
 	}
 	unknown += b.batch.counts.unknown

@@ -11,7 +11,56 @@ import (
 // number reads a number: its value, correctly rounded and infinite where it
 // overflows, and its text.
 func (s *scanner) number() (float64, []byte, bool) {
-	d, i, start := s.data, s.pos, s.pos
+	start := s.pos
+	f, end := parseNumber(s.data, start)
+	if end == 0 {
+		return 0, nil, false
+	}
+	s.pos = end
+	return f, s.data[start:end], true
+}
+
+// parseNumber reads the number at i: its value, as number returns it, and where it
+// ends; 0 if there is none.
+//
+// What is here takes up to seven digits before and after the point, without an
+// exponent, and leaves the rest to longNumber. Such a mantissa is below 2^53 and
+// such a power of ten is exact, so one division rounds once.
+func parseNumber(d []byte, start int) (f float64, end int) {
+	i := start
+	if i < len(d) && d[i] == '-' {
+		i++
+	}
+	if i+17 > len(d) { // two words and the point between
+		return longNumber(d, start)
+	}
+	w := digitsAt(d, i)
+	n := countDigits(w)
+	if uint(n-1) > 6 || n > 1 && d[i] == '0' {
+		return longNumber(d, start)
+	}
+	mantissa, i := parseDigits(w, n), i+n
+	f = float64(mantissa)
+	if d[i] == '.' {
+		w = digitsAt(d, i+1)
+		if n = countDigits(w); uint(n-1) > 6 {
+			return longNumber(d, start)
+		}
+		f = float64(mantissa*uint64Powers[n]+parseDigits(w, n)) / powersOfTen[n]
+		i += n + 1
+	}
+	if d[i]|0x20 == 'e' {
+		return longNumber(d, start)
+	}
+	if d[start] == '-' {
+		f = -f
+	}
+	return f, i
+}
+
+// longNumber is parseNumber for all numbers.
+func longNumber(d []byte, start int) (float64, int) {
+	i := start
 	if i < len(d) && d[i] == '-' {
 		i++
 	}
@@ -19,13 +68,13 @@ func (s *scanner) number() (float64, []byte, bool) {
 	mantissa, i := readDigits(d, i, 0)
 	digits, exponent := i-first, 0
 	if digits == 0 || digits > 1 && d[first] == '0' {
-		return 0, nil, false
+		return 0, 0
 	}
 	if i < len(d) && d[i] == '.' {
 		first = i + 1
 		mantissa, i = readDigits(d, first, mantissa)
 		if i == first {
-			return 0, nil, false
+			return 0, 0
 		}
 		digits += i - first
 		exponent = first - i
@@ -33,19 +82,18 @@ func (s *scanner) number() (float64, []byte, bool) {
 	if i < len(d) && d[i]|0x20 == 'e' {
 		e, end, ok := readExponent(d, i+1)
 		if !ok {
-			return 0, nil, false
+			return 0, 0
 		}
 		i, exponent = end, exponent+e
 	}
-	s.pos = i
 	f, ok := scale(mantissa, exponent)
 	if !ok || digits > maxDigits {
-		return parseFloat(d[start:i]), d[start:i], true
+		return parseFloat(d[start:i]), i
 	}
 	if d[start] == '-' {
 		f = -f
 	}
-	return f, d[start:i], true
+	return f, i
 }
 
 // maxDigits is how many digits any uint64 holds.
@@ -54,18 +102,14 @@ const maxDigits = 19
 // readDigits appends the digits at i to a mantissa, which overflows after 19.
 func readDigits(d []byte, i int, mantissa uint64) (uint64, int) {
 	for i+8 <= len(d) {
-		v := binary.LittleEndian.Uint64(d[i:])
-		n := countDigits(v)
-		if n == 8 {
-			mantissa = mantissa*100_000_000 + parseEight(v)
-			i += 8
-			continue
+		w := digitsAt(d, i)
+		n := countDigits(w)
+		if n > 0 {
+			mantissa = mantissa*uint64Powers[n] + parseDigits(w, n)
 		}
-		if n > 0 { // zeros before them make eight
-			v = v<<(64-8*n) | zeroDigits>>(8*n)
-			mantissa = mantissa*uint64Powers[n] + parseEight(v)
+		if i += n; n < 8 {
+			return mantissa, i
 		}
-		return mantissa, i + n
 	}
 	for i < len(d) && d[i]-'0' <= 9 {
 		mantissa = mantissa*10 + uint64(d[i]-'0')
@@ -77,7 +121,7 @@ func readDigits(d []byte, i int, mantissa uint64) (uint64, int) {
 // passDigits returns where the digits at i end.
 func passDigits(d []byte, i int) int {
 	for i+8 <= len(d) {
-		n := countDigits(binary.LittleEndian.Uint64(d[i:]))
+		n := countDigits(digitsAt(d, i))
 		i += n
 		if n < 8 {
 			return i
@@ -89,51 +133,63 @@ func passDigits(d []byte, i int) int {
 	return i
 }
 
-const zeroDigits = 0x3030303030303030
+// digitsAt returns the eight bytes at i, the first in the lowest byte, each without
+// the 0x30 of a digit.
+func digitsAt(d []byte, i int) uint64 {
+	return binary.LittleEndian.Uint64(d[i:i+8:i+8]) ^ 0x3030303030303030
+}
 
-// countDigits returns how many of the eight bytes, from the lowest on, are digits
-// before the first that is none: without 0x30, a digit's high half is 0, and stays
-// 0 when 6 is added. What the addition carries goes into higher bytes only.
-func countDigits(v uint64) int {
-	v ^= zeroDigits
-	other := (v | (v + 0x0606060606060606)) & 0xf0f0f0f0f0f0f0f0
+// countDigits returns how many of the eight bytes that digitsAt returns are digits
+// before the first that is none: a digit's high half is 0, and stays 0 when 6 is
+// added. What the addition carries goes into higher bytes only.
+func countDigits(w uint64) int {
+	other := (w | (w + 0x0606060606060606)) & 0xf0f0f0f0f0f0f0f0
 	return bits.TrailingZeros64(other) >> 3
+}
+
+// parseDigits returns the value of the first n of eight digits; n is not 0. They
+// become the last, behind zeros. Then neighbours are joined: digits to pairs, pairs
+// to fours, fours to eight.
+func parseDigits(w uint64, n int) uint64 {
+	w <<= (64 - 8*n) & 63
+	w = w*10 + w>>8
+	return ((w&0x000000ff000000ff)*(100+1_000_000<<32) + (w>>16&0x000000ff000000ff)*(1+10_000<<32)) >> 32
 }
 
 // passNumber skips what number reads.
 func (s *scanner) passNumber() bool {
-	d, i := s.data, s.pos
+	end := skipNumber(s.data, s.pos)
+	if end == 0 {
+		return false
+	}
+	s.pos = end
+	return true
+}
+
+// skipNumber returns where the number at i ends; 0 if there is none.
+func skipNumber(d []byte, i int) (end int) {
 	if i < len(d) && d[i] == '-' {
 		i++
 	}
 	first := i
 	i = passDigits(d, i)
 	if n := i - first; n == 0 || n > 1 && d[first] == '0' {
-		return false
+		return 0
 	}
 	if i < len(d) && d[i] == '.' {
 		first = i + 1
 		if i = passDigits(d, first); i == first {
-			return false
+			return 0
 		}
 	}
 	if i < len(d) && d[i]|0x20 == 'e' {
 		_, end, ok := readExponent(d, i+1)
 		if !ok {
-			return false
+			return 0
 		}
 		i = end
 	}
-	s.pos = i
-	return true
-}
-
-// parseEight returns the value of eight digits, the first in the lowest byte, by
-// joining neighbours: digits to pairs, pairs to fours, fours to eight.
-func parseEight(v uint64) uint64 {
-	v -= 0x3030303030303030
-	v = v*10 + v>>8
-	return ((v&0x000000ff000000ff)*(100+1_000_000<<32) + (v>>16&0x000000ff000000ff)*(1+10_000<<32)) >> 32
+	return i
 }
 
 func readExponent(d []byte, i int) (value, end int, ok bool) {

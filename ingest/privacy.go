@@ -96,8 +96,6 @@ func (p *privacy) text(b []byte, rule modelwatch.PrivacyRule, text []byte, done 
 // Whatever has no text, such as an object, is dropped.
 func (e *event) readPrivate(i int32, c byte) bool {
 	col := &e.layout.columns[i]
-	s := &e.slots[i]
-	s.form = col.base
 	start := e.pos
 	var text []byte
 	var ok bool
@@ -133,8 +131,8 @@ func (e *event) readPrivate(i int32, c byte) bool {
 		e.dropped++
 		return true
 	}
-	e.scratch, s.text = out, out[from:]
-	e.set = append(e.set, i)
+	e.scratch = out
+	e.setText(i, out[from:])
 	return true
 }
 

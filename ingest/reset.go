@@ -25,7 +25,7 @@ func (c *Consumer) resume(ctx context.Context) {
 	}
 	c.mu.Lock()
 	c.metrics.dropped.Add(float64(c.building.counts.records))
-	c.building, c.since, c.stats.Buffered = newBatch(), time.Time{}, 0
+	c.building, c.since, c.stats.Buffered = newBatch(&c.pages), time.Time{}, 0
 	c.replays.drop()
 	wait := backoff(c.refusals)
 	if c.refusals == 0 {

@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -63,23 +65,43 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
+// plainEnd returns the place of the first byte from i on that is not plain; the
+// length of d if there is none.
+func plainEnd(d []byte, i int) int {
+	for ; i+8 <= len(d); i += 8 {
+		if marks := unusual(binary.LittleEndian.Uint64(d[i : i+8 : i+8])); marks != 0 {
+			return i + bits.TrailingZeros64(marks)>>3
+		}
+	}
+	for i < len(d) && plain[d[i]] {
+		i++
+	}
+	return i
+}
+
+// unusual marks the highest bit of bytes that are not plain. What it says of those
+// above the lowest mark may be wrong: there the subtractions have borrowed.
+func unusual(w uint64) uint64 {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	quotes, escapes := w^'"'*ones, w^'\\'*ones
+	return ((quotes-ones)&^quotes | (escapes-ones)&^escapes | (w-' '*ones)&^w | w) & tops
+}
+
 // text reads a string and returns what it says. The slice is valid until reset.
 func (s *scanner) text() ([]byte, bool) {
 	if s.pos >= len(s.data) || s.data[s.pos] != '"' {
 		return nil, false
 	}
 	start := s.pos + 1
-	for i := start; i < len(s.data); i++ {
-		if plain[s.data[i]] {
-			continue
-		}
-		if s.data[i] == '"' {
-			s.pos = i + 1
-			return s.data[start:i], true
-		}
-		return s.unusualText(start, i)
+	end := plainEnd(s.data, start)
+	switch {
+	case end == len(s.data):
+		return nil, false
+	case s.data[end] != '"':
+		return s.unusualText(start, end)
 	}
-	return nil, false
+	s.pos = end + 1
+	return s.data[start:end], true
 }
 
 // unusualText reads on where a string holds an escape or leaves ASCII at i.

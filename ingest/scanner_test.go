@@ -14,13 +14,17 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestScannerNumber compares with strconv on all shapes of numbers.
+// TestScannerNumber compares with strconv on all shapes of numbers, at the end of an
+// event and far from it, where more bytes are read at once.
 func TestScannerNumber(t *testing.T) {
 	t.Parallel()
-	check := func(t interface{ Errorf(string, ...any) }, text string) {
+	checkBefore := func(t interface{ Errorf(string, ...any) }, text, behind string) {
 		var s scanner
-		s.reset([]byte(text))
+		s.reset([]byte(text + behind))
 		f, raw, ok := s.number()
+		if end := skipNumber(s.data, 0); end != len(raw) {
+			t.Errorf("%s: skipped %d bytes, read %q", text, end, raw)
+		}
 		want, err := strconv.ParseFloat(text, 64)
 		if !json.Valid([]byte(text)) {
 			if ok && len(raw) == len(text) {
@@ -32,10 +36,16 @@ func TestScannerNumber(t *testing.T) {
 			t.Errorf("%s: got %v, %q, %v, want %v (%v)", text, f, raw, ok, want, err)
 		}
 	}
+	check := func(t interface{ Errorf(string, ...any) }, text string) {
+		checkBefore(t, text, "")
+		checkBefore(t, text, `,"amount":1234567.5,"country":"DE"}`)
+		checkBefore(t, text, "}                    ")
+	}
 	for _, text := range []string{
 		"0", "-0", "1", "-1", "9007199254740992", "9007199254740993", "-9007199254740993", "18446744073709551615", "18446744073709551616",
 		"99999999999999999999999", "0.1", "0.3", "123456789012345.678", "0.000000000000000000000001", "1e22", "1e23", "1E+5", "1e-5", "1e308", "1e309", "-1e309",
 		"4.9e-324", "1e-400", "0.1e1", "00", "01", "-", "+1", ".5", "1.", "1.e1", "1e", "1e+", "--1", "0x1", "1_0", "2.2250738585072011e-308",
+		"", "1234567", "12345678", "-1234567.1234567", "1234567.12345678", "12345678.1", "0.0000001", "-0.5", "01.5", "1.5e3", "-1.25E-2",
 		"0.12345678901234567890", "1.7976931348623157e308", "0e0", "-0.0", "0.00000000000000000000000000000000000000001e41",
 	} {
 		check(t, text)

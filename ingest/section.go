@@ -1,6 +1,10 @@
 package ingest
 
-import "github.com/modelwatch/modelwatch"
+import (
+	"math"
+
+	"github.com/modelwatch/modelwatch"
+)
 
 // section reads an object whose members are columns.
 func (e *event) section(id sectionID, extra extraID, quoted []byte) bool {
@@ -14,28 +18,27 @@ func (e *event) section(id sectionID, extra extraID, quoted []byte) bool {
 	hint := &sec.first
 	e.names[2].reset()
 	for {
-		i := *hint
-		if i < 0 || !e.expect(e.layout.columns[i].quoted) {
-			start, ok := e.pos, false
-			if i, ok = e.lookUp(sec); !ok {
-				return false
-			}
-			*hint, quoted = i, e.data[start:e.pos]
+		var done, ok bool
+		if hint, done, ok = e.streak(hint); done || !ok {
+			return ok
 		}
+		start := e.pos
+		i, ok := e.lookUp(sec)
+		quoted := e.data[start:e.pos]
 		switch {
-		case !e.step(':'):
+		case !ok || !e.take(':'):
 			return false
 		case i < 0:
-			if !e.stranger(id, extra, quoted) {
-				return false
-			}
-		case e.slots[i].row == e.row || !e.cell(i):
+			ok = e.stranger(id, extra, quoted)
+		case e.named.has(i):
 			return false
 		default:
-			hint = &e.layout.columns[i].follow
+			e.named.add(i)
+			*hint, hint = i, &e.layout.columns[i].follow
+			ok = e.cell(i)
 		}
-		if e.step(',') {
-			continue
+		if !ok {
+			return false
 		}
 		if done, ok := e.next('}'); done || !ok {
 			return ok
@@ -43,23 +46,79 @@ func (e *event) section(id sectionID, extra extraID, quoted []byte) bool {
 	}
 }
 
-// step skips a byte that stands without white space around it, as nearly all do;
-// else a colon with white space. A comma with white space is left to next.
-func (e *event) step(c byte) bool {
-	if i := e.pos; i+1 < len(e.data) && e.data[i] == c && e.data[i+1] > ' ' {
-		e.pos = i + 1
-		return true
+// streak reads members for as long as each has the name that came here in the last
+// event. It returns the hint for the next one; done says that there is none. Most
+// values are as their columns want them, and are read here; cell reads the rest.
+func (e *event) streak(hint *int32) (next *int32, done, ok bool) {
+	d, at := e.data, e.pos
+	for *hint >= 0 {
+		i := *hint
+		col := &e.layout.columns[i]
+		pos := at + len(col.key)
+		if col.key == "" || pos >= len(d) || string(d[at:pos]) != col.key || e.named.has(i) {
+			break
+		}
+		e.named.add(i)
+		end := e.usual(col, i, pos)
+		if end == 0 {
+			e.pos = pos
+			e.space()
+			if !e.cell(i) {
+				return hint, false, false
+			}
+			end = e.pos
+		}
+		hint = &col.follow
+		if end+1 < len(d) && d[end] == ',' && d[end+1] == '"' {
+			at = end + 1
+			continue
+		}
+		e.pos = end
+		if done, ok := e.next('}'); done || !ok {
+			return hint, done, ok
+		}
+		at = e.pos
 	}
-	return c == ':' && e.take(c)
+	e.pos = at
+	return hint, false, true
+}
+
+// usual takes the value at pos into column i if it is a number within bounds or a
+// text without escapes, as the column wants it, and returns its end; else 0.
+func (e *event) usual(col *column, i int32, pos int) (end int) {
+	d := e.data
+	switch {
+	case col.typ == cellNumber && e.sifted:
+		return skipNumber(d, pos)
+	case col.typ == cellNumber:
+		f, end := parseNumber(d, pos)
+		if end == 0 || f < col.min || f > col.max {
+			return 0
+		}
+		e.setWord(i, math.Float64bits(f))
+		return end
+	case col.typ == cellCategory || col.typ == cellText:
+		if d[pos] != '"' {
+			return 0
+		}
+		end := plainEnd(d, pos+1)
+		if end == len(d) || d[end] != '"' || end-pos > maxCategoryBytes {
+			return 0
+		}
+		if !e.sifted {
+			e.setText(i, d[pos+1:end])
+		}
+		return end + 1
+	}
+	return 0
 }
 
 // cell reads the value of column i. One that is sampled away must be JSON all the
-// same, and its name must not come again.
+// same.
 func (e *event) cell(i int32) bool {
 	if !e.sifted || e.layout.columns[i].typ == cellVector {
 		return e.read(i)
 	}
-	e.slots[i].row = e.row
 	return e.pass()
 }
 
@@ -197,6 +256,8 @@ func (e *event) core(slot int32, v *value, grow string) {
 
 // place converts a value that was read before.
 func (e *event) place(slot int32, typ cellType, v *value) {
+	e.named.add(slot)
+	e.forms[slot] = typ
 	end := e.pos
 	data := e.data
 	e.data, e.pos = v.raw, 0

@@ -1,0 +1,140 @@
+package ingest
+
+import (
+	"hash/maphash"
+	"math"
+)
+
+// pageRows is how many rows a page of a column has. A builder of fewer rows has one
+// page of each column, which doubles from firstRows on.
+const (
+	pageRows  = 1024
+	firstRows = 32
+)
+
+// pages are lent to builders, and come back when their file is made.
+type pages = slabs[uint64]
+
+// words are a column of 64-bit words, one a row, in pages that never move once they
+// are full.
+type words struct {
+	pages [][]uint64
+	born  int      // pages before this one are a blank one, which others have, too
+	tail  []uint64 // the last page
+}
+
+// begin makes the pages of a column that so many rows have none of.
+func (w *words) begin(lent *pages, room int, blank []uint64) {
+	w.born = (room - 1) / pageRows
+	for range w.born {
+		w.pages = append(w.pages, blank)
+	}
+	w.tail = lent.get(min(room, pageRows))[:min(room, pageRows)]
+	w.pages = append(w.pages, w.tail)
+}
+
+// extend makes room for so many rows: those of another page, or twice as many as now.
+func (w *words) extend(lent *pages, room int) {
+	if room > pageRows {
+		w.tail = lent.get(pageRows)[:pageRows]
+		w.pages = append(w.pages, w.tail)
+		return
+	}
+	old := w.tail
+	w.tail = lent.get(room)[:room]
+	w.pages = append(w.pages[:0], w.tail)
+	copy(w.tail, old)
+	lent.put(old)
+}
+
+// release gives the pages back.
+func (w *words) release(lent *pages) {
+	for _, p := range w.pages[w.born:] {
+		lent.put(p)
+	}
+	*w = words{}
+}
+
+// at returns the word of a row.
+func (w *words) at(row int32) uint64 { return w.pages[uint(row)/pageRows][uint(row)%pageRows] }
+
+// floats returns the words of rows as IEEE bits.
+func (w *words) floats(rows []int32) []float64 {
+	out := make([]float64, len(rows))
+	for i, row := range rows {
+		out[i] = math.Float64frombits(w.at(row))
+	}
+	return out
+}
+
+func (w *words) ints(rows []int32) []int64 {
+	out := make([]int64, len(rows))
+	for i, row := range rows {
+		out[i] = int64(w.at(row))
+	}
+	return out
+}
+
+func (w *words) indices(rows []int32) []int32 {
+	out := make([]int32, len(rows))
+	for i, row := range rows {
+		out[i] = int32(w.at(row))
+	}
+	return out
+}
+
+// bits returns one bit of the words of rows.
+func (w *words) bits(rows []int32, bit int) []bool {
+	out := make([]bool, len(rows))
+	for i, row := range rows {
+		out[i] = w.at(row)>>bit&1 != 0
+	}
+	return out
+}
+
+// kept is what the rows of a column have that is longer than a word.
+type kept struct {
+	texts   []string // each once
+	table   []uint64 // where the texts are: upper half of the hash, lower half place + 1; 0: free
+	seed    maphash.Seed
+	vectors [][]float32
+}
+
+// place returns the place of a text, and whether it is new.
+func (k *kept) place(text []byte) (place uint64, added bool) {
+	if 2*len(k.texts) >= len(k.table) {
+		k.enlarge()
+	}
+	hash, mask := maphash.Bytes(k.seed, text)>>32, uint64(len(k.table)-1)
+	for at := hash & mask; ; at = (at + 1) & mask {
+		entry := k.table[at]
+		if entry == 0 {
+			k.texts = append(k.texts, string(text))
+			k.table[at] = hash<<32 | uint64(len(k.texts))
+			return uint64(len(k.texts) - 1), true
+		}
+		if i := entry&math.MaxUint32 - 1; entry>>32 == hash && k.texts[i] == string(text) {
+			return i, false
+		}
+	}
+}
+
+// enlarge keeps half of the table free.
+func (k *kept) enlarge() {
+	old := k.table
+	if old == nil {
+		k.seed = maphash.MakeSeed()
+	}
+	k.table = make([]uint64, max(16, 2*len(old)))
+	mask := uint64(len(k.table) - 1)
+	for _, entry := range old {
+		if entry == 0 {
+			continue
+		}
+		at := entry >> 32 & mask
+		for k.table[at] != 0 {
+			at = (at + 1) & mask
+		}
+		k.table[at] = entry
+	}
+}
