@@ -56,6 +56,8 @@ type decoder struct {
 	now       clock
 	last      *layout // of the last event: what the next one probably has, too
 	pseudonym []byte  // of the last id, where ids are hashed
+	early     row     // kind, id, micros and rank of the event, if it is judged
+	judged    bool    // sampledAway has placed the event
 	fallback  header  // what the source says where neither event nor headers do
 }
 
@@ -81,6 +83,7 @@ func (d *decoder) decode(ctx context.Context, r *kgo.Record) (row, *rejection, e
 	}
 	l, choose := d.last, layouts(d)
 	for attempt := range parseAttempts {
+		d.judged = false
 		d.frozen = attempt == parseAttempts-1 || l.version != nil && l.version.frozen
 		if fail := d.parse(r.Value, l, choose); fail != nil {
 			rejected, err := d.reject(ctx, &out, fail)
@@ -130,11 +133,12 @@ func (d *decoder) sampledAway(e *event) bool {
 	if len(e.layout.version.rates) == 1 && e.layout.version.rates[0].rate >= 1 {
 		return false
 	}
-	var out row
-	if d.placeEvent(&out) != nil {
+	d.early = row{}
+	if d.placeEvent(&d.early) != nil {
 		return false
 	}
-	return modelwatch.Rank(d.salt, out.id) >= e.layout.version.rateOf(out.kind, out.micros).limit
+	d.early.rank, d.judged = modelwatch.Rank(d.salt, d.early.id), true
+	return d.early.rank >= e.layout.version.rateOf(d.early.kind, d.early.micros).limit
 }
 
 // sample decides whether the row is kept.
@@ -142,10 +146,12 @@ func (d *decoder) sample(out *row) {
 	d.last, out.version.used = d.layout, true
 	if p := out.version.private; p != nil && p.ids && !(d.redacted && modelwatch.IsPseudonym(out.id)) {
 		d.pseudonym = p.hash.Append(d.pseudonym[:0], out.id)
-		out.id = d.pseudonym
+		out.id, d.judged = d.pseudonym, false // of which the rank is not known
+	}
+	if !d.judged {
+		out.rank = modelwatch.Rank(d.salt, out.id)
 	}
 	step := out.version.rateOf(out.kind, out.micros)
-	out.rank = modelwatch.Rank(d.salt, out.id)
 	out.rate, out.keep = step.rate, out.rank < step.limit
 }
 
@@ -163,14 +169,14 @@ func (d *decoder) headerOf(r *kgo.Record) header {
 }
 
 func (d *decoder) measure(r *kgo.Record) *failure {
-	d.fields = [fieldCount]value{} // of the record before
-	switch {
-	case len(r.Value) == 0:
-		return failf(modelwatch.DeadEmpty, "the record has no value")
-	case len(r.Value) > maxRecordBytes:
-		return failf(modelwatch.DeadTooLarge, "the record has %d bytes, at most %d are read", len(r.Value), maxRecordBytes)
+	if n := len(r.Value); n > 0 && n <= maxRecordBytes {
+		return nil
 	}
-	return nil
+	d.fields = [fieldCount]value{} // of the record before
+	if len(r.Value) == 0 {
+		return failf(modelwatch.DeadEmpty, "the record has no value")
+	}
+	return failf(modelwatch.DeadTooLarge, "the record has %d bytes, at most %d are read", len(r.Value), maxRecordBytes)
 }
 
 // place finds out what the event is and where it belongs.
@@ -179,17 +185,18 @@ func (d *decoder) place(ctx context.Context, out *row) (*failure, error) {
 	if fail != nil {
 		return fail, nil
 	}
-	if fail := d.placeEvent(out); fail != nil {
+	if d.judged {
+		out.kind, out.id, out.micros, out.rank = d.early.kind, d.early.id, d.early.micros, d.early.rank
+	} else if fail := d.placeEvent(out); fail != nil {
 		return fail, nil
 	}
 	labels := out.kind == modelwatch.KindLabel
-	out.version = d.versions.find(model, name, labels)
-	if out.version == nil {
-		var err error
-		out.version, fail, err = d.versions.load(ctx, string(model), string(name), labels)
-		return fail, err
+	if out.version = d.versions.find(model, name, labels); out.version != nil {
+		return nil, nil
 	}
-	return nil, nil
+	var err error
+	out.version, fail, err = d.versions.load(ctx, string(model), string(name), labels)
+	return fail, err
 }
 
 func (d *decoder) placeEvent(out *row) *failure {
@@ -252,6 +259,9 @@ func (d *decoder) names() (model, version []byte, fail *failure) {
 		return nil, nil, failf(modelwatch.DeadNoModel, "model is %s; it must be text", describe(m.raw))
 	}
 	model, version = d.model(), d.version()
+	if d.versions.foundLast(model, version) {
+		return model, version, nil
+	}
 	if !validName(model) {
 		return nil, nil, failf(modelwatch.DeadInvalidName, "model is %q; it must be 1 to %d bytes of UTF-8 without control characters and slashes", shorten(string(model)), maxModelBytes)
 	}

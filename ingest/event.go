@@ -31,6 +31,12 @@ const (
 	fieldUnknown
 )
 
+// fieldKeys are the names as JSON, as they usually stand before a value; "": none.
+var fieldKeys = [fieldUnknown + 1]string{
+	`"kind":`, `"model":`, `"version":`, `"id":`, `"time":`, `"label":`, `"group":`, `"weight":`, "",
+	`"features":`, `"prediction":`, `"attributions":`, `"tags":`, "",
+}
+
 // fieldOf is on the path of each event: a switch is a few comparisons of words.
 func fieldOf(name []byte) field {
 	switch string(name) {
@@ -93,7 +99,8 @@ type event struct {
 	forms [coreSlots]cellType // how core columns are stored: never cellByValue
 
 	fields    [fieldCount]value
-	predicted [2]value // prediction.label, prediction.value
+	order     [fieldUnknown + 1]field // the member that came after each in the last event, and after fieldCount the first
+	predicted [2]value                // prediction.label, prediction.value
 	score     value
 
 	vectors  []float32
@@ -166,19 +173,18 @@ func (e *event) members(choose layouts) bool {
 	}
 	var seen uint32
 	e.names[0].reset()
+	hint := &e.order[fieldCount]
 	for {
-		start := e.pos
-		name, ok := e.text()
-		quoted := e.data[start:e.pos]
-		if !ok || !e.take(':') {
+		f, quoted, ok := e.fieldName(hint)
+		hint = &e.order[f]
+		switch {
+		case !ok:
 			return false
-		}
-		f := fieldOf(name)
-		if f == fieldUnknown {
-			ok = e.names[0].add(name) && e.unknown(extraTop, quoted)
-		} else if seen&(1<<f) != 0 {
+		case f == fieldUnknown:
+			ok = e.names[0].add(e.name) && e.unknown(extraTop, quoted)
+		case seen&(1<<f) != 0:
 			return false // a duplicate: explain names it
-		} else {
+		default:
 			seen |= 1 << f
 			ok = e.member(f, quoted, choose)
 		}
@@ -189,6 +195,23 @@ func (e *event) members(choose layouts) bool {
 			return ok
 		}
 	}
+}
+
+// fieldName reads the name of a member and what stands before its value. It tries
+// the one first that came here in the last event. One that is unknown is in e.name.
+func (e *event) fieldName(hint *field) (f field, quoted []byte, ok bool) {
+	start := e.pos
+	if key := fieldKeys[*hint]; e.expect(key) {
+		e.space()
+		return *hint, e.data[start : start+len(key)-1], true
+	}
+	e.name, ok = e.text()
+	quoted = e.data[start:e.pos]
+	if !ok || !e.take(':') {
+		return 0, nil, false
+	}
+	*hint = fieldOf(e.name)
+	return *hint, quoted, true
 }
 
 // next reads what stands between two members or elements: done at the end.

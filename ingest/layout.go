@@ -65,7 +65,8 @@ func (t cellType) featureType() modelwatch.FeatureType {
 // column is one column that events of a version may fill. What each event needs
 // comes first.
 type column struct {
-	key string // in its section of the event, as JSON: `"amount":`; "" where that needs escapes
+	key        string // in its section of the event, as JSON: `"amount":`; "" where that needs escapes
+	head, foot uint64 // the first and last eight bytes of key, if it has eight
 	// follow is the column that came after this one in the last event: producers
 	// keep their order, so the next name is usually found by one comparison.
 	follow   int32
@@ -78,6 +79,28 @@ type column struct {
 	name     string                 // in tables: "amount", "_attr_amount"
 	label    []byte                 // name as JSON, for _invalid
 	rule     modelwatch.PrivacyRule // of cellPrivate
+}
+
+func (c *column) setKey(key string) {
+	c.key = key
+	if n := len(key); n >= 8 {
+		c.head, c.foot = load([]byte(key), 0), load([]byte(key), n-8)
+	}
+}
+
+// keyAt reports that the event has the key at i, and something behind it.
+func (c *column) keyAt(d []byte, i int) bool {
+	end := i + len(c.key)
+	switch n := len(c.key); {
+	case n == 0 || end >= len(d):
+		return false
+	case n < 8:
+		return string(d[i:end]) == c.key
+	case load(d, i) != c.head || load(d, end-8) != c.foot:
+		return false
+	default:
+		return n <= 16 || string(d[i+8:end-8]) == c.key[8:n-8]
+	}
 }
 
 // The columns that every layout begins with.
@@ -198,7 +221,7 @@ func (l *layout) addMember(id sectionID, field string, typ cellType) int32 {
 	c := column{name: columnPrefix(id) + field, typ: typ, follow: -1, min: -math.MaxFloat64, max: math.MaxFloat64}
 	c.label = quote(c.name)
 	if q := quote(field); len(q) == len(field)+2 {
-		c.key = string(q) + ":"
+		c.setKey(string(q) + ":")
 	}
 	l.cover(&c)
 	if l.private.closed() && !l.private.admits(c.name) {

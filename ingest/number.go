@@ -28,15 +28,14 @@ func (s *scanner) number() (float64, []byte, bool) {
 // such a power of ten is exact, so one division rounds once.
 func parseNumber(d []byte, start int) (f float64, end int) {
 	i := start
-	if i < len(d) && d[i] == '-' {
-		i++
-	}
+	minus := signAt(d, i)
+	i += minus
 	if i+17 > len(d) { // two words and the point between
 		return longNumber(d, start)
 	}
 	w := digitsAt(d, i)
 	n := countDigits(w)
-	if uint(n-1) > 6 || n > 1 && d[i] == '0' {
+	if uint(n-1) > 6 || d[i] == '0' && n > 1 {
 		return longNumber(d, start)
 	}
 	mantissa, i := parseDigits(w, n), i+n
@@ -52,10 +51,16 @@ func parseNumber(d []byte, start int) (f float64, end int) {
 	if d[i]|0x20 == 'e' {
 		return longNumber(d, start)
 	}
-	if d[start] == '-' {
-		f = -f
+	return math.Float64frombits(math.Float64bits(f) | uint64(minus)<<63), i
+}
+
+// signAt returns 1 if a minus is at i, else 0: as a number, because which of the two
+// comes next is often anybody's guess, and a branch guesses.
+func signAt(d []byte, i int) (minus int) {
+	if i < len(d) && d[i] == '-' {
+		minus = 1
 	}
-	return f, i
+	return minus
 }
 
 // longNumber is parseNumber for all numbers.
@@ -135,9 +140,10 @@ func passDigits(d []byte, i int) int {
 
 // digitsAt returns the eight bytes at i, the first in the lowest byte, each without
 // the 0x30 of a digit.
-func digitsAt(d []byte, i int) uint64 {
-	return binary.LittleEndian.Uint64(d[i:i+8:i+8]) ^ 0x3030303030303030
-}
+func digitsAt(d []byte, i int) uint64 { return load(d, i) ^ 0x3030303030303030 }
+
+// load returns the eight bytes at i, the first in the lowest byte.
+func load(d []byte, i int) uint64 { return binary.LittleEndian.Uint64(d[i : i+8 : i+8]) }
 
 // countDigits returns how many of the eight bytes that digitsAt returns are digits
 // before the first that is none: a digit's high half is 0, and stays 0 when 6 is
@@ -168,12 +174,10 @@ func (s *scanner) passNumber() bool {
 
 // skipNumber returns where the number at i ends; 0 if there is none.
 func skipNumber(d []byte, i int) (end int) {
-	if i < len(d) && d[i] == '-' {
-		i++
-	}
+	i += signAt(d, i)
 	first := i
 	i = passDigits(d, i)
-	if n := i - first; n == 0 || n > 1 && d[first] == '0' {
+	if n := i - first; n == 0 || d[first] == '0' && n > 1 {
 		return 0
 	}
 	if i < len(d) && d[i] == '.' {

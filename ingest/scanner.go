@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"bytes"
-	"encoding/binary"
 	"math/bits"
 	"unicode/utf8"
 
@@ -69,7 +68,7 @@ var plain = func() (t [256]bool) {
 // length of d if there is none.
 func plainEnd(d []byte, i int) int {
 	for ; i+8 <= len(d); i += 8 {
-		if marks := unusual(binary.LittleEndian.Uint64(d[i : i+8 : i+8])); marks != 0 {
+		if marks := unusual(load(d, i)); marks != 0 {
 			return i + bits.TrailingZeros64(marks)>>3
 		}
 	}

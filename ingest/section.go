@@ -54,11 +54,11 @@ func (e *event) streak(hint *int32) (next *int32, done, ok bool) {
 	for *hint >= 0 {
 		i := *hint
 		col := &e.layout.columns[i]
-		pos := at + len(col.key)
-		if col.key == "" || pos >= len(d) || string(d[at:pos]) != col.key || e.named.has(i) {
+		if !col.keyAt(d, at) || e.named.has(i) {
 			break
 		}
 		e.named.add(i)
+		pos := at + len(col.key)
 		end := e.usual(col, i, pos)
 		if end == 0 {
 			e.pos = pos

@@ -47,6 +47,7 @@ type versions struct {
 
 	models map[string]map[string]*version
 	queue  []*version // all of models, those to refresh soonest first
+	last   *version   // that was found, one of models: the next event's, probably
 
 	unregisteredModels   map[string]int // versions of each
 	unregisteredVersions int
@@ -66,10 +67,23 @@ func newVersions(registry Registry, rate float64, ttl time.Duration, log *slog.L
 
 // find returns a version that is in the cache. Only labels may name none.
 func (vs *versions) find(model, name []byte, labels bool) *version {
+	if vs.foundLast(model, name) {
+		return vs.last
+	}
 	if len(name) == 0 && !labels {
 		return vs.models[string(model)][defaultVersion]
 	}
-	return vs.models[string(model)][string(name)]
+	v := vs.models[string(model)][string(name)]
+	if v != nil {
+		vs.last = v
+	}
+	return v
+}
+
+// foundLast reports that these are the names of the version that was found last. So
+// they are names that a version may have.
+func (vs *versions) foundLast(model, name []byte) bool {
+	return vs.last != nil && len(name) > 0 && string(name) == vs.last.name && string(model) == vs.last.model
 }
 
 // peek is find for an event that is half read.
@@ -262,6 +276,9 @@ func (vs *versions) apply(v *version, stored modelwatch.Version, rules modelwatc
 }
 
 func (vs *versions) forget(v *version) {
+	if vs.last == v {
+		vs.last = nil
+	}
 	delete(vs.models[v.model], v.name)
 	if len(vs.models[v.model]) == 0 {
 		delete(vs.models, v.model)
