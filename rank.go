@@ -1,6 +1,7 @@
 package modelwatch
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 
 	"github.com/dchest/siphash"
@@ -22,11 +23,7 @@ func Rank(salt Salt, id []byte) int64 {
 }
 
 func (s Salt) halves() (uint64, uint64) {
-	var k [2]uint64
-	for i, b := range s {
-		k[i/8] |= uint64(b) << (8 * (i % 8))
-	}
-	return k[0], k[1]
+	return binary.LittleEndian.Uint64(s[:8]), binary.LittleEndian.Uint64(s[8:])
 }
 
 // RankLimit turns a sampling rate into the limit under which a rank is kept.

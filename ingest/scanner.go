@@ -162,7 +162,7 @@ func (s *scanner) skip() ([]byte, bool) {
 	case 't', 'f', 'n':
 		ok = s.literal()
 	default:
-		_, _, ok = s.number()
+		ok = s.passNumber()
 	}
 	return s.data[start:s.pos], ok
 }
