@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -82,10 +83,45 @@ func startPostgres(settings ...string) (*PostgresServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return attempt(func() (*PostgresServer, error) { return tryPostgres(bin, attributes, settings) })
+	return attempt(func() (*PostgresServer, error) { return tryPostgres(bin, attributes, settings, initPostgres) })
 }
 
-func tryPostgres(bin string, attributes syscall.SysProcAttr, settings []string) (*PostgresServer, error) {
+// NewStandby starts a replica for the same test. It is read only until Promote, and
+// what the primary has committed reaches it a moment later.
+func (p *PostgresServer) NewStandby(tb testing.TB) *PostgresServer {
+	tb.Helper()
+	return own(tb, func() (*PostgresServer, error) {
+		bin, err := postgresBin()
+		if err != nil {
+			return nil, err
+		}
+		attributes, err := postgresUser()
+		if err != nil {
+			return nil, err
+		}
+		host, port, err := net.SplitHostPort(p.Addr)
+		if err != nil {
+			return nil, fmt.Errorf("address of the primary: %w", err)
+		}
+		copyPrimary := func(data string, run runPostgres) *exec.Cmd {
+			return run("pg_basebackup", "-h", host, "-p", port, "-U", "postgres", "-D", data, "-R", "-X", "stream", "-c", "fast", "--no-sync")
+		}
+		return attempt(func() (*PostgresServer, error) { return tryPostgres(bin, attributes, nil, copyPrimary) })
+	})
+}
+
+// Promote makes a standby take writes.
+func (p *PostgresServer) Promote() {
+	p.mine("Promote")
+	if err := p.exec(p.owner.Context(), "SELECT pg_promote()"); err != nil {
+		p.owner.Fatalf("promote: %v", err)
+	}
+}
+
+// runPostgres makes a command of PostgreSQL's, as its user.
+type runPostgres = func(program string, args ...string) *exec.Cmd
+
+func tryPostgres(bin string, attributes syscall.SysProcAttr, settings []string, fill func(data string, run runPostgres) *exec.Cmd) (*PostgresServer, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -112,7 +148,7 @@ func tryPostgres(bin string, attributes syscall.SysProcAttr, settings []string) 
 		command:  func() *exec.Cmd { return run("postgres", args...) },
 		ready:    func(ctx context.Context) error { return p.exec(ctx, "SELECT 1") },
 	}
-	err = preparePostgres(dir, attributes, run)
+	err = preparePostgres(dir, attributes, fill(data, run))
 	if err == nil {
 		err = p.process.start()
 	}
@@ -122,15 +158,18 @@ func tryPostgres(bin string, attributes syscall.SysProcAttr, settings []string) 
 	return p, nil
 }
 
-func preparePostgres(dir string, attributes syscall.SysProcAttr, run func(string, ...string) *exec.Cmd) error {
+func initPostgres(data string, run runPostgres) *exec.Cmd {
+	return run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+}
+
+func preparePostgres(dir string, attributes syscall.SysProcAttr, fill *exec.Cmd) error {
 	if c := attributes.Credential; c != nil {
 		if err := os.Chown(dir, int(c.Uid), int(c.Gid)); err != nil {
 			return fmt.Errorf("hand folder to postgres: %w", err)
 		}
 	}
-	cmd := run("initdb", "-D", filepath.Join(dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("run initdb: %w: %s (the folders above %s must be passable for the user postgres)", err, out, dir)
+	if out, err := fill.CombinedOutput(); err != nil {
+		return fmt.Errorf("run %s: %w: %s (the folders above %s must be passable for the user postgres)", filepath.Base(fill.Path), err, out, dir)
 	}
 	return nil
 }
