@@ -18,7 +18,7 @@ SEED     ?= 1
 TIMEOUT  ?= 20m
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build test soak lint fuzz bench generate image servers
+.PHONY: help dev build test soak producers lint fuzz bench generate image servers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test: servers ## vet, and run every test against real servers
 
 soak: servers ## kill and freeze processes under traffic, then compare the archive (DURATION=30m RATE=5000 events/s, STRIKE=20s, SEED=1)
 	SOAK_DURATION=$(DURATION) SOAK_RATE=$(RATE) SOAK_STRIKE=$(STRIKE) SOAK_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/modelwatch
+
+producers: servers ## let MLServer, BentoML, Azure's collector and a CloudEvents sender produce, and find their rows in the archive
+	envs=$$(tools/producers/setup) && PRODUCERS=$$envs $(GO) test -count=1 -timeout $(TIMEOUT) -v -run '^TestProducers$$' ./cmd/modelwatch
 
 lint: ## check formatting, style, the import table and go.mod
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi

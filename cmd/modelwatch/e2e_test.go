@@ -41,6 +41,7 @@ type deployment struct {
 	address string // of the api process
 	counts  *catalog.Catalog
 	archive string // more of its configuration
+	sources string // more of them
 }
 
 func newDeployment(t *testing.T) *deployment {
@@ -70,9 +71,9 @@ kafka:
   brokers: [%q]
   group: e2e
   session_timeout: 6s
-  sources: [{topic: %q, format: modelwatch}]
+  sources: [{topic: %q, format: modelwatch}%s]
 sampling: {salt: %q}
-`, d.dsn, d.bucket, s3Endpoint, d.s3.Region, d.s3.AccessKey, d.s3.SecretKey, d.archive, d.kafka.Brokers[0], d.topic, e2eSalt)
+`, d.dsn, d.bucket, s3Endpoint, d.s3.Region, d.s3.AccessKey, d.s3.SecretKey, d.archive, d.kafka.Brokers[0], d.topic, d.sources, e2eSalt)
 	text += fmt.Sprintf(tuning, d.intake.URL)
 	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
