@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/api"
@@ -68,6 +69,7 @@ func Drift(ctx context.Context, opts DriftOptions) error {
 	if opts.DryRun {
 		return r.describe(opts.Streams.Out)
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(r.gcPercent()))
 	if err := r.freeze(ctx); err != nil {
 		return err
 	}
@@ -81,6 +83,17 @@ func Drift(ctx context.Context, opts DriftOptions) error {
 		return ErrBreached
 	}
 	return err
+}
+
+// gcPercent is the pace of the garbage collector. What is held of a few columns is some tens of
+// megabytes, and collecting more often only takes time; what is held of thousands
+// is hundreds, and waiting until as much again has gathered would take twice the memory.
+func (r *driftRun) gcPercent() int {
+	const fewColumns, few, many = 200, 300, 25
+	if len(r.columns) <= fewColumns {
+		return few
+	}
+	return many
 }
 
 // planDrift reads the flags.

@@ -34,11 +34,9 @@ func (r *driftRun) outline(c modelwatch.Column, baseline, current *profile.Profi
 	return o
 }
 
-// columnwise reports whether a column's profiles are needed only until it is
+// columnwise reports whether a column's current profile is needed only until it is
 // measured: no result is of several columns.
-func (r *driftRun) columnwise() bool {
-	return !r.byRows() && !r.byGroups() && !r.learns() && r.opts.SaveProfile == ""
-}
+func (r *driftRun) columnwise() bool { return !r.byRows() && !r.byGroups() && !r.learns() }
 
 // wholeSet reports whether the baseline's profiles of all columns are needed at the same time.
 func (r *driftRun) wholeSet() bool {

@@ -5,8 +5,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io"
 	"io/fs"
+	"math"
 	"os"
 
 	"github.com/modelwatch/modelwatch"
@@ -26,12 +26,19 @@ type savedProfile struct {
 // saveProfile writes a baseline's profile, so that it may stand for the baseline's
 // rows later.
 func saveProfile(path string, set *profile.Set, rows int64) error {
-	text := binary.LittleEndian.AppendUint64([]byte(profileMagic), uint64(rows))
-	text, err := set.AppendBinary(text)
+	f, err := os.Create(path)
 	if err != nil {
-		return err
+		return modelwatch.Wrap(modelwatch.CodeInvalid, err, "save profile")
 	}
-	if err := os.WriteFile(path, text, 0o666); err != nil {
+	w := bufio.NewWriter(f)
+	_, err = w.Write(binary.LittleEndian.AppendUint64([]byte(profileMagic), uint64(rows)))
+	if err == nil {
+		_, err = set.WriteTo(w)
+	}
+	if err == nil {
+		err = w.Flush()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		return modelwatch.Wrap(modelwatch.CodeInvalid, err, "save profile")
 	}
 	return nil
@@ -52,17 +59,20 @@ func loadProfile(input string) (*savedProfile, error) {
 	if string(head) != profileMagic {
 		return nil, nil
 	}
-	text, err := io.ReadAll(in)
-	if err != nil {
+	var text bytes.Buffer
+	if info, err := f.Stat(); err == nil {
+		text.Grow(int(min(info.Size(), math.MaxInt32)) + bytes.MinRead) // else it would be copied as it grows
+	}
+	if _, err := text.ReadFrom(in); err != nil {
 		return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "read %s", input)
 	}
-	text = bytes.TrimPrefix(text, []byte(profileMagic))
-	if len(text) < 8 {
+	encoded := text.Bytes()[len(profileMagic):]
+	if len(encoded) < 8 {
 		return nil, modelwatch.Errorf(modelwatch.CodeInvalid, "%s: the profile ends early", input)
 	}
-	set, err := profile.Decode(text[8:])
+	set, err := profile.Decode(encoded[8:])
 	if err != nil {
 		return nil, modelwatch.Wrap(modelwatch.CodeInvalid, err, "%s", input)
 	}
-	return &savedProfile{rows: int64(binary.LittleEndian.Uint64(text)), set: set}, nil
+	return &savedProfile{rows: int64(binary.LittleEndian.Uint64(encoded)), set: set}, nil
 }

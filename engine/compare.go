@@ -78,7 +78,9 @@ func CompareProfile(ctx context.Context, baseline *profile.Set, current Side, op
 		if err != nil {
 			return current.wrap(err)
 		}
-		return f(i, &baseline.Columns[i], &c)
+		err = f(i, &baseline.Columns[i], &c)
+		c.Profile.Grid().Forget()
+		return err
 	})
 }
 

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"encoding/binary"
+	"io"
 	"math"
 
 	"github.com/modelwatch/modelwatch"
@@ -21,16 +22,35 @@ const (
 // AppendBinary appends the encoding of columns, grids and counts to b. It never
 // fails.
 func (s *Set) AppendBinary(b []byte) ([]byte, error) {
-	b = append(b, versionSet)
-	b = appendUint(b, uint64(len(s.Columns)))
+	b = s.appendHead(b)
 	for i := range s.Columns {
-		c := &s.Columns[i]
-		b = appendColumn(b, &c.Column)
-		b = appendView(b, c)
-		b = c.Profile.grid.append(b)
-		b = c.Profile.append(b)
+		b = s.Columns[i].append(b)
 	}
 	return b, nil
+}
+
+func (s *Set) appendHead(b []byte) []byte {
+	return appendUint(append(b, versionSet), uint64(len(s.Columns)))
+}
+
+func (c *SetColumn) append(b []byte) []byte {
+	b = appendColumn(b, &c.Column)
+	b = appendView(b, c)
+	b = c.Profile.grid.append(b)
+	return c.Profile.append(b)
+}
+
+// WriteTo writes what AppendBinary appends, a column at a time, so that of thousands of
+// columns no encoding of all of them is held.
+func (s *Set) WriteTo(w io.Writer) (written int64, err error) {
+	b := s.appendHead(nil)
+	for i := 0; ; i++ {
+		n, err := w.Write(b)
+		if written += int64(n); err != nil || i == len(s.Columns) {
+			return written, err
+		}
+		b = s.Columns[i].append(b[:0])
+	}
 }
 
 // MarshalBinary is AppendBinary to nothing.

@@ -226,6 +226,21 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// What is written a column at a time is what is encoded at once.
+func TestWriteSet(t *testing.T) {
+	t.Parallel()
+	for _, set := range []*Set{{}, weightedSet(1)} {
+		want, err := set.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		if n, err := set.WriteTo(&got); err != nil || n != int64(len(want)) || !bytes.Equal(got.Bytes(), want) {
+			t.Errorf("%d bytes, error %v; want the %d of MarshalBinary", n, err, len(want))
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	small := &Set{Columns: sampleSet(1).Columns[1:]} // without the column of 2,000 cuts, which is slow to build
 	f.Add(mustEncode(f, small))

@@ -136,6 +136,10 @@ func (g *Grid) find() *finder {
 	return f
 }
 
+// Forget gives back the memory that counting numbers on the grid has taken beside the
+// profile's. It is made anew when numbers are counted again.
+func (g *Grid) Forget() { g.finder.Store(nil) }
+
 func (g *Grid) same(h *Grid) bool { return g == h || g.id == h.id }
 
 func (g *Grid) mustBe(k Kind, op string) {
