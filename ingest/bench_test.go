@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/internal/testserver"
 	"github.com/modelwatch/modelwatch/table"
 )
 
@@ -51,6 +52,41 @@ func wide(n int) (modelwatch.Version, []*kgo.Record) {
 		records[i] = &kgo.Record{Topic: "t", Offset: int64(i), Value: []byte(b.String()), Timestamp: testNow}
 	}
 	return v, records
+}
+
+// BenchmarkFetch reads a topic of a real broker, in batches compressed by lz4, and only
+// counts its records. CPU is that of the client.
+func BenchmarkFetch(b *testing.B) {
+	const events = 200_000
+	kafka := testserver.Kafka(b)
+	topic := kafka.Topic(b, 8)
+	_, records := wide(2000)
+	producer := kafka.Client(b, kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.Lz4Compression()))
+	for i := range events {
+		producer.Produce(b.Context(), &kgo.Record{Value: records[i%len(records)].Value}, nil)
+	}
+	if err := producer.Flush(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	var cpu time.Duration
+	for b.Loop() {
+		before := processor(b)
+		client := kafka.Client(b, append(fetchOptions(), kgo.ConsumeTopics(topic))...)
+		for n := 0; n < events; {
+			fetches := client.PollRecords(b.Context(), pollRecords)
+			if err := fetches.Err(); err != nil {
+				b.Fatal(err)
+			}
+			fetches.EachRecord(func(r *kgo.Record) {
+				n++
+				r.Recycle()
+			})
+		}
+		client.Close()
+		cpu += processor(b) - before
+	}
+	b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N*events), "CPU-ns/event")
+	b.ReportMetric(float64(b.N*events)/cpu.Seconds(), "events/CPU-s")
 }
 
 // BenchmarkDecode is the way of a record from its bytes into the columns of a

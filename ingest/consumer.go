@@ -109,9 +109,7 @@ func (c *Consumer) clientOptions() []kgo.Opt {
 	for _, s := range c.options.Sources {
 		topics = append(topics, s.Topic)
 	}
-	lent := new(buffers)
 	opts := []kgo.Opt{
-		kgo.WithPools(lent), kgo.WithHooks(lent),
 		kgo.WithLogger(kslog.New(c.log.With("component", "kafka"))),
 		kgo.ConsumerGroup(c.options.Group),
 		kgo.ConsumeTopics(topics...),
@@ -119,13 +117,7 @@ func (c *Consumer) clientOptions() []kgo.Opt {
 		kgo.BlockRebalanceOnPoll(),
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // so that the cursor passes them
-		kgo.FetchMaxBytes(fetchMaxBytes),
-		kgo.FetchMaxPartitionBytes(fetchMaxPartitionBytes),
-		kgo.FetchMaxWait(fetchMaxWait),
-		kgo.MaxConcurrentFetches(maxConcurrentFetches),
-		kgo.MaxDecompressBatchBytes(maxDecompressedBatch),
 		kgo.MetadataMaxAge(metadataMaxAge),
 		kgo.AdjustFetchOffsetsFn(c.adjust),
 		kgo.OnPartitionsAssigned(c.onAssigned),
@@ -135,7 +127,21 @@ func (c *Consumer) clientOptions() []kgo.Opt {
 	if c.kafka != nil {
 		opts = append(opts, kgo.WithHooks(c.kafka))
 	}
-	return append(opts, c.options.Client...)
+	return append(append(opts, fetchOptions()...), c.options.Client...)
+}
+
+// fetchOptions say how much is fetched at a time, and into which memory.
+func fetchOptions() []kgo.Opt {
+	lent := new(buffers)
+	return []kgo.Opt{
+		kgo.WithPools(lent), kgo.WithHooks(lent),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMaxBytes(fetchMaxBytes),
+		kgo.FetchMaxPartitionBytes(fetchMaxPartitionBytes),
+		kgo.FetchMaxWait(fetchMaxWait),
+		kgo.MaxConcurrentFetches(maxConcurrentFetches),
+		kgo.MaxDecompressBatchBytes(maxDecompressedBatch),
+	}
 }
 
 // Run consumes until the context ends; then it flushes what it has, hands its
