@@ -29,42 +29,45 @@ func (b *testBundle) addBrokers() {
 	}
 }
 
-// faultBrokersRestarted: each of three brokers ends, with all its connections, and
-// comes back, as in an upgrade of Kafka. One member of the group is there all the
-// time, one comes in between.
+// faultBrokersRestarted: what an upgrade of Kafka does to clients, one broker after the
+// other: its partitions are led by others, all connections end, the coordinator moves,
+// and later the partitions come back. One member of the group is there all the time, one
+// comes in between.
 func faultBrokersRestarted(t *testing.T, b *testBundle) {
 	b.addBrokers()
 	connections := newGate()
-	b.producer = b.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.Dialer(connections.dial(b.network.DialContext)))
-	defer b.producer.Close()
 	member := func(name string) *running {
 		o := b.options(name)
 		o.Client = append(o.Client, kgo.Dialer(connections.dial(b.network.DialContext)))
 		return b.start(o)
 	}
-	first := member("first")
-	var second *running
-	for node, port := range []int{9092, secondPort, thirdPort} {
-		b.send(6, 30)
-		if err := b.cluster.RemoveNode(int32(node)); err != nil {
-			t.Fatal(err)
+	lead := func(node int32, partitions []int32) {
+		for i, p := range partitions {
+			if err := b.cluster.MoveTopicPartition(topic, p, (node+int32(i)%2)%3); err != nil {
+				t.Fatal(err)
+			}
 		}
 		connections.hangUp()
+		b.cluster.RehashCoordinators()
+	}
+	stays := member("stays")
+	var comes *running
+	for node := range int32(3) {
+		b.send(6, 30)
+		lead(node+1, []int32{0, 1, 2, 3, 4, 5}) // none is led by this one
 		b.send(6, 30)
 		time.Sleep(20 * time.Second) // of the bubble's clock
-		if _, _, err := b.cluster.AddNode(int32(node), port); err != nil {
-			t.Fatal(err)
-		}
+		lead(node, []int32{0, 1, 2})
 		if node == 0 {
-			second = member("second")
+			comes = member("comes")
 		}
 		b.send(6, 30)
 		b.await(b.sent)
 	}
-	first.stop()
+	stays.stop()
 	b.send(6, 30)
 	b.await(b.sent)
-	second.stop()
+	comes.stop()
 	b.exactlyOnce()
 }
 
