@@ -103,29 +103,35 @@ func (b *testBundle) imported(t *testing.T, opts ImportOptions, text string) map
 		if slices.ContainsFunc(before, func(old modelwatch.DataFile) bool { return old.Key == f.Key }) {
 			continue
 		}
-		reader, closer, err := b.service.archive.OpenDataFile(t.Context(), f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer closer.Close()
-		var names []string
-		for _, c := range reader.Columns() {
-			names = append(names, c.Name)
-		}
-		err = reader.Scan(t.Context(), names, func(c *table.Chunk) error {
-			for _, col := range c.Columns {
-				if strings.Contains(strings.Join(col.Dict, " "), "SECRET") {
-					t.Errorf("column %s holds what is private: %q", col.Name, col.Dict)
-				}
-				if text := col.Text(0); text != "" && col.Name != modelwatch.ColumnExtra {
-					have[col.Name] = text
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		b.readFirst(t, f, have)
 	}
 	return have
+}
+
+// readFirst adds the texts of a file's first row to have, by column.
+func (b *testBundle) readFirst(t *testing.T, f modelwatch.DataFile, have map[string]string) {
+	t.Helper()
+	reader, closer, err := b.service.archive.OpenDataFile(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closer.Close()
+	var names []string
+	for _, c := range reader.Columns() {
+		names = append(names, c.Name)
+	}
+	err = reader.Scan(t.Context(), names, func(c *table.Chunk) error {
+		for _, col := range c.Columns {
+			if strings.Contains(strings.Join(col.Dict, " "), "SECRET") {
+				t.Errorf("column %s holds what is private: %q", col.Name, col.Dict)
+			}
+			if text := col.Text(0); text != "" && col.Name != modelwatch.ColumnExtra {
+				have[col.Name] = text
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
