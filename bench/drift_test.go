@@ -74,7 +74,7 @@ func writePair(b *testing.B, rows int) []string {
 	dir := b.TempDir()
 	files := []string{filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")}
 	for i, file := range files {
-		writeTable(b, file, rows, uint64(i)+1)
+		writeForeign(b, file, tableColumns(), rows, table.RowGroupRows, uint64(i)+1)
 	}
 	return files
 }
@@ -203,32 +203,6 @@ func tableColumns() []table.ColumnInfo {
 		infos = append(infos, table.ColumnInfo{Name: fmt.Sprintf("category_%d", i), Type: modelwatch.TypeCategory})
 	}
 	return infos
-}
-
-// writeTable writes numbers of different shapes and categories of different sizes.
-func writeTable(b *testing.B, path string, rows int, seed uint64) {
-	b.Helper()
-	infos := tableColumns()
-	f, err := os.Create(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	w, err := table.NewWriter(f, infos, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	rng := rand.New(rand.NewPCG(seed, 9)) //nolint:gosec // deterministic on purpose
-	for done := 0; done < rows; done += table.RowGroupRows {
-		if err := w.Write(drawChunk(rng, infos, min(table.RowGroupRows, rows-done))); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		b.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		b.Fatal(err)
-	}
 }
 
 func drawChunk(rng *rand.Rand, infos []table.ColumnInfo, rows int) *table.Chunk {

@@ -255,7 +255,7 @@ func runUntil(b *testing.B, cmd *exec.Cmd, done func() bool) (u usage, err error
 	if kerr := cmd.Process.Kill(); kerr != nil {
 		return u, kerr
 	}
-	_ = <-ended // it was killed
+	<-ended // it was killed
 	return u, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/parquet"
@@ -23,43 +24,55 @@ const (
 	wideGroup = 20_000
 )
 
-// writeWide writes a file of many columns with the settings of other people's
-// writers: zstd, dictionaries where they are short. The values of every 20th
-// column are the same.
+// writeWide writes a file of many columns. The values of every 20th are the same.
 func writeWide(b *testing.B, path string, columns int, seed uint64) {
+	b.Helper()
+	drawn := tableColumns()
+	infos := make([]table.ColumnInfo, columns)
+	for i := range infos {
+		infos[i] = drawn[i%len(drawn)]
+		infos[i].Name = fmt.Sprintf("%s_%05d", infos[i].Name, i)
+	}
+	writeForeign(b, path, infos, wideRows, wideGroup, seed)
+}
+
+// writeForeign writes a file as other people's writers do: zstd throughout,
+// dictionaries for texts alone. Values are those of tableColumns, over and over.
+func writeForeign(b *testing.B, path string, infos []table.ColumnInfo, rows, group int, seed uint64) {
 	b.Helper()
 	f, err := os.Create(path)
 	if err != nil {
 		b.Fatal(err)
 	}
-	drawn := tableColumns()
 	var fields schema.FieldList
-	for i := range columns {
-		like := drawn[i%len(drawn)]
-		if name := fmt.Sprintf("%s_%05d", like.Name, i); like.Type == modelwatch.TypeNumber {
-			fields = append(fields, schema.NewFloat64Node(name, parquet.Repetitions.Required, -1))
-		} else {
-			fields = append(fields, schema.MustPrimitive(schema.NewPrimitiveNodeLogical(name, parquet.Repetitions.Required, schema.StringLogicalType{}, parquet.Types.ByteArray, -1, -1)))
+	props := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(1), parquet.WithDictionaryDefault(false)}
+	for _, info := range infos {
+		if info.Type == modelwatch.TypeNumber {
+			fields = append(fields, schema.NewFloat64Node(info.Name, parquet.Repetitions.Optional, -1))
+			continue
 		}
+		fields = append(fields, schema.MustPrimitive(schema.NewPrimitiveNodeLogical(info.Name, parquet.Repetitions.Optional, schema.StringLogicalType{}, parquet.Types.ByteArray, -1, -1)))
+		props = append(props, parquet.WithDictionaryFor(info.Name, true))
 	}
 	root, err := schema.NewGroupNode("schema", parquet.Repetitions.Required, fields, -1)
 	if err != nil {
 		b.Fatal(err)
 	}
-	w := file.NewParquetWriter(f, root, file.WithWriterProps(parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd))))
+	w := file.NewParquetWriter(f, root, file.WithWriterProps(parquet.NewWriterProperties(props...)))
 	rng := rand.New(rand.NewPCG(seed, 9)) //nolint:gosec // deterministic on purpose
-	for range wideRows / wideGroup {
-		group, err := w.AppendRowGroupChecked()
+	drawn := tableColumns()
+	for done := 0; done < rows; done += group {
+		chunk := drawChunk(rng, drawn, min(group, rows-done))
+		out, err := w.AppendRowGroupChecked()
 		if err != nil {
 			b.Fatal(err)
 		}
-		chunk := drawChunk(rng, drawn, wideGroup)
-		for i := range columns {
-			if err := writeColumn(group, &chunk.Columns[i%len(drawn)]); err != nil {
+		for i := range infos {
+			if err := writeColumn(out, &chunk.Columns[i%len(drawn)]); err != nil {
 				b.Fatal(err)
 			}
 		}
-		if err := group.Close(); err != nil {
+		if err := out.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -73,15 +86,16 @@ func writeColumn(group file.SerialRowGroupWriter, col *table.Column) error {
 	if err != nil {
 		return err
 	}
+	levels := slices.Repeat([]int16{1}, max(len(col.Floats), len(col.Index))) // no row is missing
 	switch w := chunk.(type) {
 	case *file.Float64ColumnChunkWriter:
-		_, err = w.WriteBatch(col.Floats, nil, nil)
+		_, err = w.WriteBatch(col.Floats, levels, nil)
 	case *file.ByteArrayColumnChunkWriter:
 		values := make([]parquet.ByteArray, len(col.Index))
 		for i := range values {
 			values[i] = []byte(col.Text(i))
 		}
-		_, err = w.WriteBatch(values, nil, nil)
+		_, err = w.WriteBatch(values, levels, nil)
 	}
 	return errors.Join(err, chunk.Close())
 }
