@@ -3,7 +3,6 @@ package profile
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 )
 
@@ -50,8 +49,8 @@ type NumberBuilder struct {
 	fine     *fineCounts     // of all values, since there was no room to hold them
 
 	sample []float64
-	next   int64 // the position that is picked next
-	shift  uint  // positions are 2^shift apart in the mean
+	next   int64 // the stratum that is picked from next
+	shift  uint  // strata have 2^shift positions
 }
 
 // NewNumberBuilder returns a builder without values.
@@ -125,14 +124,7 @@ func (b *NumberBuilder) overflow() {
 	b.full, b.shift = true, spareShift
 	sample, _ := samples.Get().(*[]float64)
 	b.sample = *sample
-	for i := b.gap(); ; i = b.next {
-		b.next = i
-		if i >= int64(len(b.held)) {
-			break
-		}
-		b.sample = append(b.sample, b.held[i])
-		b.next += b.gap()
-	}
+	b.sampleFrom(0, b.held)
 	if b.distinct == nil {
 		space, _ := heldSpaces.Get().(*heldSpace)
 		b.fine = newFineCounts(provisional(space, b.held), b.counts.moments)
@@ -167,20 +159,30 @@ func (b *NumberBuilder) releaseHeld() {
 
 // pick takes the values at the picked positions. The block ends at the count so far.
 func (b *NumberBuilder) pick(block []float64) {
-	from := b.counts.count - int64(len(block))
-	next, shift, sample := b.next, b.shift, b.sample
-	for ; next < from; next += gapOf(mix(uint64(next)), shift) {
-		continue // it was in a block that had no part in this
-	}
-	for ; next < b.counts.count; next += gapOf(mix(uint64(next)), shift) {
-		sample = append(sample, block[next-from]+0)
-	}
-	b.next, b.sample = next, sample
+	b.sampleFrom(b.counts.count-int64(len(block)), block)
 	if len(b.sample) <= spareSize {
 		return
 	}
 	b.shift++
+	b.next = (b.next + 1) / 2
 	b.sample = halved(b.sample, b.shift)
+}
+
+// sampleFrom takes one value of each stratum of 2^shift positions, at a pseudo-random
+// one of them. The values begin at position from; strata before had no part in this.
+func (b *NumberBuilder) sampleFrom(from int64, values []float64) {
+	sample, shift := b.sample, b.shift
+	stratum := max(b.next, from>>shift)
+	for ; ; stratum++ {
+		at := stratum<<shift + int64(mix(uint64(stratum))>>(64-shift)) - from
+		if at >= int64(len(values)) {
+			break
+		}
+		if at >= 0 {
+			sample = append(sample, values[at]+0)
+		}
+	}
+	b.next, b.sample = stratum, sample
 }
 
 // halved keeps about half of the values, in place: other ones at each shift.
@@ -193,29 +195,6 @@ func halved[T any](values []T, shift uint) []T {
 	}
 	return kept
 }
-
-// gap is how far the position after the next is from it: 1 to 2^(shift+1) - 1.
-func (b *NumberBuilder) gap() int64 { return gapOf(mix(uint64(b.next)), b.shift) }
-
-// gapOf returns 1 + x mod (2^(shift+1) - 1). The division is a multiplication by the
-// divisor's inverse, rounded down, which is one too few at most.
-func gapOf(x uint64, shift uint) int64 {
-	d := uint64(1)<<(shift+1) - 1
-	q, _ := bits.Mul64(x, inverses[shift&63])
-	r := x - q*d
-	if r >= d {
-		r -= d
-	}
-	return 1 + int64(r)
-}
-
-// inverses are the divisors of gapOf under 2^64, rounded down; of 1, which fits not, one less.
-var inverses = func() (inverses [64]uint64) { //nolint:gochecknoglobals // a table
-	for shift := range inverses {
-		inverses[shift] = math.MaxUint64 / (uint64(2)<<shift - 1)
-	}
-	return inverses
-}()
 
 // mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014).
 func mix(x uint64) uint64 {

@@ -110,19 +110,6 @@ func TestSumOfEqualValues(t *testing.T) {
 	})
 }
 
-func TestGapIsARemainder(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		x, shift := rapid.Uint64().Draw(t, "x"), rapid.UintRange(0, 40).Draw(t, "shift")
-		d := uint64(2)<<shift - 1
-		for _, x := range []uint64{x, x / d * d, x/d*d - 1, math.MaxUint64, 0} {
-			if got, want := gapOf(x, shift), 1+int64(x%d); got != want {
-				t.Fatalf("%d mod %d: gap %d, want %d", x, d, got, want)
-			}
-		}
-	})
-}
-
 // A pile is nearest to overflow with as many values as it holds, all bits set.
 func TestFullPile(t *testing.T) {
 	t.Parallel()
