@@ -133,7 +133,7 @@ func (b *outageBed) outages() []outage {
 			name:  "Postgres is gone",
 			begin: b.postgres.Kill,
 			end:   b.postgres.Start,
-			signs: []sign{{b.ingest, `flush does not get on|commit in doubt`}, {b.work, `work interrupted`}, {b.work, `delivery failed.*reason=outbox`}},
+			signs: []sign{{b.ingest, `flush does not get on|commit in doubt|the catalog does not answer`}, {b.work, `work interrupted`}, {b.work, `delivery failed.*reason=outbox`}},
 			during: func() {
 				if got := b.status("/v1/models/fraud"); got != http.StatusServiceUnavailable {
 					b.t.Errorf("the api answers %d while its database is away, want 503", got)
