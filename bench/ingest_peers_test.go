@@ -255,7 +255,7 @@ func runUntil(b *testing.B, cmd *exec.Cmd, done func() bool) (u usage, err error
 	if kerr := cmd.Process.Kill(); kerr != nil {
 		return u, kerr
 	}
-	<-ended // it was killed
+	<-ended //nolint:errcheck // it was killed
 	return u, err
 }
 

@@ -93,7 +93,7 @@ func (p *producers) serve(ready string, cmd *exec.Cmd, env ...string) {
 	p.t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM) // so that it ends its workers, which are in sessions of their own
 		force := time.AfterFunc(5*time.Second, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
-		<-ended // by a signal
+		<-ended //nolint:errcheck // by a signal
 		force.Stop()
 		if p.t.Failed() {
 			p.t.Logf("%s said:\n%s", cmd.Args, tail(log.String(), 6000))
