@@ -30,18 +30,32 @@ func TestWriterReadByParquetGo(t *testing.T) {
 				for i, column := range group.ColumnChunks() {
 					info := everyType()[i]
 					got := libraryCells(t, column, info)
-					if diff := cmp.Diff(want[info.Name][:len(got)], got); diff != "" {
-						t.Errorf("%s (-want +got):\n%.1000s", info.Name, diff)
-					}
-					want[info.Name] = want[info.Name][len(got):]
+					takeCells(t, want, info.Name, got)
 				}
 			}
-			for name, rest := range want {
-				if len(rest) > 0 {
-					t.Errorf("%s: %d rows are missing", name, len(rest))
-				}
-			}
+			noneLeft(t, want)
 		})
+	}
+}
+
+// takeCells checks that the cells wanted next of a column are those, and takes them out.
+func takeCells(t *testing.T, want map[string][]string, name string, got []string) {
+	t.Helper()
+	if len(got) > len(want[name]) {
+		t.Fatalf("%s: %d rows, want %d more", name, len(got), len(want[name]))
+	}
+	if diff := cmp.Diff(want[name][:len(got)], got); diff != "" {
+		t.Errorf("%s (-want +got):\n%.1000s", name, diff)
+	}
+	want[name] = want[name][len(got):]
+}
+
+func noneLeft(t *testing.T, want map[string][]string) {
+	t.Helper()
+	for name, rest := range want {
+		if len(rest) > 0 {
+			t.Errorf("%s: %d rows are missing", name, len(rest))
+		}
 	}
 }
 
