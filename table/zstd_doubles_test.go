@@ -125,3 +125,30 @@ func BenchmarkPackDoubles(b *testing.B) {
 		}
 	}
 }
+
+// TestSymbolTableHasRoomForAll: however few sequences there are, each of their codes
+// has a state, and the states are all given away.
+func TestSymbolTableHasRoomForAll(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		counts := make([]uint32, maxSymbols)
+		total := 0
+		most := rapid.SampledFrom([]uint32{1, 2, 1000}).Draw(t, "most")
+		for i := range rapid.IntRange(2, maxSymbols).Draw(t, "used") {
+			counts[i] = rapid.Uint32Range(1, most).Draw(t, "n")
+			total += int(counts[i])
+		}
+		var s symbolTable
+		s.make(counts, total)
+		sum := 0
+		for i, n := range counts {
+			if n > 0 && s.norm[i] < 1 {
+				t.Fatalf("symbol %d of %v has no state", i, counts)
+			}
+			sum += int(s.norm[i])
+		}
+		if sum != 1<<s.log {
+			t.Fatalf("%d states given away of %d", sum, 1<<s.log)
+		}
+	})
+}

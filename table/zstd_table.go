@@ -43,7 +43,7 @@ func (t *symbolTable) make(counts []uint32, total int) {
 		t.of[most], t.states[0] = move{}, 0 // no bits, from state 0 to state 0
 		return
 	}
-	t.log = min(maxTableLog, max(minTableLog, bits.Len(uint(total))-2))
+	t.log = min(maxTableLog, max(minTableLog, bits.Len(uint(total))-2, bits.Len(uint(used-1)))) // a state for each symbol at least
 	size := 1 << t.log
 	left := size
 	clear(t.norm[:])
