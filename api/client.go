@@ -379,7 +379,7 @@ func (c *Client) problem(resp *http.Response) error {
 	var p huma.ErrorModel
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxBodyBytes)) // whatever came is shown
 	if err := json.Unmarshal(text, &p); err != nil || p.Detail == "" {
-		return modelwatch.Errorf(codeOf(resp.StatusCode, ""), "%s answered %s: is it a modelwatch server?", c.base, resp.Status)
+		return modelwatch.Errorf(codeOf(resp.StatusCode, ""), "%s answered %s: is it a modelwatch server with the role api?", c.base, resp.Status)
 	}
 	e := modelwatch.Errorf(codeOf(resp.StatusCode, p.Type), "%s", p.Detail)
 	if id, ok := strings.CutPrefix(p.Instance, requestURN); ok && resp.StatusCode == http.StatusInternalServerError {
