@@ -187,13 +187,12 @@ func (b *NumberBuilder) sampleFrom(from int64, values []float64) {
 
 // halved keeps about half of the values, in place: other ones at each shift.
 func halved[T any](values []T, shift uint) []T {
-	kept := values[:0]
+	kept := 0
 	for i, v := range values {
-		if mix(uint64(i)^uint64(shift)<<32)>>63 == 0 {
-			kept = append(kept, v)
-		}
+		values[kept] = v
+		kept += one(mix(uint64(i)^uint64(shift)<<32)>>63 == 0) // a branch would be foreseen half of the time
 	}
-	return kept
+	return values[:kept]
 }
 
 // mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014).

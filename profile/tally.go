@@ -133,6 +133,9 @@ func (n *node) after(i int) *node {
 	return (*node)(unsafe.Add(unsafe.Pointer(n), i*int(unsafe.Sizeof(node{}))))
 }
 
+// bits is the cut as its bits, which are loaded as such.
+func (n *node) bits() uint64 { return *(*uint64)(unsafe.Pointer(&n.cut)) }
+
 // affine1 is inner for an affine map with at most one cut in a slot; equal is how many values were cuts.
 func (t *tally) affine1(block []float64) (rest []float64, equal int) {
 	table, from, origin, scale, first := t.table[t.from:t.to], t.from, t.origin, t.scale, &t.nodes[0]
@@ -183,20 +186,37 @@ func (t *tally) affine2(block []float64) (rest []float64, equal int) {
 	return t.rest[:left], equal
 }
 
-// bits1 is affine1 for the map by bits.
-func (t *tally) bits1(block []float64) (rest []float64, equal int) {
-	table, low, shift, first := t.table[t.from:t.to], uint64(t.low), t.shift&63, &t.nodes[0]
-	from := uint64(t.from)
+// insideBits is the first pass of the map by bits: where the first cut is that may be above
+// each value, and nowhere for those that it returns. In one pass with the second, which is all that
+// the affine map takes, the processor would run out of registers.
+func (t *tally) insideBits(places *[blockSize]uint16, block []float64) (rest []float64) {
+	// What is below the first slot wraps around to far beyond the last, since there are fewer
+	// slots than fit above.
+	bottom := uint64(t.low) + uint64(t.from)<<t.shift
+	table, shift, nowhere := t.table[t.from:t.to], t.shift&63, uint16(len(t.nodes)-2)
 	left := 0
-	for _, v := range bitsOf(block) {
-		slot := (v-low)>>shift - from
-		if slot >= uint64(len(table)) {
+	for i, v := range bitsOf(block) {
+		slot := (v - bottom) >> shift
+		place := nowhere
+		if slot < uint64(len(table)) {
+			place = table[slot]
+		} else {
 			t.rest[left&(blockSize-1)] = math.Float64frombits(v)
 			left++
-			continue
 		}
-		n := first.after(int(table[slot]))
-		c := math.Float64bits(n.cut)
+		places[i&(blockSize-1)] = place
+	}
+	return t.rest[:left]
+}
+
+// bits1 is affine1 for the map by bits.
+func (t *tally) bits1(block []float64) (rest []float64, equal int) {
+	var places [blockSize]uint16
+	rest = t.insideBits(&places, block)
+	first := &t.nodes[0]
+	for i, v := range bitsOf(block) {
+		n := first.after(int(places[i&(blockSize-1)]))
+		c := n.bits()
 		if v == c {
 			n.at++
 			equal++
@@ -204,24 +224,18 @@ func (t *tally) bits1(block []float64) (rest []float64, equal int) {
 		}
 		n.after(one(v > c)).below++
 	}
-	return t.rest[:left], equal
+	return rest, equal
 }
 
 // bits2 is bits1 for at most two cuts in a slot.
 func (t *tally) bits2(block []float64) (rest []float64, equal int) {
-	table, low, shift, first := t.table[t.from:t.to], uint64(t.low), t.shift&63, &t.nodes[0]
-	from := uint64(t.from)
-	left := 0
-	for _, v := range bitsOf(block) {
-		slot := (v-low)>>shift - from
-		if slot >= uint64(len(table)) {
-			t.rest[left&(blockSize-1)] = math.Float64frombits(v)
-			left++
-			continue
-		}
-		n := first.after(int(table[slot]))
+	var places [blockSize]uint16
+	rest = t.insideBits(&places, block)
+	first := &t.nodes[0]
+	for i, v := range bitsOf(block) {
+		n := first.after(int(places[i&(blockSize-1)]))
 		m := n.after(1)
-		c, d := math.Float64bits(n.cut), math.Float64bits(m.cut)
+		c, d := n.bits(), m.bits()
 		switch v {
 		case c:
 			n.at++
@@ -233,7 +247,7 @@ func (t *tally) bits2(block []float64) (rest []float64, equal int) {
 			n.after(one(v > c)+one(v > d)).below++
 		}
 	}
-	return t.rest[:left], equal
+	return rest, equal
 }
 
 // bitsOf is doubles as their bits, which saves moving each from a register to another.
