@@ -133,8 +133,9 @@ func (c *Consumer) clientOptions() []kgo.Opt {
 // fetchOptions say how much is fetched at a time, and into which memory.
 func fetchOptions() []kgo.Opt {
 	lent := new(buffers)
+	decompressor := newDecompressor(lent)
 	return []kgo.Opt{
-		kgo.WithPools(lent), kgo.WithHooks(lent),
+		kgo.WithPools(lent), kgo.WithDecompressor(decompressor), kgo.WithHooks(lent, decompressor),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxBytes(fetchMaxBytes),
 		kgo.FetchMaxPartitionBytes(fetchMaxPartitionBytes),
