@@ -33,11 +33,20 @@ func asFloats(data []byte, n int) ([]float64, bool) {
 
 // appendDoubles appends doubles as they lie in a page.
 func appendDoubles(dst []byte, values []float64) []byte {
-	if littleEndian() {
-		return append(dst, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 8*len(values))...)
+	if b, ok := asBytes(values); ok {
+		return append(dst, b...)
 	}
 	for _, v := range values {
 		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(v))
 	}
 	return dst
+}
+
+// asBytes returns the bytes of doubles in a page as they are there: false if they lie in
+// memory the other way round.
+func asBytes(values []float64) ([]byte, bool) {
+	if !littleEndian() {
+		return nil, false
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 8*len(values)), true
 }

@@ -102,7 +102,7 @@ func (e *groupEncoder) encodeFloats(values []float64) error {
 		return e.encodeIndexes(len(e.numbers.values))
 	}
 	e.page()
-	p.addDoubles(values)
+	p.doubles = values
 	return p.endData(len(e.levels), format.Plain)
 }
 

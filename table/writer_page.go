@@ -17,14 +17,14 @@ const pageBytes = 1 << 20
 
 // pageWriter writes the pages of one column chunk after the other.
 type pageWriter struct {
-	w      io.Writer
-	at     int64  // bytes written
-	body   []byte // of the page that is being made: its levels, then its values
-	double int    // where in body its values begin, if they are doubles; else 0
-	packed []byte
-	header bytes.Buffer
-	thrift *thrift.Encoder
-	meta   format.ColumnMetaData // of the chunk that is being written
+	w       io.Writer
+	at      int64     // bytes written
+	body    []byte    // of the page that is being made: its levels, then its values
+	doubles []float64 // the values, where they are doubles and not in body
+	packed  []byte
+	header  bytes.Buffer
+	thrift  *thrift.Encoder
+	meta    format.ColumnMetaData // of the chunk that is being written
 }
 
 // packer compresses pages to frames of Zstandard. It takes about two megabytes.
@@ -56,13 +56,7 @@ func (p *pageWriter) write(b []byte) error {
 }
 
 // begin starts the page of a chunk.
-func (p *pageWriter) begin() { p.body, p.double = p.body[:0], 0 }
-
-// addDoubles appends the values of the page that is being made.
-func (p *pageWriter) addDoubles(values []float64) {
-	p.double = len(p.body)
-	p.body = appendDoubles(p.body, values)
-}
+func (p *pageWriter) begin() { p.body, p.doubles = p.body[:0], nil }
 
 // levels appends the levels of the page that is being made: their length, then they.
 func (p *pageWriter) levels(width int, levels []uint8) {
@@ -104,22 +98,23 @@ func (p *pageWriter) encoded(encoding format.Encoding) {
 }
 
 func (p *pageWriter) end(h *format.PageHeader) error {
-	if len(p.body) > maxPageBytes {
-		return fmt.Errorf("a page of %d bytes, at most %d are read", len(p.body), maxPageBytes)
+	size := len(p.body) + 8*len(p.doubles)
+	if size > maxPageBytes {
+		return fmt.Errorf("a page of %d bytes, at most %d are read", size, maxPageBytes)
 	}
 	packer := packers.Get().(*packer)
-	if p.double > 0 {
-		p.packed = packer.doubles.pack(p.packed[:0], p.body, p.double)
+	if len(p.doubles) > 0 {
+		p.packed = packer.doubles.pack(p.packed[:0], p.body, p.doubles)
 	} else {
 		p.packed = packer.general.EncodeAll(p.body, p.packed[:0])
 	}
 	packers.Put(packer)
-	h.UncompressedPageSize, h.CompressedPageSize = int32(len(p.body)), int32(len(p.packed))
+	h.UncompressedPageSize, h.CompressedPageSize = int32(size), int32(len(p.packed))
 	p.header.Reset()
 	if err := p.thrift.Encode(h); err != nil {
 		return fmt.Errorf("encode page header: %w", err)
 	}
-	p.meta.TotalUncompressedSize += int64(p.header.Len() + len(p.body))
+	p.meta.TotalUncompressedSize += int64(p.header.Len() + size)
 	p.meta.TotalCompressedSize += int64(p.header.Len() + len(p.packed))
 	if err := p.write(p.header.Bytes()); err != nil {
 		return err

@@ -3,6 +3,7 @@ package table
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -13,15 +14,18 @@ import (
 // decoder reads. A general compressor looks for repetitions at each byte. Those of
 // doubles begin at the low bytes of a value: decimals of few digits end in few
 // different ways, integers and single precision in zeros, and what goes before, the
-// high bytes of the value before, often repeats, too. One look per value takes a third
+// high bytes of the value before, often repeats, too. One look per value takes a fifth
 // of the time, for as many bytes.
 type doublesPacker struct {
-	seen      [1 << seenLog]int32 // by the low bytes: the last value with such ones
+	seen      [1 << seenLog]uint16 // by the low bytes: the last value with such ones
 	literals  []byte
 	sequences []sequence
+	last      uint32 // distance, which a sequence may repeat
+	regular   regular
+	page      []byte // of values whose bytes lie in memory the other way round
 	literal   huff0.Scratch
 	tables    [3]symbolTable // of the codes of a sequence
-	counts    [3][maxSymbols]uint32
+	counts    [3][256]uint32
 }
 
 // sequence is some literals, then a match.
@@ -41,83 +45,115 @@ const (
 )
 
 const (
-	seenLog    = 12
-	lowBytes   = 5       // that are looked up
-	minLow     = 4       // of a match
-	blockBytes = 1 << 17 // of a frame; the format allows no more
+	seenLog     = 13
+	lowBits     = 40             // of a value, that are looked up
+	blockBytes  = 1 << 17        // of a frame; the format allows no more
+	blockValues = blockBytes / 8 // of doubles
+	// multiplier hashes. The low bytes of decimals are multiples of each other: with this
+	// one those of one to five digits, of either sign, hardly ever get in each other's way.
+	multiplier = 0xCC44BFA6C6B588ED
 )
 
-// pack appends a frame of page, whose doubles begin at byte from.
-func (p *doublesPacker) pack(dst, page []byte, from int) []byte {
+// pack appends a frame of the page that begins with head and goes on with the values.
+func (p *doublesPacker) pack(dst, head []byte, values []float64) []byte {
+	size := len(head) + 8*len(values)
 	dst = append(dst, 0x28, 0xB5, 0x2F, 0xFD, 0xA0) // magic; one segment, its size in four bytes
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(page)))
-	clear(p.seen[:])
-	last := uint32(0)
-	for start := 0; ; {
-		end := min(start+blockBytes, len(page))
-		final := end == len(page)
-		begin := from + (max(start-from, 0)+7)/8*8
-		last = p.parse(page, start, begin, end, last)
-		dst = p.block(dst, page[start:end], final)
-		if start = end; final {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(size))
+	for len(head) > 0 || size == 0 {
+		raw := head[:min(blockBytes, len(head))]
+		head = head[len(raw):]
+		p.literals, p.sequences, p.regular.pairs = append(p.literals[:0], raw...), p.sequences[:0], p.regular.pairs[:0]
+		final := len(head)+len(values) == 0
+		if dst = p.block(dst, len(raw), final, func(dst []byte) []byte { return append(dst, raw...) }); final {
 			return dst
 		}
 	}
+	clear(p.seen[:])
+	p.last, p.regular.not = 0, false
+	for from := 0; from < len(values); {
+		to := min(from+blockValues, len(values))
+		if !p.find(values[:to], from) {
+			p.literals = grown(p.literals, 8*(to-from)) // so many that none are of use
+		}
+		dst = p.block(dst, 8*(to-from), to == len(values), func(dst []byte) []byte { return appendDoubles(dst, values[from:to]) })
+		from = to
+	}
+	return dst
 }
 
-// parse finds the sequences of page[start:end], whose first whole double is at begin. The
-// last offset, which a sequence may repeat, goes from block to block.
-func (p *doublesPacker) parse(page []byte, start, begin, end int, last uint32) uint32 {
-	p.literals, p.sequences = grown(p.literals, end-start+8), grown(p.sequences, (end-start)/8)
+// bytes are those of the values as they lie in a page.
+func (p *doublesPacker) bytes(values []float64) []byte {
+	if b, ok := asBytes(values); ok {
+		return b
+	}
+	p.page = appendDoubles(p.page[:0], values)
+	return p.page
+}
+
+// parse finds the sequences of values[from:].
+//
+// Of the value before, the bytes from done on are still to be said: as literals, which
+// they are unless the highest of them belong to a match that the value begins with.
+func (p *doublesPacker) parse(values []float64, from int) {
+	p.literals, p.sequences = grown(p.literals, 8*(len(values)-from)+8), grown(p.sequences, len(values)-from)
 	clear(p.counts[:])
-	anchor, literals, n := start, 0, 0
-	for at := max(begin, 8); at+8 <= end; at += 8 {
-		v := binary.LittleEndian.Uint64(page[at:])
-		slot := &p.seen[v<<(64-8*lowBytes)*0x9E3779B97F4A7C15>>(64-seenLog)]
+	literals, sequences, last := p.literals, p.sequences, p.last
+	before, done, run := uint64(0), 8, uint32(0) // run: literals since the last match
+	at, n := 0, 0                                // of literals, of sequences
+	for i := from; i < len(values); i++ {
+		v := math.Float64bits(values[i])
+		slot := &p.seen[v<<(64-lowBits)*multiplier>>(64-seenLog)]
 		was := int(*slot)
-		*slot = int32(at)
-		same := v ^ binary.LittleEndian.Uint64(page[was:])
-		if same<<(64-8*minLow) != 0 {
+		*slot = uint16(i)
+		same := v ^ math.Float64bits(values[was])
+		if same<<(64-lowBits) != 0 || was == 0 {
+			binary.LittleEndian.PutUint64(literals[at:], before>>(8*done&63))
+			at, run = at+8-done, run+8-uint32(done)
+			before, done = v, 0
 			continue
 		}
-		to := at + bits.TrailingZeros64(same)/8
-		for same == 0 && to+8 <= end {
-			same = binary.LittleEndian.Uint64(page[to:]) ^ binary.LittleEndian.Uint64(page[to-at+was:])
-			to += bits.TrailingZeros64(same) / 8
+		high := min(bits.LeadingZeros64(before^math.Float64bits(values[was-1]))/8, 8-done)
+		binary.LittleEndian.PutUint64(literals[at:], before>>(8*done&63))
+		at, run = at+8-done-high, run+8-uint32(done+high)
+		done = bits.TrailingZeros64(same) / 8
+		length := uint32(high + done)
+		distance := uint32(8 * (i - was))
+		if same == 0 {
+			var more int
+			more, done = repeated(values[i+1:], values[was+1:])
+			length += uint32(more)
+			i += (more + 7) / 8
 		}
-		from := at
-		if was >= 8 {
-			high := binary.LittleEndian.Uint64(page[at-8:]) ^ binary.LittleEndian.Uint64(page[was-8:])
-			from -= min(bits.LeadingZeros64(high)/8, at-anchor)
+		before = math.Float64bits(values[i])
+		offset := distance + 3
+		if distance == last && run > 0 {
+			offset = 1
 		}
-		if size := from - anchor; size <= 8 {
-			binary.LittleEndian.PutUint64(p.literals[literals:], binary.LittleEndian.Uint64(page[anchor:]))
-			literals += size
-		} else {
-			literals += copy(p.literals[literals:], page[anchor:from])
+		last = distance
+		l, o, m := uint8(run), uint8(bits.Len32(offset)-1), uint8(length-3)
+		if run >= 16 || length >= 35 {
+			l, m = literalCode(run), matchCode(length)
 		}
-		last = p.note(&p.sequences[n], uint32(from-anchor), uint32(to-from), uint32(at-was), last)
-		n++
-		anchor = to
-		at += (to - at - 1) / 8 * 8 // to the double in which the match ends
+		p.counts[ofLiterals][l]++
+		p.counts[ofOffset][o]++
+		p.counts[ofMatch][m]++
+		sequences[n] = sequence{run, length, offset, uint32(l)<<(8*ofLiterals) | uint32(o)<<(8*ofOffset) | uint32(m)<<(8*ofMatch)}
+		n, run = n+1, 0
 	}
-	literals += copy(p.literals[literals:], page[anchor:end])
-	p.literals, p.sequences = p.literals[:literals], p.sequences[:n]
-	return last
+	binary.LittleEndian.PutUint64(literals[at:], before>>(8*done&63))
+	p.literals, p.sequences, p.last = literals[:at+8-done], sequences[:n], last
 }
 
-// note fills in a sequence and returns its offset.
-func (p *doublesPacker) note(s *sequence, literals, match, offset, last uint32) uint32 {
-	s.literals, s.match, s.offset = literals, match, offset+3
-	if offset == last && literals > 0 {
-		s.offset = 1
+// repeated says how many bytes, from the lowest of the first value on, a has in common
+// with b, and how many of these are of the value in which they end.
+func repeated(a, b []float64) (n, last int) {
+	for i, v := range a {
+		if other := math.Float64bits(v) ^ math.Float64bits(b[i]); other != 0 {
+			n = 8*i + bits.TrailingZeros64(other)/8
+			return n, (n+7)%8 + 1
+		}
 	}
-	l, o, m := literalCode(literals), uint8(bits.Len32(s.offset)-1), matchCode(match)
-	p.counts[ofLiterals][l]++
-	p.counts[ofOffset][o]++
-	p.counts[ofMatch][m]++
-	s.codes = uint32(l)<<(8*ofLiterals) | uint32(o)<<(8*ofOffset) | uint32(m)<<(8*ofMatch)
-	return offset
+	return 8 * len(a), 8
 }
 
 // The types of a block.
@@ -126,10 +162,10 @@ const (
 	blockPacked = 2
 )
 
-// block appends the parsed block; as it is if it would not shrink by an eighth, which
+// block appends the parsed block of n bytes; as it is if it would not shrink by an eighth, which
 // numbers of full precision do not: they are read as fast as they are copied then.
-func (p *doublesPacker) block(dst, raw []byte, final bool) []byte {
-	most := len(raw) - len(raw)/8
+func (p *doublesPacker) block(dst []byte, n int, final bool, raw func([]byte) []byte) []byte {
+	most := n - n/8
 	head := len(dst)
 	dst = append(dst, 0, 0, 0)
 	if len(p.literals) <= most {
@@ -138,8 +174,8 @@ func (p *doublesPacker) block(dst, raw []byte, final bool) []byte {
 	}
 	size, kind := len(dst)-head-3, blockPacked
 	if size == 0 || size > most {
-		dst = append(dst[:head+3], raw...)
-		size, kind = len(raw), blockRaw
+		dst = raw(dst[:head+3])
+		size, kind = n, blockRaw
 	}
 	h := uint32(size<<3 | kind<<1)
 	if final {
@@ -173,7 +209,7 @@ func (p *doublesPacker) appendLiterals(dst []byte) []byte {
 
 // appendSequences appends the tables of the codes, and the sequences from the last to the first.
 func (p *doublesPacker) appendSequences(dst []byte) []byte {
-	n := len(p.sequences)
+	n := len(p.sequences) + len(p.regular.pairs) // one of which is empty
 	switch {
 	case n < 128:
 		dst = append(dst, byte(n))
@@ -190,13 +226,16 @@ func (p *doublesPacker) appendSequences(dst []byte) []byte {
 	dst = append(dst, 0)
 	for i := range p.tables {
 		t := &p.tables[i]
-		if t.make(p.counts[i][:], n); t.log > 0 {
+		if t.make(p.counts[i][:maxSymbols], n); t.log > 0 {
 			dst[modes] |= own << (6 - 2*i)
 			dst = t.describe(dst, maxSymbols)
 			continue
 		}
 		dst[modes] |= rle << (6 - 2*i)
-		dst = append(dst, p.sequences[0].code(i))
+		dst = append(dst, t.only)
+	}
+	if len(p.sequences) == 0 {
+		return p.appendPairs(dst)
 	}
 	return p.appendCodes(dst)
 }

@@ -8,7 +8,8 @@ import (
 // symbolTable is how the codes of one kind of a block's sequences are written: by tANS,
 // which RFC 8878, section 4.1, calls FSE, with a table made of how often each occurs.
 type symbolTable struct {
-	log    int // of the number of states; 0: there is one symbol, which takes no bits
+	log    int   // of the number of states; 0: there is one symbol, which takes no bits
+	only   uint8 // that symbol
 	norm   [maxSymbols]int16
 	states [1 << maxTableLog]uint16
 	of     [maxSymbols]move
@@ -40,7 +41,7 @@ func (t *symbolTable) make(counts []uint32, total int) {
 		}
 	}
 	if t.log = 0; used == 1 {
-		t.of[most], t.states[0] = move{}, 0 // no bits, from state 0 to state 0
+		t.only, t.of[most], t.states[0] = uint8(most), move{}, 0 // no bits, from state 0 to state 0
 		return
 	}
 	t.log = min(maxTableLog, max(minTableLog, bits.Len(uint(total))-2, bits.Len(uint(used-1)))) // a state for each symbol at least
