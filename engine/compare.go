@@ -26,7 +26,8 @@ func (s Side) wrap(err error) error {
 }
 
 // EachPair takes the profiles of the i-th column of two tables on the same grid. It
-// may be called from several goroutines at once, in any order.
+// may be called from several goroutines at once, in any order. The current profile may have no
+// standard deviation: distances are in units of the baseline's.
 type EachPair func(i int, baseline, current *profile.SetColumn) error
 
 // CompareTables builds the profiles that [BuildBaseline] makes of a baseline and
@@ -48,6 +49,7 @@ func CompareTables(ctx context.Context, baseline, current Side, columns []modelw
 	if err != nil {
 		return current.wrap(err)
 	}
+	count.skipSquares = true
 	return count.crew.each(ctx, numbersFirst(columns), opts.Progress, func(ctx context.Context, i int) error {
 		b, err := build.column(ctx, i)
 		if err != nil {
@@ -73,6 +75,7 @@ func CompareProfile(ctx context.Context, baseline *profile.Set, current Side, op
 	if err != nil {
 		return current.wrap(err)
 	}
+	count.skipSquares = true
 	return count.crew.each(ctx, numbersFirst(columns), opts.Progress, func(ctx context.Context, i int) error {
 		c, err := count.column(ctx, i, &baseline.Columns[i])
 		if err != nil {

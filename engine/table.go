@@ -32,11 +32,13 @@ type tableCounter struct {
 	src     Source
 	invalid []tally
 	crew    *crew
+
+	skipSquares bool // as the profiles are to
 }
 
 func newTableCounter(ctx context.Context, r Source, columns []modelwatch.Column, workers int) (*tableCounter, error) {
 	invalid, err := newTallies(columns).scan(ctx, r)
-	return &tableCounter{r, invalid, newCrew(workers)}, err
+	return &tableCounter{src: r, invalid: invalid, crew: newCrew(workers)}, err
 }
 
 // column counts the i-th column on the grid of like. It may be called from several
@@ -44,6 +46,9 @@ func newTableCounter(ctx context.Context, r Source, columns []modelwatch.Column,
 func (t *tableCounter) column(ctx context.Context, i int, like *profile.SetColumn) (profile.SetColumn, error) {
 	c := *like
 	c.Profile = like.Profile.Empty()
+	if t.skipSquares {
+		c.Profile.SkipSquares()
+	}
 	if err := t.count(ctx, through(t.src, &c), &c); err != nil {
 		return c, fmt.Errorf("column %s: %w", c.Name, err)
 	}

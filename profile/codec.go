@@ -152,6 +152,9 @@ func (p *Profile) append(b []byte) []byte {
 		b = appendCells(b, p.cells)
 	}
 	if p.hasMoments() {
+		if p.moments.unsquared {
+			panic("profile: a profile that skips squares has no encoding")
+		}
 		b = appendFloat(appendFloat(b, p.moments.min), p.moments.max)
 		if p.weighted == nil {
 			b = p.moments.append(b)

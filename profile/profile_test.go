@@ -345,6 +345,45 @@ func kept(values []float64, valid []bool) []float64 {
 	return out
 }
 
+// Without squares all is the same but the deviations, which neither the profile nor one that it is
+// merged into has.
+func TestSkipSquares(t *testing.T) {
+	t.Parallel()
+	grid := NewNumberGrid(drawFrom((*rand.Rand).NormFloat64, 20_000))
+	values := drawFrom((*rand.Rand).NormFloat64, manyValues+1)
+	full, skipping := New(grid), New(grid)
+	skipping.SkipSquares()
+	full.AddFloats(values, nil)
+	skipping.AddFloats(values, nil)
+	want, _ := full.Mean()
+	if got, ok := skipping.Mean(); !ok || got != want || !slices.Equal(full.Cells(), skipping.Cells()) {
+		t.Errorf("mean %v %v, want %v, and the same cells", got, ok, want)
+	}
+	again := skipping.Empty()
+	again.AddFloats(values, nil)
+	weighted := skipping.Clone()
+	weighted.AddFloatsWeighted([]float64{1}, nil, []float64{2})
+	merged := full.Clone()
+	if err := merged.Merge(skipping); err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]*Profile{"counted": skipping, "like it": again, "weighted": weighted, "merged": merged} {
+		sd, ok := p.SD()
+		sample, sampled := p.SampleSD()
+		if ok || sampled {
+			t.Errorf("%s: standard deviation %v, of a sample %v", name, sd, sample)
+		}
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: it was encoded", name)
+				}
+			}()
+			_ = p.append(nil)
+		}()
+	}
+}
+
 func BenchmarkAddFloats(b *testing.B) {
 	for _, shape := range shapes[:4] {
 		p := New(NewNumberGrid(drawFrom(shape.draw, 200_000)))

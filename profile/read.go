@@ -69,6 +69,8 @@ func (p *Profile) Max() (float64, bool) {
 
 func (p *Profile) hasMoments() bool { return p.moments != nil && p.count > 0 }
 
+func (p *Profile) hasSquares() bool { return p.hasMoments() && !p.moments.unsquared }
+
 // sums returns the sum of the values and their number, weighted: their quotient is
 // in units of 2^sumUnit.
 func (p *Profile) sums() (sum, n *big.Int) {
@@ -90,10 +92,10 @@ func (p *Profile) Mean() (float64, bool) {
 }
 
 // SD returns the population standard deviation of a number column,
-// sqrt(sum w (x - mean)^2 / sum w), false if it has no value. It is accurate to one
+// sqrt(sum w (x - mean)^2 / sum w), false if it has no value or skipped squares. It is accurate to one
 // unit in the last place, whatever the ratio of mean to spread.
 func (p *Profile) SD() (float64, bool) {
-	if !p.hasMoments() {
+	if !p.hasSquares() {
 		return 0, false
 	}
 	if p.weighted == nil {
@@ -104,11 +106,11 @@ func (p *Profile) SD() (float64, bool) {
 }
 
 // SampleSD returns the sample standard deviation of a number column,
-// sqrt(sum (x - mean)^2 / (n-1)), false if it has fewer than two values. With
+// sqrt(sum (x - mean)^2 / (n-1)), false if it has fewer than two values or skipped squares. With
 // weights it is sqrt(sum w (x - mean)^2 / (W - sum w^2 / W)), where W = sum w: the
 // same where all weights are equal.
 func (p *Profile) SampleSD() (float64, bool) {
-	if !p.hasMoments() {
+	if !p.hasSquares() {
 		return 0, false
 	}
 	if p.weighted == nil {

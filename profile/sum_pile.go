@@ -9,14 +9,15 @@ import (
 // pile adds many values, and their squares, before they go to the limbs of the
 // sums: mantissas of the same sign and exponent are integers in the same unit, so
 // that a value takes no shifting and no branch. Neighbours go to different
-// heaps, so that one does not wait for what the other has stored.
+// heaps, so that one does not wait for what the others have stored.
 type pile struct {
-	heaps  [signs][2]heap // of the exponents 0 nothing is left after a block
-	lowest uint64         // exponent there may be
+	heaps  [signs]heaps // of the exponents 0 nothing is left after a block
+	lowest uint64       // exponent there may be
 }
 
-// heap is the sum of mantissas of 53 bits, and that of their squares.
-type heap struct{ s0, s1, q0, q1 uint64 }
+// heaps are sums of mantissas of 53 bits, s1 counting what s0 has not held, and those of their
+// squares: heap j is of the values at the places 4i + j of blocks.
+type heaps struct{ s0, s1, q0, q1 [4]uint64 }
 
 const (
 	signs    = 1 << 12 // and exponents
@@ -27,46 +28,80 @@ const (
 
 var piles = sync.Pool{New: func() any { return &pile{lowest: noneYet} }} //nolint:gochecknoglobals // memory to be used again, no state
 
-// add adds a block of finite values. At most maxPiled may be added before a flush. It
-// reports whether there are subnormal ones among them, which it leaves out.
-func (p *pile) add(block []float64) (subnormal bool) {
-	i := 0
-	for ; i+1 < len(block); i += 2 {
-		a, b := math.Float64bits(block[i]), math.Float64bits(block[i+1])
-		p.heaps[a>>52][0].add(a&(leading-1) | leading)
-		p.heaps[b>>52][1].add(b&(leading-1) | leading)
+// add adds a block of finite values, their squares only if those are wanted. At most
+// maxPiled may be added before a flush. It reports whether there are subnormal ones among
+// them, which it leaves out.
+func (p *pile) add(block []float64, squares bool) (subnormal bool) {
+	if squares {
+		p.addSquares(bitsOf(block))
+	} else {
+		p.addSums(bitsOf(block))
 	}
-	if i < len(block) {
-		a := math.Float64bits(block[i])
-		p.heaps[a>>52][0].add(a&(leading-1) | leading)
-	}
-	zeros := p.heaps[0][0].s0 | p.heaps[0][1].s0 | p.heaps[signs/2][0].s0 | p.heaps[signs/2][1].s0
-	if zeros == 0 { // of which there is a leading bit for each
+	positive, negative := &p.heaps[0], &p.heaps[signs/2]
+	if positive.empty() && negative.empty() { // of zeros there is a leading bit for each
 		return false
 	}
-	positive, negative := p.clear(0), p.clear(signs/2)
-	return positive || negative
+	*positive, *negative = heaps{}, heaps{}
+	return hasSubnormal(block)
 }
 
-// clear empties the heaps of an exponent 0, and reports whether there were other values than
-// zeros in them: with n values f < 2^52 the sums are n 2^52 + sum f and n 2^104 + 2^53 sum f
-// + sum f^2, and the second is 2^52 times the first only if each f is 0.
-func (p *pile) clear(i int) (subnormal bool) {
-	for j := range p.heaps[i] {
-		h := &p.heaps[i][j]
-		subnormal = subnormal || h.s0%leading != 0 || h.q0 != 0 || h.q1 != h.s0/leading<<40
-		*h = heap{}
+func (p *pile) addSquares(block []uint64) {
+	for ; len(block) >= 4; block = block[4:] {
+		a, b := block[0], block[1]
+		p.heaps[a>>52].addSquare(0, a&(leading-1)|leading)
+		p.heaps[b>>52].addSquare(1, b&(leading-1)|leading)
+		a, b = block[2], block[3]
+		p.heaps[a>>52].addSquare(2, a&(leading-1)|leading)
+		p.heaps[b>>52].addSquare(3, b&(leading-1)|leading)
 	}
-	return subnormal
+	for _, a := range block {
+		p.heaps[a>>52].addSquare(0, a&(leading-1)|leading)
+	}
 }
 
-func (h *heap) add(m uint64) {
+func (p *pile) addSums(block []uint64) {
+	for ; len(block) >= 4; block = block[4:] {
+		a, b := block[0], block[1]
+		p.heaps[a>>52].add(0, a&(leading-1)|leading)
+		p.heaps[b>>52].add(1, b&(leading-1)|leading)
+		a, b = block[2], block[3]
+		p.heaps[a>>52].add(2, a&(leading-1)|leading)
+		p.heaps[b>>52].add(3, b&(leading-1)|leading)
+	}
+	for _, a := range block {
+		p.heaps[a>>52].add(0, a&(leading-1)|leading)
+	}
+}
+
+// hasSubnormal reports whether one of the values is, but for zeros, below 2^-1022.
+func hasSubnormal(block []float64) bool {
+	n := 0
+	for _, v := range bitsOf(block) {
+		n += one(v<<1-1 < 1<<53-1) // without the sign, and 0 beyond all
+	}
+	return n > 0
+}
+
+// add adds m to heap j.
+func (h *heaps) add(j int, m uint64) {
 	var c uint64
-	h.s0, c = bits.Add64(h.s0, m, 0)
-	h.s1 += c
+	h.s0[j], c = bits.Add64(h.s0[j], m, 0)
+	h.s1[j] += c
+}
+
+// addSquare adds m and its square to heap j.
+func (h *heaps) addSquare(j int, m uint64) {
+	var c uint64
+	h.s0[j], c = bits.Add64(h.s0[j], m, 0)
+	h.s1[j] += c
 	hi, lo := bits.Mul64(m, m)
-	h.q0, c = bits.Add64(h.q0, lo, 0)
-	h.q1, _ = bits.Add64(h.q1, hi, c)
+	h.q0[j], c = bits.Add64(h.q0[j], lo, 0)
+	h.q1[j], _ = bits.Add64(h.q1[j], hi, c)
+}
+
+func (h *heaps) empty() bool {
+	s, t := &h.s0, &h.s1
+	return s[0]|s[1]|s[2]|s[3]|t[0]|t[1]|t[2]|t[3] == 0
 }
 
 // adder adds the values of one call to the moments' sums.
@@ -108,7 +143,7 @@ func (a *adder) add(block []float64) {
 	if a.few {
 		a.pile.lowest = min(a.pile.lowest, lowestExponent(block))
 	}
-	if a.pile.add(block) {
+	if a.pile.add(block, !a.moments.unsquared) {
 		for _, v := range block {
 			if math.Abs(v) < 0x1p-1022 {
 				a.one(v)
@@ -122,7 +157,9 @@ func (a *adder) add(block []float64) {
 
 func (a *adder) one(v float64) {
 	a.moments.sum.Add(v)
-	a.moments.squares.Add(v)
+	if !a.moments.unsquared {
+		a.moments.squares.Add(v)
+	}
 }
 
 // lowestExponent returns the lowest that is not 0.
@@ -162,12 +199,14 @@ func (p *pile) flush(s *Sum, q *SquareSum, lo, hi float64) {
 func (p *pile) move(limbs []uint64, q *SquareSum, i int, extent float64) {
 	top := int(math.Float64bits(extent) >> 52)
 	for e := int(min(p.lowest, signs)); e <= top; e++ {
-		for j := range p.heaps[i+e] {
-			if h := &p.heaps[i+e][j]; h.q0|h.q1 != 0 {
-				addShifted(limbs, [3]uint64{h.s0, h.s1}, uint(e-1))
-				addShifted(q[:], [3]uint64{h.q0, h.q1}, 2*uint(e-1))
-				*h = heap{}
-			}
+		h := &p.heaps[i+e]
+		if h.empty() {
+			continue
 		}
+		for j := range h.s0 {
+			addShifted(limbs, [3]uint64{h.s0[j], h.s1[j]}, uint(e-1))
+			addShifted(q[:], [3]uint64{h.q0[j], h.q1[j]}, 2*uint(e-1))
+		}
+		*h = heaps{}
 	}
 }

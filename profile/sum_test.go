@@ -65,30 +65,36 @@ func TestSumsAreExact(t *testing.T) {
 	})
 }
 
-// addPiled adds values by piles, both that know the lowest exponent and that do not.
+// addPiled adds values by piles, both that know the lowest exponent and that do not, and
+// without squares too.
 func addPiled(s *Sum, q *SquareSum, values []float64) {
-	var sums [2]*moments
-	for i, few := range []bool{false, true} {
-		m, p := newMoments(), &pile{lowest: noneYet}
-		if !few {
-			p.lowest = 1
-		}
-		a := adder{moments: m, pile: p, few: few}
-		m.extend(values)
-		for block := range slices.Chunk(values, blockSize) {
-			a.add(block)
-		}
-		a.flush()
-		if p.heaps != (pile{}).heaps {
-			panic("a flushed pile is not empty")
-		}
-		sums[i] = m
-	}
-	if *sums[0] != *sums[1] {
+	all, few, unsquared := piled(values, false, false), piled(values, true, false), piled(values, false, true)
+	switch {
+	case *all != *few:
 		panic("the sums depend on what is known of the exponents")
+	case unsquared.sum != all.sum || unsquared.squares != (SquareSum{}):
+		panic("the sum depends on whether there are squares")
 	}
-	s.Merge(&sums[0].sum)
-	q.Merge(&sums[0].squares)
+	s.Merge(&all.sum)
+	q.Merge(&all.squares)
+}
+
+func piled(values []float64, few, unsquared bool) *moments {
+	m, p := newMoments(), &pile{lowest: noneYet}
+	m.unsquared = unsquared
+	if !few {
+		p.lowest = 1
+	}
+	a := adder{moments: m, pile: p, few: few}
+	m.extend(values)
+	for block := range slices.Chunk(values, blockSize) {
+		a.add(block)
+	}
+	a.flush()
+	if p.heaps != (pile{}).heaps {
+		panic("a flushed pile is not empty")
+	}
+	return m
 }
 
 func TestSumOfEqualValues(t *testing.T) {

@@ -53,7 +53,7 @@ func (p *Profile) weigh() {
 		w.moments.squares.addSum(&m.squares)
 		w.moments.below.setSum(&m.below)
 		w.moments.above.setSum(&m.above)
-		*m = moments{min: m.min, max: m.max}
+		*m = moments{min: m.min, max: m.max, unsquared: m.unsquared}
 	}
 	p.weighted = w
 }
