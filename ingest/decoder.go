@@ -18,7 +18,10 @@ const (
 	maxAhead       = 24 * time.Hour // how far event time may be ahead of the clock
 )
 
-var earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+var (
+	earliest       = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	earliestMicros = earliest.UnixMicro()
+)
 
 // The record headers that may stand for fields of the event.
 const (
@@ -54,6 +57,7 @@ type decoder struct {
 	versions  *versions
 	salt      modelwatch.Salt
 	now       clock
+	latest    int64   // that event time may be, when the clock was read last; 0: it was not
 	last      *layout // of the last event: what the next one probably has, too
 	pseudonym []byte  // of the last id, where ids are hashed
 	early     row     // kind, id, micros and rank of the event, if it is judged
@@ -312,12 +316,19 @@ func (d *decoder) placeTime(out *row) *failure {
 		out.micros = out.received
 		return failf(modelwatch.DeadInvalidTime, "time is %s; it must be RFC 3339 text, or a number of seconds or milliseconds since 1970", shorten(string(t.raw)))
 	}
-	if latest := d.now().Add(maxAhead); out.micros < earliest.UnixMicro() || out.micros > latest.UnixMicro() {
+	if out.micros < earliestMicros || out.micros > d.latest && out.micros > d.readClock() {
 		at := microsTime(out.micros).Format(time.RFC3339)
 		out.micros = out.received
-		return failf(modelwatch.DeadTimeOutOfSpan, "time is %s; it must be from %s on and not after %s", at, earliest.Format(time.DateOnly), latest.UTC().Format(time.RFC3339))
+		return failf(modelwatch.DeadTimeOutOfSpan, "time is %s; it must be from %s on and not after %s", at, earliest.Format(time.DateOnly), microsTime(d.readClock()).Format(time.RFC3339))
 	}
 	return nil
+}
+
+// readClock is asked about times that were too late when it was read last: it only
+// gets later.
+func (d *decoder) readClock() int64 {
+	d.latest = d.now().Add(maxAhead).UnixMicro()
+	return d.latest
 }
 
 // reject attributes a failure as far as the event tells and the catalog knows: a

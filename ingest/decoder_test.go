@@ -87,6 +87,36 @@ func (b *decoderBundle) mustSend(value string, headers ...kgo.RecordHeader) {
 	}
 }
 
+// TestClock: how late an event may be follows the clock, which is not read for each.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	b := setupDecoder(t, fraud())
+	now, reads := testNow, 0
+	b.decoder.now = func() time.Time {
+		reads++
+		return now
+	}
+	event := func(ahead time.Duration) string {
+		return `{"kind":"prediction","model":"fraud","version":"3","id":"1","time":"` + testNow.Add(ahead).Format(time.RFC3339) + `"}`
+	}
+	for range 10 {
+		b.mustSend(event(time.Hour))
+	}
+	if reads != 1 {
+		t.Errorf("the clock was read %d times for 10 events of one hour", reads)
+	}
+	for range 2 {
+		if rejected := b.send(event(25 * time.Hour)); rejected == nil || rejected.reason != modelwatch.DeadTimeOutOfSpan {
+			t.Fatalf("25 hours ahead: got %+v", rejected)
+		}
+	}
+	now = now.Add(2 * time.Hour)
+	b.mustSend(event(25 * time.Hour))
+	if rejected := b.send(event(27 * time.Hour)); rejected == nil || !strings.Contains(rejected.detail, testNow.Add(26*time.Hour).Format(time.RFC3339)) {
+		t.Errorf("25 hours ahead of the later clock: got %+v", rejected)
+	}
+}
+
 // chunks seals the batch.
 func (b *decoderBundle) chunks() []*table.Chunk {
 	b.t.Helper()

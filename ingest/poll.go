@@ -104,12 +104,14 @@ func (c *Consumer) advance(a *assignment, next int64) {
 // the epoch of the leader that wrote it; -1: none has.
 func (c *Consumer) placeRecords(ctx context.Context, records []*kgo.Record, next int64) (int64, int32, error) {
 	leader := int32(-1)
+	s := c.sources[records[0].Topic] // that of all records of a partition
+	s.decoder.latest = 0
 	for _, r := range records {
 		if r.Offset < next {
 			continue
 		}
 		if !r.Attrs.IsControl() {
-			if err := c.placeRecord(ctx, c.building, r); err != nil {
+			if err := c.placeRecord(ctx, c.building, s, r); err != nil {
 				return next, leader, err
 			}
 		}
@@ -118,26 +120,23 @@ func (c *Consumer) placeRecords(ctx context.Context, records []*kgo.Record, next
 	return next, leader, nil
 }
 
-func (c *Consumer) placeRecord(ctx context.Context, b *batch, r *kgo.Record) error {
+func (c *Consumer) placeRecord(ctx context.Context, b *batch, s *source, r *kgo.Record) error {
 	if len(r.Headers) > 0 {
 		if id, ok := replayOf(r); ok {
-			return c.placeReplay(ctx, b, r, id)
+			return c.placeReplay(ctx, b, s, r, id)
 		}
 	}
-	return c.placeOne(ctx, b, r)
+	return c.placeOne(ctx, b, s, r)
 }
 
-func (c *Consumer) placeOne(ctx context.Context, b *batch, r *kgo.Record) error {
-	s := c.sources[r.Topic]
+func (c *Consumer) placeOne(ctx context.Context, b *batch, s *source, r *kgo.Record) error {
 	if s.format != nil {
 		return c.placeEvents(ctx, b, s, r)
 	}
-	var out row
-	var rejected *rejection
-	err := c.retry(ctx, func() (err error) {
-		out, rejected, err = s.decode(ctx, r)
-		return err
-	})
+	out, rejected, err := s.decode(ctx, r)
+	if err != nil {
+		out, rejected, err = c.decodeAgain(ctx, s, r, err)
+	}
 	switch {
 	case err != nil:
 		return err
@@ -147,6 +146,15 @@ func (c *Consumer) placeOne(ctx context.Context, b *batch, r *kgo.Record) error 
 		b.add(&s.decoder.event, &out)
 	}
 	return nil
+}
+
+// decodeAgain decodes a record about which the catalog could not be asked.
+func (c *Consumer) decodeAgain(ctx context.Context, s *source, r *kgo.Record, err error) (out row, rejected *rejection, _ error) {
+	err = c.again(ctx, err, func() (err error) {
+		out, rejected, err = s.decode(ctx, r)
+		return err
+	})
+	return out, rejected, err
 }
 
 // quickRetries bridge a hiccup of the catalog without dropping what was read;

@@ -81,7 +81,7 @@ type replaying struct {
 
 // placeReplay places the replay of a dead letter, unless that is done. One that
 // the catalog does not know is an ordinary record: anybody may write headers.
-func (c *Consumer) placeReplay(ctx context.Context, b *batch, r *kgo.Record, id modelwatch.RecordID) error {
+func (c *Consumer) placeReplay(ctx context.Context, b *batch, s *source, r *kgo.Record, id modelwatch.RecordID) error {
 	if !c.replays.claim(id) {
 		b.passReplay()
 		return nil
@@ -98,16 +98,16 @@ func (c *Consumer) placeReplay(ctx context.Context, b *batch, r *kgo.Record, id 
 		return err
 	case !known:
 		c.replays.release(modelwatch.Replay{Record: id})
-		return c.placeOne(ctx, b, r)
+		return c.placeOne(ctx, b, s, r)
 	case state.State == modelwatch.DeadLetterReplayed:
 		c.replays.release(modelwatch.Replay{Record: id})
 		b.passReplay()
 		return nil
 	}
 	n := len(b.replays)
-	b.replaying, c.sources[r.Topic].decoder.redacted = &replaying{id, state}, state.Redacted
-	err = c.placeOne(ctx, b, asItWas(r))
-	b.replaying, c.sources[r.Topic].decoder.redacted = nil, false
+	b.replaying, s.decoder.redacted = &replaying{id, state}, state.Redacted
+	err = c.placeOne(ctx, b, s, asItWas(r))
+	b.replaying, s.decoder.redacted = nil, false
 	if err == nil && len(b.replays) == n {
 		b.addReplay(modelwatch.Replay{Record: id})
 	}

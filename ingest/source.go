@@ -162,6 +162,11 @@ func (c *Consumer) retry(ctx context.Context, do func() error) error {
 	if err == nil {
 		return nil
 	}
+	return c.again(ctx, err, do)
+}
+
+// again is retry after the first attempt, which failed.
+func (c *Consumer) again(ctx context.Context, err error, do func() error) error {
 	c.whilePaused(pauseSchema, func() {
 		for attempt := 0; err != nil && attempt < quickRetries; attempt++ {
 			if !pause(ctx, backoff(attempt)) {

@@ -40,7 +40,7 @@ func TestPlaceEvents(t *testing.T) {
 	t.Parallel()
 	c, b := setupSource(t, jsonRows())
 	r := b.record(`{"id":"q","rows":[{"x":{"amount":1.5,"country":"DE"},"p":0.25},{"x":{"amount":2},"p":0.75}]}`)
-	if err := c.placeRecord(context.Background(), b.batch, r); err != nil {
+	if err := c.placeRecord(context.Background(), b.batch, c.sources["t"], r); err != nil {
 		t.Fatal(err)
 	}
 	if len(b.batch.deadLetters) > 0 {
@@ -65,7 +65,7 @@ func TestPlaceEventsHeaders(t *testing.T) {
 	t.Parallel()
 	c, b := setupSource(t, jsonRows())
 	r := b.record(`{"id":"q","rows":[{"x":{"a":1}}]}`, kgo.RecordHeader{Key: headerVersion, Value: []byte("8")})
-	if err := c.placeRecord(context.Background(), b.batch, r); err != nil {
+	if err := c.placeRecord(context.Background(), b.batch, c.sources["t"], r); err != nil {
 		t.Fatal(err)
 	}
 	files := b.batch.files()
@@ -91,7 +91,7 @@ func TestPlaceEventsTogether(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c, b := setupSource(t, jsonRows())
-			if err := c.placeRecord(context.Background(), b.batch, b.record(tt.value)); err != nil {
+			if err := c.placeRecord(context.Background(), b.batch, c.sources["t"], b.record(tt.value)); err != nil {
 				t.Fatal(err)
 			}
 			if n := len(b.batch.builders); n != 0 {
@@ -114,7 +114,7 @@ func TestSourceDefaults(t *testing.T) {
 	t.Parallel()
 	c, b := setupSource(t, Source{Format: FormatModelwatch, Options: format.Options{Model: "fraud", Version: "7"}})
 	for _, value := range []string{`{"kind":"prediction","id":"a","features":{"x":1}}`, `{"kind":"prediction","id":"b","model":"other","version":"1","features":{"x":1}}`} {
-		if err := c.placeRecord(context.Background(), b.batch, b.record(value)); err != nil {
+		if err := c.placeRecord(context.Background(), b.batch, c.sources["t"], b.record(value)); err != nil {
 			t.Fatal(err)
 		}
 	}
