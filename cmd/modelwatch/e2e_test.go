@@ -42,6 +42,7 @@ type deployment struct {
 	counts  *catalog.Catalog
 	archive string // more of its configuration
 	sources string // more of them
+	reading string // more of the configuration of Kafka, a line each
 }
 
 func newDeployment(t *testing.T) *deployment {
@@ -72,8 +73,8 @@ kafka:
   group: e2e
   session_timeout: 6s
   sources: [{topic: %q, format: modelwatch}%s]
-sampling: {salt: %q}
-`, d.dsn, d.bucket, s3Endpoint, d.s3.Region, d.s3.AccessKey, d.s3.SecretKey, d.archive, d.kafka.Brokers[0], d.topic, d.sources, e2eSalt)
+%ssampling: {salt: %q}
+`, d.dsn, d.bucket, s3Endpoint, d.s3.Region, d.s3.AccessKey, d.s3.SecretKey, d.archive, d.kafka.Brokers[0], d.topic, d.sources, d.reading, e2eSalt)
 	text += fmt.Sprintf(tuning, d.intake.URL)
 	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -19,6 +20,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+	"github.com/twmb/franz-go/pkg/sr/srfake"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/internal/testserver"
@@ -31,8 +34,9 @@ const producersEnv = "PRODUCERS"
 
 // TestProducers starts producers as their users do: MLServer, which reads requests
 // from Kafka and answers there; a BentoML service, whose lines of monitoring are put
-// on Kafka; Azure's collector and a sender of CloudEvents, whose posts are. The rows
-// are found in the archive, inputs joined with their outputs.
+// on Kafka; Azure's collector and a sender of CloudEvents, whose posts are; Confluent's
+// serializers, which name the schema in a header. The rows are found in the archive,
+// inputs joined with their outputs.
 func TestProducers(t *testing.T) {
 	envs := os.Getenv(producersEnv)
 	if envs == "" {
@@ -46,10 +50,15 @@ func TestProducers(t *testing.T) {
 		{"monitoring", `format: bentoml, model: flowers, version: "2", timezone: Europe/Berlin, columns: {predicted: species}`},
 		{"collector", `format: azureml, model: credit, version: "1", columns: {score: probability}`},
 		{"events", "format: kserve, inputs: [length, width]"},
+		{"avro", "format: avro, model: scored, version: avro, columns: {id: row, score: p}"},
+		{"protobuf", "format: protobuf, model: scored, version: protobuf, columns: {id: row, score: p}"},
+		{"jsonschema", "format: jsonschema, model: scored, version: jsonschema, columns: {id: row, score: p}"},
 	} {
 		p.topics[s.name] = d.kafka.Topic(t, 2)
 		d.sources += fmt.Sprintf(", {topic: %q, %s}", p.topics[s.name], s.options)
 	}
+	registry := p.registry()
+	d.reading = fmt.Sprintf("  registry: {url: %q}\n", registry)
 	d.dsn = testserver.Postgres(t).NewDatabase(t)
 	d.configure(d.s3.Endpoint, "ingest: {flush_age: 1s}\nsinks: {datadog: {enabled: auto, url: %q}}\n")
 	p.client = d.kafka.Client(t, kgo.ProducerBatchCompression(kgo.NoCompression())) // MLServer comes without codecs
@@ -59,6 +68,7 @@ func TestProducers(t *testing.T) {
 	p.bentoml()
 	p.azureml()
 	p.kserve()
+	p.run("confluent", "schema_headers.py", []string{registry, d.kafka.Brokers[0], p.topics["avro"], p.topics["protobuf"], p.topics["jsonschema"]})
 
 	d.counts = d.openCatalog()
 	p.check()
@@ -244,6 +254,36 @@ func (p *producers) kserve() {
 	p.run("kserve", "events.py", []string{p.forward("events").URL})
 }
 
+// registry starts a schema registry, and returns its address. As a real one does, it
+// finds the schema that it has in the descriptor of a file of protobuf, which the
+// serializer sends in base64; only that it knows beforehand which one that is.
+func (p *producers) registry() string {
+	schema, err := os.ReadFile(filepath.Join(p.scripts, "scored.proto"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r := srfake.New()
+	p.t.Cleanup(r.Close)
+	subject := p.topics["protobuf"] + "-value"
+	r.SeedSchema(subject, 1, 1000, sr.Schema{Type: sr.TypeProtobuf, Schema: string(schema)})
+	client, err := sr.NewClient(sr.URLs(r.URL()))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	found, err := client.SchemaByVersion(p.t.Context(), subject, 1)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Intercept(func(w http.ResponseWriter, q *http.Request) bool {
+		if q.Method != http.MethodPost || q.URL.Path != "/subjects/"+subject+"/versions" {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/vnd.schemaregistry.v1+json")
+		return json.NewEncoder(w).Encode(found) == nil
+	})
+	return r.URL()
+}
+
 // check waits until all rows are there, and compares them with what was produced.
 func (p *producers) check() {
 	want := map[string]string{
@@ -259,6 +299,10 @@ func (p *producers) check() {
 		"sklearn-iris/0/k-1/0": "length=6.8 width=2.8 _predicted=1",
 		"sklearn-iris/0/k-1/1": "length=6 width=3.4 _predicted=0",
 		"sklearn-iris/0/k-2":   "length=5.5 width=2.5 _predicted=2",
+	}
+	for _, format := range []string{"avro", "protobuf", "jsonschema"} {
+		want["scored/"+format+"/s-1"] = "amount=12.5 _score=0.25"
+		want["scored/"+format+"/s-2"] = "amount=-3 _score=0.75"
 	}
 	var rows map[string]string
 	p.await("all predictions", func() (bool, error) {
@@ -278,7 +322,7 @@ func (p *producers) check() {
 // the ids, by their place in the order of the features.
 func (p *producers) predictions() map[string]string {
 	columns := []string{
-		modelwatch.ColumnID, "f0", "f1", "sepal length", "petal length", "LIMIT_BAL", "SEX", "length", "width",
+		modelwatch.ColumnID, "f0", "f1", "sepal length", "petal length", "LIMIT_BAL", "SEX", "length", "width", "amount",
 		modelwatch.ColumnPredicted, modelwatch.ColumnScore, "_score_0", "_score_1",
 	}
 	out := map[string]string{}

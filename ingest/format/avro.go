@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// avroFormat reads values of Avro with a schema registry's header.
+// avroFormat reads values of Avro of schemas in a registry.
 type avroFormat struct {
 	*anyShape
 	schemas *schemas[avro.Schema]
@@ -41,13 +41,13 @@ func compileAvro(_ context.Context, s sr.Schema, references []reference) (avro.S
 }
 
 func (f *avroFormat) Decode(ctx context.Context, r *Record, events []Event) ([]Event, error) {
-	schema, id, data, err := f.schemas.read(ctx, r.Value)
+	schema, framed, err := f.schemas.read(ctx, r)
 	if err != nil {
 		return events, err
 	}
-	v, err := f.value(schema, data)
+	v, err := f.value(schema, framed.data)
 	if err != nil {
-		return events, invalid("the value is not of schema %d: %v", id, err)
+		return events, invalid("the value is not of schema %s: %v", framed.id, err)
 	}
 	return f.events(v, events)
 }

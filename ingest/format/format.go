@@ -44,13 +44,20 @@ type Header struct {
 // header returns the last header of that name, whatever its case.
 func (r *Record) header(names ...string) string {
 	for _, name := range names {
-		for i := len(r.Headers) - 1; i >= 0; i-- {
-			if strings.EqualFold(r.Headers[i].Key, name) {
-				return string(r.Headers[i].Value)
-			}
+		if value, ok := r.last(name); ok {
+			return string(value)
 		}
 	}
 	return ""
+}
+
+func (r *Record) last(name string) (value []byte, ok bool) {
+	for i := len(r.Headers) - 1; i >= 0; i-- {
+		if strings.EqualFold(r.Headers[i].Key, name) {
+			return r.Headers[i].Value, true
+		}
+	}
+	return nil, false
 }
 
 // Failure says why a record cannot be read.

@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// jsonSchema reads JSON with a schema registry's header. What its schema does not
+// jsonSchema reads JSON of schemas in a registry. What its schema does not
 // allow is refused.
 type jsonSchema struct {
 	*anyShape
@@ -54,16 +54,16 @@ func compileJSONSchema(_ context.Context, s sr.Schema, references []reference) (
 }
 
 func (f *jsonSchema) Decode(ctx context.Context, r *Record, events []Event) ([]Event, error) {
-	schema, id, data, err := f.schemas.read(ctx, r.Value)
+	schema, framed, err := f.schemas.read(ctx, r)
 	if err != nil {
 		return events, err
 	}
-	v, fail := parse(data)
+	v, fail := parse(framed.data)
 	if fail != nil {
 		return events, fail
 	}
 	if err := schema.Validate(treeOf(v)); err != nil {
-		return events, invalid("the value is not of schema %d: %s", id, shorten(firstCause(err)))
+		return events, invalid("the value is not of schema %s: %s", framed.id, shorten(firstCause(err)))
 	}
 	return f.events(v, events)
 }

@@ -14,8 +14,8 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// protobufFormat reads messages of protobuf with a schema registry's header, which
-// also says which message of the schema it is.
+// protobufFormat reads messages of protobuf of schemas in a registry. What names the
+// schema also says which of its messages it is.
 type protobufFormat struct {
 	*anyShape
 	schemas *schemas[protoreflect.FileDescriptor]
@@ -40,25 +40,25 @@ func compileProtobuf(ctx context.Context, s sr.Schema, references []reference) (
 }
 
 func (f *protobufFormat) Decode(ctx context.Context, r *Record, events []Event) ([]Event, error) {
-	file, id, data, err := f.schemas.read(ctx, r.Value)
+	file, framed, err := f.schemas.read(ctx, r)
 	if err != nil {
 		return events, err
 	}
-	index, data, err := new(sr.ConfluentHeader).DecodeIndex(data, maxDepth)
-	if err != nil {
-		return events, invalid("behind the id of the schema there is no place of a message")
+	place, data, fail := framed.message()
+	if fail != nil {
+		return events, fail
 	}
-	d := messageAt(file, index)
+	id, d := framed.id, messageAt(file, place)
 	if d == nil {
-		return events, invalid("schema %d has no message %v", id, index)
+		return events, invalid("schema %s has no message %v", id, place)
 	}
 	m := dynamicpb.NewMessage(d)
 	if err := proto.Unmarshal(data, m); err != nil {
-		return events, invalid("the value is not of schema %d: %s", id, protoError(err))
+		return events, invalid("the value is not of schema %s: %s", id, protoError(err))
 	}
 	v, err := protoMessage(nil, m, 0)
 	if err != nil {
-		return events, invalid("the value of schema %d cannot be read: %s", id, protoError(err))
+		return events, invalid("the value of schema %s cannot be read: %s", id, protoError(err))
 	}
 	return f.events(v, events)
 }

@@ -36,8 +36,8 @@ type schemas[T any] struct {
 	client  *sr.Client
 	kind    sr.SchemaType
 	compile func(ctx context.Context, s sr.Schema, references []reference) (T, error)
-	known   map[int]T
-	unknown map[int]unknown
+	known   map[schemaID]T
+	unknown map[schemaID]unknown
 }
 
 // unknown is a schema that cannot be had, and when that was found.
@@ -54,7 +54,7 @@ type reference struct {
 
 func newSchemas[T any](r *Registry, kind sr.SchemaType, compile func(context.Context, sr.Schema, []reference) (T, error)) (*schemas[T], error) {
 	client, err := r.client()
-	return &schemas[T]{client: client, kind: kind, compile: compile, known: map[int]T{}, unknown: map[int]unknown{}}, err
+	return &schemas[T]{client: client, kind: kind, compile: compile, known: map[schemaID]T{}, unknown: map[schemaID]unknown{}}, err
 }
 
 // Check asks the registry how many subjects it has.
@@ -84,18 +84,18 @@ func (r *Registry) client() (*sr.Client, error) {
 	return sr.NewClient(opts...)
 }
 
-// read takes the header off a value and returns its schema. An error that is no
-// *Failure means that the registry does not answer.
-func (s *schemas[T]) read(ctx context.Context, value []byte) (schema T, id int, rest []byte, err error) {
-	id, rest, err = new(sr.ConfluentHeader).DecodeID(value)
-	if err != nil {
-		return schema, 0, nil, invalid("the value does not begin with the id of a schema: a zero byte and four more")
+// read finds out which schema a value is of, and takes what says so off the value.
+// An error that is no *Failure means that the registry does not answer.
+func (s *schemas[T]) read(ctx context.Context, r *Record) (schema T, f framed, err error) {
+	f, fail := unframe(r)
+	if fail != nil {
+		return schema, f, fail
 	}
-	schema, err = s.get(ctx, id)
-	return schema, id, rest, err
+	schema, err = s.get(ctx, f.id)
+	return schema, f, err
 }
 
-func (s *schemas[T]) get(ctx context.Context, id int) (T, error) {
+func (s *schemas[T]) get(ctx context.Context, id schemaID) (T, error) {
 	schema, ok := s.known[id]
 	if ok {
 		return schema, nil
@@ -120,22 +120,39 @@ func (s *schemas[T]) get(ctx context.Context, id int) (T, error) {
 	return schema, nil
 }
 
-func (s *schemas[T]) load(ctx context.Context, id int) (schema T, err error) {
-	got, err := s.client.SchemaByID(ctx, id)
+func (s *schemas[T]) load(ctx context.Context, id schemaID) (schema T, err error) {
+	got, err := s.fetch(ctx, id)
 	if err != nil {
-		return schema, s.failure(err, "schema %d", id)
+		return schema, err
 	}
 	if got.Type != s.kind {
-		return schema, invalid("schema %d is %s; the format of the source wants %s", id, got.Type, s.kind)
+		return schema, invalid("schema %s is %s; the format of the source wants %s", id, got.Type, s.kind)
 	}
 	var references []reference
 	if err := s.collect(ctx, got.References, &references, 0); err != nil {
 		return schema, err
 	}
 	if schema, err = s.compile(ctx, got, references); err != nil {
-		return schema, invalid("schema %d cannot be used: %s", id, shorten(err.Error()))
+		return schema, invalid("schema %s cannot be used: %s", id, shorten(err.Error()))
 	}
 	return schema, nil
+}
+
+// fetch asks the registry. One that has no look-up by GUID can never have such a
+// schema: that it is a registry all the same is told by a call that all of them have.
+func (s *schemas[T]) fetch(ctx context.Context, id schemaID) (sr.Schema, error) {
+	if !id.global {
+		got, err := s.client.SchemaByID(ctx, id.number)
+		return got, s.failure(err, "schema %s", id)
+	}
+	got, err := s.client.SchemaByGUID(ctx, id.String())
+	if r := (*sr.ResponseError)(nil); errors.As(err, &r) && r.StatusCode == http.StatusNotFound && !absent(r) {
+		if _, err := s.client.Subjects(ctx); err == nil {
+			return sr.Schema{}, failf(modelwatch.DeadUnknownSchema, "the schema registry cannot look up schema %s: it has no /schemas/guids; "+
+				"use one that has, or let producers write ids before the values", id)
+		}
+	}
+	return got.Schema, s.failure(err, "schema %s", id)
 }
 
 // collect gathers what schemas refer to, what is needed first coming first.
@@ -165,13 +182,24 @@ func (s *schemas[T]) collect(ctx context.Context, refs []sr.SchemaReference, int
 // failure tells a registry that says that it does not have something from one
 // that does not answer, or not as a registry does.
 func (s *schemas[T]) failure(err error, what string, args ...any) error {
+	if err == nil {
+		return nil
+	}
 	what = fmt.Sprintf(what, args...)
 	if r := (*sr.ResponseError)(nil); errors.As(err, &r) {
-		switch r.SchemaError() {
-		case sr.ErrSchemaNotFound, sr.ErrSubjectNotFound, sr.ErrVersionNotFound:
+		if absent(r) {
 			return failf(modelwatch.DeadUnknownSchema, "the schema registry has no %s: %s", what, shorten(r.Message))
 		}
 		return fmt.Errorf("schema registry: %s: status %d: %s", what, r.StatusCode, shorten(r.Error()))
 	}
 	return fmt.Errorf("schema registry: %s: %w", what, err)
+}
+
+// absent reports that the registry says that it does not have what it was asked for.
+func absent(r *sr.ResponseError) bool {
+	switch r.SchemaError() {
+	case sr.ErrSchemaNotFound, sr.ErrSubjectNotFound, sr.ErrVersionNotFound:
+		return true
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package format_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -278,28 +279,36 @@ func TestRegistryOptions(t *testing.T) {
 	}
 }
 
-// fuzzRegistry is fuzzFormat for values behind the id of any of the schemas.
-func fuzzRegistry(f *testing.F, name string, values ...[]byte) {
+// fuzzRegistry is fuzzFormat for values of any of the schemas, and for what names
+// them in a header; "" is none.
+func fuzzRegistry(f *testing.F, name, subject string, place []byte, values ...[]byte) {
 	r := setupRegistry(f)
 	one := r.make(f, name, format.Options{Columns: map[string]string{"id": "row"}})
+	guid := append(append([]byte{1}, r.guid(f, subject)...), place...)
 	for _, v := range values {
-		f.Add(v)
+		f.Add(v, []byte{})
+		f.Add(v[min(5+len(place), len(v)):], guid)
+		f.Add(append(bytes.Clone(guid), v[min(5+len(place), len(v)):]...), []byte{})
 	}
-	f.Fuzz(func(t *testing.T, value []byte) {
-		decode(t, one, &format.Record{Value: value, Time: received})
+	f.Fuzz(func(t *testing.T, value, name []byte) {
+		record := &format.Record{Value: value, Time: received}
+		if len(name) > 0 {
+			record.Headers = schemaHeader(name...)
+		}
+		decode(t, one, record)
 	})
 }
 
 func FuzzAvro(f *testing.F) {
-	fuzzRegistry(f, "avro", header(1, flatRecord(f)...), header(8), header(9, 0xfe, 0x7f), header(99))
+	fuzzRegistry(f, "avro", "flat", nil, header(1, flatRecord(f)...), header(8), header(9, 0xfe, 0x7f), header(99))
 }
 
 func FuzzProtobuf(f *testing.F) {
-	fuzzRegistry(f, "protobuf", header(5, append([]byte{4, 2, 0}, scored(f, scoredText)...)...), header(5, 0, 0x0a, 1, 'a'))
+	fuzzRegistry(f, "protobuf", "proto", []byte{4, 2, 0}, header(5, append([]byte{4, 2, 0}, scored(f, scoredText)...)...), header(5, 0, 0x0a, 1, 'a'))
 }
 
 func FuzzJSONSchema(f *testing.F) {
-	fuzzRegistry(f, "jsonschema", header(7, []byte(`{"row":"r-3","amount":3,"p":0.25}`)...), header(6, '1'))
+	fuzzRegistry(f, "jsonschema", "json", nil, header(7, []byte(`{"row":"r-3","amount":3,"p":0.25}`)...), header(6, '1'))
 }
 
 func TestRegistryCheck(t *testing.T) {
