@@ -299,6 +299,7 @@ func (p *producers) check() {
 		"sklearn-iris/0/k-1/0": "length=6.8 width=2.8 _predicted=1",
 		"sklearn-iris/0/k-1/1": "length=6 width=3.4 _predicted=0",
 		"sklearn-iris/0/k-2":   "length=5.5 width=2.5 _predicted=2",
+		"sklearn-iris/0/k-3":   "length=5 width=3.5 _predicted=10",
 	}
 	for _, format := range []string{"avro", "protobuf", "jsonschema"} {
 		want["scored/"+format+"/s-1"] = "amount=12.5 _score=0.25"

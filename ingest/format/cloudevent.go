@@ -31,8 +31,11 @@ func cloudEvents(r *Record) ([]cloudEvent, *Failure) {
 		c := cloudEvent{data: r.Value}
 		for _, h := range r.Headers {
 			name := strings.ToLower(h.Key)
-			if len(name) > 3 && (strings.HasPrefix(name, "ce_") || strings.HasPrefix(name, "ce-")) {
+			switch {
+			case len(name) > 3 && (strings.HasPrefix(name, "ce_") || strings.HasPrefix(name, "ce-")):
 				c.attributes = append(c.attributes, Member{name[3:], textValue(string(h.Value))})
+			case name == lengthHeader:
+				c.attributes = append(c.attributes, Member{name, textValue(string(h.Value))})
 			}
 		}
 		return []cloudEvent{c}, nil
@@ -100,10 +103,12 @@ func structuredEvent(v Value) (c cloudEvent, fail *Failure) {
 // parseData is parse for the data of an event.
 func parseData(data []byte) (Value, *Failure) {
 	if len(data) == 0 || string(data) == "null" {
-		return nil, invalid("the event has no data")
+		return nil, noData()
 	}
 	return parse(data)
 }
+
+func noData() *Failure { return invalid("the event has no data") }
 
 // time is the event's, nil if it has none. Azure's collector has seconds since 1970
 // where the specification has text.

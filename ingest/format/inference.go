@@ -15,6 +15,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/modelwatch/modelwatch"
 )
 
 //go:embed inference.proto
@@ -84,8 +86,7 @@ func (f *inference) decode(data []byte, response bool) (*message, *Failure) {
 		if raw.Len() > 0 {
 			var fail *Failure
 			if t.values, fail = rawValues(datatype, raw.Get(i).Bytes()); fail != nil {
-				fail.Detail = fmt.Sprintf("tensor %q: %s", shorten(t.name), fail.Detail)
-				return nil, fail
+				return nil, t.failed(fail)
 			}
 		} else {
 			t.values = contents(field(one, "contents").Message())
@@ -152,6 +153,9 @@ func rawSizes() map[string]int {
 func rawValues(datatype string, b []byte) (out []Value, fail *Failure) {
 	if datatype == "BYTES" {
 		for len(b) > 0 {
+			if len(out) == maxValues {
+				return nil, tooManyValues()
+			}
 			if len(b) < 4 || uint64(binary.LittleEndian.Uint32(b)) > uint64(len(b)-4) {
 				return nil, invalid("raw contents end inside an element of BYTES")
 			}
@@ -168,41 +172,53 @@ func rawValues(datatype string, b []byte) (out []Value, fail *Failure) {
 	if len(b)%size != 0 {
 		return nil, invalid("raw contents of %d bytes hold no whole number of %s", len(b), datatype)
 	}
+	if len(b)/size > maxValues {
+		return nil, tooManyValues()
+	}
+	out = make([]Value, 0, len(b)/size)
+	var text []byte // of all values: a small one would take more than itself
 	for ; len(b) > 0; b = b[size:] {
-		out = append(out, rawValue(datatype, b))
+		start := len(text)
+		text = appendRaw(text, datatype, b)
+		out = append(out, Value(text[start:len(text):len(text)]))
 	}
 	return out, nil
 }
 
-func rawValue(datatype string, b []byte) Value {
+func tooManyValues() *Failure {
+	return failf(modelwatch.DeadTooLarge, "there are more than %d values", maxValues)
+}
+
+// appendRaw appends the element with which b begins.
+func appendRaw(text []byte, datatype string, b []byte) []byte {
 	le := binary.LittleEndian
 	switch datatype {
 	case "BOOL":
-		return boolValue(b[0] != 0)
+		return strconv.AppendBool(text, b[0] != 0)
 	case "UINT8":
-		return strconv.AppendUint(nil, uint64(b[0]), 10)
+		return strconv.AppendUint(text, uint64(b[0]), 10)
 	case "INT8":
-		return strconv.AppendInt(nil, int64(int8(b[0])), 10)
+		return strconv.AppendInt(text, int64(int8(b[0])), 10)
 	case "UINT16":
-		return strconv.AppendUint(nil, uint64(le.Uint16(b)), 10)
+		return strconv.AppendUint(text, uint64(le.Uint16(b)), 10)
 	case "INT16":
-		return strconv.AppendInt(nil, int64(int16(le.Uint16(b))), 10)
+		return strconv.AppendInt(text, int64(int16(le.Uint16(b))), 10)
 	case "UINT32":
-		return strconv.AppendUint(nil, uint64(le.Uint32(b)), 10)
+		return strconv.AppendUint(text, uint64(le.Uint32(b)), 10)
 	case "INT32":
-		return strconv.AppendInt(nil, int64(int32(le.Uint32(b))), 10)
+		return strconv.AppendInt(text, int64(int32(le.Uint32(b))), 10)
 	case "UINT64":
-		return strconv.AppendUint(nil, le.Uint64(b), 10)
+		return strconv.AppendUint(text, le.Uint64(b), 10)
 	case "INT64":
-		return strconv.AppendInt(nil, int64(le.Uint64(b)), 10)
+		return strconv.AppendInt(text, int64(le.Uint64(b)), 10)
 	case "FP16":
-		return floatValue(half(le.Uint16(b)), 32)
+		return appendFloat(text, half(le.Uint16(b)), 32)
 	case "BF16":
-		return floatValue(float64(math.Float32frombits(uint32(le.Uint16(b))<<16)), 32)
+		return appendFloat(text, float64(math.Float32frombits(uint32(le.Uint16(b))<<16)), 32)
 	case "FP32":
-		return floatValue(float64(math.Float32frombits(le.Uint32(b))), 32)
+		return appendFloat(text, float64(math.Float32frombits(le.Uint32(b))), 32)
 	}
-	return floatValue(math.Float64frombits(le.Uint64(b)), 64)
+	return appendFloat(text, math.Float64frombits(le.Uint64(b)), 64)
 }
 
 // half is the value of an IEEE 754 number of 16 bits: 1 of sign, 5 of exponent,

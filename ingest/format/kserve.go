@@ -21,7 +21,7 @@ func (f kserve) event(ce *cloudEvent, events []Event) ([]Event, error) {
 	c := &call{id: ce.get("id"), time: ce.time(), tags: ce.tags("namespace", "component", "endpoint")}
 	c.model = ce.get(f.attribute("model", "inferenceservicename"))
 	c.version = ce.get(f.attribute("version", ""))
-	return f.half(c, ce.get("type"), ce.data, events)
+	return f.half(c, ce, events)
 }
 
 // attribute is the attribute that Columns names for a part.
@@ -32,23 +32,24 @@ func (o *Options) attribute(part, fallback string) string {
 	return fallback
 }
 
-// half takes a body that is a request or a response, which the end of the event's
-// type tells.
-func (o *Options) half(c *call, kind string, body []byte, events []Event) ([]Event, error) {
+// half takes an event whose data is a request or a response, which the end of the
+// event's type tells.
+func (o *Options) half(c *call, ce *cloudEvent, events []Event) ([]Event, error) {
+	kind := ce.get("type")
 	request, response := strings.HasSuffix(kind, ".request"), strings.HasSuffix(kind, ".response")
 	if !request && !response {
 		return events, failf(modelwatch.DeadUnknownKind, "the event's type is %q; it must end in .request or .response", shorten(kind))
 	}
-	v, fail := parseData(body)
+	s, rows := o.in(), &c.inputs
+	if response {
+		s, rows = o.out(), &c.outputs
+	}
+	v, behind, fail := splitBody(ce.data, ce.get(lengthHeader, lengthAttribute), s.tensorList())
 	if fail != nil {
 		return events, fail
 	}
-	if request {
-		c.inputs, fail = o.in().body(v, false)
-	} else {
-		c.outputs, fail = o.out().body(v, false)
-	}
-	if fail != nil {
+	s.behind = behind
+	if *rows, fail = s.body(v, false); fail != nil {
 		return events, fail
 	}
 	return o.events(c, events)

@@ -52,7 +52,7 @@ func (f sagemaker) Decode(_ context.Context, r *Record, events []Event) ([]Event
 
 // truth takes one label, or one for each row of the request.
 func (f sagemaker) truth(c *call, data []Member, events []Event) ([]Event, error) {
-	plain := side{&Options{}, true} // what names values of predictions is not about labels
+	plain := (&Options{}).out() // what names values of predictions is not about labels
 	rows, fail := f.payload(plain, data)
 	if fail != nil {
 		return events, fail

@@ -45,8 +45,8 @@ func (f seldon) version1(ce *cloudEvent, events []Event) ([]Event, error) {
 	c := &call{id: ce.get("requestid", "id"), time: ce.time(), tags: ce.tags("namespace", "endpoint", "modelid")}
 	c.model = ce.get(f.attribute("model", "inferenceservicename"))
 	c.version = ce.get(f.attribute("version", ""))
-	if kind := ce.get("type"); !strings.HasSuffix(kind, ".feedback") {
-		return f.half(c, kind, ce.data, events)
+	if !strings.HasSuffix(ce.get("type"), ".feedback") {
+		return f.half(c, ce, events)
 	}
 	v, fail := parseData(ce.data)
 	if fail != nil {
@@ -67,7 +67,7 @@ func (f seldon) feedback(c *call, all []Member, events []Event) ([]Event, error)
 			break
 		}
 	}
-	plain := side{&Options{}, true}
+	plain := (&Options{}).out()
 	rows, fail := plain.body(truth, false)
 	if fail != nil {
 		return events, fail

@@ -11,7 +11,8 @@ import (
 // Bounds of one record. What a record holds is in memory while it is placed.
 const (
 	maxRows       = 50_000
-	maxPositional = 2000 // values of a row that become columns of their own; more are one vector
+	maxValues     = 4_000_000 // of a tensor of bytes, which may be one of them
+	maxPositional = 2000      // values of a row that become columns of their own; more are one vector
 )
 
 // side is one side of a request, what goes in or what comes out, of which bodies
@@ -19,10 +20,19 @@ const (
 type side struct {
 	options *Options
 	out     bool
+	behind  []byte // the bytes behind the JSON of the body
 }
 
-func (o *Options) in() side  { return side{o, false} }
-func (o *Options) out() side { return side{o, true} }
+func (o *Options) in() side  { return side{options: o} }
+func (o *Options) out() side { return side{options: o, out: true} }
+
+// tensorList is the name that the list of tensors has in a body of the V2 protocol.
+func (s side) tensorList() string {
+	if s.out {
+		return "outputs"
+	}
+	return "inputs"
+}
 
 // names are those of values that come by position.
 func (s side) names() []string {
@@ -34,7 +44,8 @@ func (s side) names() []string {
 
 // body takes a request or response of a serving protocol apart:
 //
-//   - V2 (Open Inference Protocol): inputs or outputs, a list of tensors;
+//   - V2 (Open Inference Protocol): inputs or outputs, a list of tensors, which may
+//     have their data behind the JSON;
 //   - V1 (TensorFlow Serving): instances, predictions, and the columnar inputs
 //     and outputs;
 //   - MLflow: dataframe_split, dataframe_records;
@@ -53,6 +64,9 @@ func (s side) body(v Value, loose bool) ([]row, *Failure) {
 		inside := present(m.Value)
 		switch m.Name {
 		case "inputs", "outputs":
+			if m.Name != s.tensorList() && find(all, s.tensorList()) != nil {
+				continue // a request of the V2 protocol names the outputs it wants
+			}
 			if isTensors(inside) {
 				return s.tensorsJSON(inside)
 			}

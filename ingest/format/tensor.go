@@ -1,6 +1,7 @@
 package format
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 )
@@ -33,6 +34,14 @@ func jsonTensor(all []Member, shape, data string) tensor {
 		t.shape = append(t.shape, n)
 	}
 	return t
+}
+
+// failed says of which tensor a failure is; nil if there is none.
+func (t *tensor) failed(fail *Failure) *Failure {
+	if fail != nil {
+		fail.Detail = fmt.Sprintf("tensor %q: %s", shorten(t.name), fail.Detail)
+	}
+	return fail
 }
 
 // rows and width are the sizes of the first dimension and of all others together.
@@ -68,8 +77,13 @@ func (t *tensor) check() *Failure {
 
 func (s side) tensorsJSON(v Value) ([]row, *Failure) {
 	var all []tensor
+	behind := s.behind
 	for _, one := range elements(v) {
-		all = append(all, jsonTensor(members(one), "shape", "data"))
+		t, left, fail := binaryTensor(members(one), behind)
+		if fail != nil {
+			return nil, fail
+		}
+		all, behind = append(all, t), left
 	}
 	return s.tensors(all)
 }
@@ -88,7 +102,7 @@ func (s side) tensors(all []tensor) ([]row, *Failure) {
 		}
 	}
 	if len(all) == 0 || all[0].rows() == 0 {
-		return nil, nil
+		return []row{}, nil
 	}
 	n := all[0].rows()
 	if n > maxRows {

@@ -16,19 +16,33 @@ import (
 // parse checks that data is one JSON value (RFC 8259, no duplicate names) and
 // returns it without the space around it.
 func parse(data []byte) (Value, *Failure) {
+	v, end, fail := parseFirst(data)
+	if fail == nil {
+		fail = nothingBehind(data, end)
+	}
+	return v, fail
+}
+
+// parseFirst is parse for data of which something else may follow; end is where the
+// value ends.
+func parseFirst(data []byte) (v Value, end int, fail *Failure) {
 	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, failf(modelwatch.DeadEmpty, "the record has no value")
+		return nil, 0, failf(modelwatch.DeadEmpty, "the record has no value")
 	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(data))
 	v, err := d.ReadValue()
 	if err != nil {
-		return nil, explain(err)
+		return nil, 0, explain(err)
 	}
-	end := int(d.InputOffset())
-	if rest := bytes.TrimSpace(data[end:]); len(rest) > 0 {
-		return nil, failf(modelwatch.DeadInvalidJSON, "not JSON at byte %d: text behind the value", end)
+	end = int(d.InputOffset())
+	return Value(data[end-len(v) : end]), end, nil
+}
+
+func nothingBehind(data []byte, end int) *Failure {
+	if len(bytes.TrimSpace(data[end:])) > 0 {
+		return failf(modelwatch.DeadInvalidJSON, "not JSON at byte %d: text behind the value", end)
 	}
-	return Value(data[end-len(v) : end]), nil
+	return nil
 }
 
 // parseObject is parse for a record that must be an object.
@@ -138,16 +152,18 @@ func isNumber(v Value) bool { return len(v) > 0 && (v[0] == '-' || v[0]-'0' <= 9
 // floatValue writes a number. JSON has none that are not finite: NaN is null, as
 // data frames have it, and an infinity a number that no float64 can hold, so that
 // its cell is invalid.
-func floatValue(f float64, bits int) Value {
+func floatValue(f float64, bits int) Value { return appendFloat(nil, f, bits) }
+
+func appendFloat(text []byte, f float64, bits int) []byte {
 	switch {
 	case math.IsNaN(f):
-		return Value("null")
+		return append(text, "null"...)
 	case math.IsInf(f, 1):
-		return Value("1e999")
+		return append(text, "1e999"...)
 	case math.IsInf(f, -1):
-		return Value("-1e999")
+		return append(text, "-1e999"...)
 	}
-	return strconv.AppendFloat(nil, f, 'g', -1, bits)
+	return strconv.AppendFloat(text, f, 'g', -1, bits)
 }
 
 func boolValue(b bool) Value { return strconv.AppendBool(nil, b) }
