@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -255,31 +256,35 @@ func (p *producers) kserve() {
 }
 
 // registry starts a schema registry, and returns its address. As a real one does, it
-// finds the schema that it has in the descriptor of a file of protobuf, which the
-// serializer sends in base64; only that it knows beforehand which one that is.
+// answers with the GUID of what is registered, and keeps the text of a file of
+// protobuf where the serializer sends its descriptor.
 func (p *producers) registry() string {
-	schema, err := os.ReadFile(filepath.Join(p.scripts, "scored.proto"))
+	text, err := os.ReadFile(filepath.Join(p.scripts, "scored.proto"))
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	r := srfake.New()
 	p.t.Cleanup(r.Close)
-	subject := p.topics["protobuf"] + "-value"
-	r.SeedSchema(subject, 1, 1000, sr.Schema{Type: sr.TypeProtobuf, Schema: string(schema)})
-	client, err := sr.NewClient(sr.URLs(r.URL()))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	found, err := client.SchemaByVersion(p.t.Context(), subject, 1)
-	if err != nil {
-		p.t.Fatal(err)
-	}
 	r.Intercept(func(w http.ResponseWriter, q *http.Request) bool {
-		if q.Method != http.MethodPost || q.URL.Path != "/subjects/"+subject+"/versions" {
+		subject, found := strings.CutSuffix(strings.TrimPrefix(q.URL.Path, "/subjects/"), "/versions")
+		if q.Method != http.MethodPost || !found {
 			return false
 		}
+		var schema sr.Schema
+		err := json.NewDecoder(q.Body).Decode(&schema)
+		if schema.Type == sr.TypeProtobuf {
+			schema.Schema = string(text)
+		}
+		var version int
+		if err == nil {
+			_, version, err = r.RegisterSchema(subject, schema)
+		}
+		registered, _ := r.GetSchema(subject, version)
 		w.Header().Set("Content-Type", "application/vnd.schemaregistry.v1+json")
-		return json.NewEncoder(w).Encode(found) == nil
+		if err = errors.Join(err, json.NewEncoder(w).Encode(registered)); err != nil {
+			p.t.Errorf("register a schema: %v", err)
+		}
+		return true
 	})
 	return r.URL()
 }
