@@ -24,6 +24,7 @@ import (
 
 // bundle is the whole way: a broker, a catalog and an archive.
 type bundle struct {
+	format   string // of what serve reads; "" is kserve
 	t        *testing.T
 	client   []kgo.Opt // of consumers
 	topic    string

@@ -44,6 +44,7 @@ type counts struct {
 	records, kept, sampledOut               int64
 	invalid, outOfRange, unknown, truncated int64
 	dropped                                 int64 // by privacy rules
+	opaque                                  int64 // rows of which a side was bytes
 	replayedAgain                           int64
 	rejected                                map[modelwatch.DeadLetterReason]int64
 }
@@ -78,6 +79,9 @@ func (b *batch) add(e *event, r *row) {
 	b.counts.unknown += int64(e.unknownFields)
 	b.counts.truncated += int64(e.truncated)
 	b.counts.dropped += int64(e.dropped)
+	if e.opaque {
+		b.counts.opaque++
+	}
 	f := b.builder(e, r)
 	before := f.bytes
 	f.add(e, r)

@@ -117,6 +117,7 @@ type event struct {
 	unknownFields int  // members that the schema does not know
 	truncated     int  // of them, those that did not fit into _extra
 	dropped       int  // values and members that privacy rules kept out
+	opaque        bool // what went in or what came out was bytes that are no values
 	redacted      bool // the record was a dead letter whose private values were replaced
 }
 
@@ -154,7 +155,7 @@ func (e *event) begin(data []byte, l *layout) {
 	}
 	e.started, e.sifted = false, false
 	e.extraLen, e.invalidValues, e.outOfRange, e.unknownFields, e.truncated = 0, 0, 0, 0, 0
-	e.dropped = 0
+	e.dropped, e.opaque = 0, false
 }
 
 func (e *event) use(l *layout) {

@@ -14,7 +14,7 @@ type metrics struct {
 	records, kept, sampledOut          prometheus.Counter
 	rejected                           *prometheus.CounterVec
 	invalid, outOfRange, unknown, cut  prometheus.Counter
-	private                            prometheus.Counter
+	private, opaque                    prometheus.Counter
 	gaps, foreign                      prometheus.Counter
 	replays                            *prometheus.CounterVec
 	flushes                            *prometheus.CounterVec
@@ -44,6 +44,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		cut:        f.counter("truncated_fields_total", "Of the unknown fields, those for which _extra had no room."),
 		replays:    f.counterVec("replays_total", "Replays of dead letters: placed, refused again, or repeated without effect.", "outcome"),
 		private:    f.counter("private_values_total", "Values and fields of kept rows that privacy rules kept out of the archive."),
+		opaque:     f.counter("opaque_rows_total", "Kept rows whose request or response was bytes that are no values, of which _extra has the size and the checksum."),
 		gaps:       f.counter("gap_records_total", "Offsets that Kafka no longer had when they were to be read."),
 		foreign:    f.counter("foreign_offsets_total", "Partitions taken for which Kafka held a later offset of the group than the catalog: another deployment uses the group, or the catalog was set back."),
 		flushes:    f.counterVec("flushes_total", "Ended flushes: committed, fenced, or aborted.", "outcome"),
@@ -132,6 +133,7 @@ func (m *metrics) committed(c *counts) {
 	m.unknown.Add(float64(c.unknown))
 	m.cut.Add(float64(c.truncated))
 	m.private.Add(float64(c.dropped))
+	m.opaque.Add(float64(c.opaque))
 	m.replays.WithLabelValues("repeated").Add(float64(c.replayedAgain))
 	for reason, n := range c.rejected {
 		m.rejected.WithLabelValues(string(reason)).Add(float64(n))

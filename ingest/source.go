@@ -99,6 +99,7 @@ func (s *source) event(ctx context.Context, r *kgo.Record, i int) (row, *rejecti
 	s.one = *r
 	s.one.Value = s.json
 	out, rejected, err := s.decode(ctx, &s.one)
+	s.decoder.opaque = s.events[i].Opaque
 	if rejected != nil && len(s.events) > 1 {
 		rejected.detail = fmt.Sprintf("row %d of %d: %s", i, len(s.events), rejected.detail)
 	}

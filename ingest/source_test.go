@@ -184,3 +184,23 @@ func TestUnreadable(t *testing.T) {
 		b.exactlyOnce()
 	})
 }
+
+// TestPlaceOpaque checks that rows of which a side was bytes are counted, if they are kept.
+func TestPlaceOpaque(t *testing.T) {
+	t.Parallel()
+	c, b := setupSource(t, Source{Format: "seldon", Options: format.Options{Model: "fraud", Version: "7"}})
+	place := func(id, kind, body string) {
+		t.Helper()
+		r := b.record(body, kgo.RecordHeader{Key: "type", Value: []byte("io.seldon.serving.inference." + kind)}, kgo.RecordHeader{Key: "requestid", Value: []byte(id)})
+		if err := c.placeRecord(context.Background(), b.batch, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	place("a", "request", `{"binData":"AAAA"}`)
+	place("a", "response", `{"jsonData":{"score":0.5}}`)
+	place("b", "response", `{"binData":"AAAA"}`)
+	place("c", "request", `{"strData":"x"}`)
+	if got := b.batch.counts; got.opaque != 2 || got.kept != 4 || len(b.batch.deadLetters) > 0 {
+		t.Errorf("%d of %d rows are opaque, %d dead letters; want 2 of 4, none", got.opaque, got.kept, len(b.batch.deadLetters))
+	}
+}

@@ -30,6 +30,10 @@ type Event struct {
 
 	Label, Group, Weight Value
 
+	// Opaque: what went in or what came out was bytes that are no values. The event
+	// says how many, and their checksum.
+	Opaque bool
+
 	// Raw, if it is set, is the whole event, as canonical JSON.
 	Raw Value
 }

@@ -48,7 +48,7 @@ func (o *Options) half(c *call, ce *cloudEvent, events []Event) ([]Event, error)
 	if fail != nil {
 		return events, fail
 	}
-	s.behind = behind
+	s.behind, s.opaque = behind, &c.opaque
 	if *rows, fail = s.body(v, false); fail != nil {
 		return events, fail
 	}

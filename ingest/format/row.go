@@ -19,6 +19,7 @@ type call struct {
 	inputs, outputs    []row // nil: the record does not have them
 	tags               []Member
 	extra              []Member
+	opaque             Value // what is told of a side that is bytes, not values
 }
 
 // events makes an event of each row. A request of one row has its own id, one of
@@ -52,9 +53,22 @@ func (o *Options) events(c *call, events []Event) ([]Event, error) {
 		if c.outputs != nil {
 			o.take(&e, c.outputs[i], true)
 		}
+		if c.opaque != nil {
+			e.takeOpaque(c.opaque)
+		}
 		events = append(events, e)
 	}
 	return events, nil
+}
+
+// takeOpaque keeps what is told of bytes, under a name that is no column's.
+func (e *Event) takeOpaque(v Value) {
+	e.Opaque = true
+	if m := (Member{"bin_data", v}); e.Kind == modelwatch.KindOutput {
+		e.Prediction = append(e.Prediction, m)
+	} else {
+		e.Extra = append(e.Extra, m)
+	}
 }
 
 // truths makes a label of each row of the truth about a request: what names it.

@@ -1,9 +1,12 @@
 package format
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/modelwatch/modelwatch"
 )
@@ -21,6 +24,8 @@ type side struct {
 	options *Options
 	out     bool
 	behind  []byte // the bytes behind the JSON of the body
+	opaque  *Value // what is told of bytes that are no values; nil: there may be none
+	nested  bool   // the body is inside one of Seldon's
 }
 
 func (o *Options) in() side  { return side{options: o} }
@@ -49,7 +54,8 @@ func (s side) names() []string {
 //   - V1 (TensorFlow Serving): instances, predictions, and the columnar inputs
 //     and outputs;
 //   - MLflow: dataframe_split, dataframe_records;
-//   - Seldon: data with ndarray or tensor, jsonData, strData.
+//   - Seldon: data with ndarray, tensor or tftensor, jsonData, strData, binData,
+//     customData.
 //
 // If loose is true it may also be a list of rows, or an object that is one row.
 func (s side) body(v Value, loose bool) ([]row, *Failure) {
@@ -75,11 +81,11 @@ func (s side) body(v Value, loose bool) ([]row, *Failure) {
 			return s.list(m.Value)
 		case "dataframe_split":
 			return s.split(members(inside))
-		case "data", "jsonData", "strData", "binData":
+		case "data", "jsonData", "strData", "binData", "customData":
 			if find(all, "columns") != nil {
 				return s.split(all)
 			}
-			if m.Name != "data" || len(inside) > 0 && inside[0] == '{' {
+			if m.Name != "data" && !s.nested || m.Name == "data" && len(inside) > 0 && inside[0] == '{' {
 				return s.seldon(m)
 			}
 		}
@@ -182,75 +188,6 @@ func zip(names []string, values []Value) row {
 	return r
 }
 
-// seldon takes Seldon's first protocol.
-func (s side) seldon(m Member) ([]row, *Failure) {
-	switch m.Name {
-	case "jsonData":
-		return s.body(m.Value, true)
-	case "strData":
-		r, fail := s.positional([]Value{m.Value})
-		return []row{r}, fail
-	case "binData":
-		return nil, invalid("binData cannot be read as values")
-	}
-	data := members(m.Value)
-	var names []string
-	for _, n := range elements(find(data, "names")) {
-		names = append(names, strings.TrimPrefix(text(n), "t:"))
-	}
-	list := find(data, "ndarray")
-	var rows [][]Value
-	switch tensor := members(find(data, "tensor")); {
-	case list != nil && list[0] == '[':
-		for _, one := range elements(list) {
-			rows = append(rows, flatten(one, nil))
-		}
-	case len(tensor) > 0:
-		t := jsonTensor(tensor, "shape", "values")
-		if fail := t.check(); fail != nil {
-			return nil, fail
-		}
-		rows = slices.Collect(slices.Chunk(t.values, max(1, t.width())))
-	default:
-		return nil, invalid("data must have ndarray or tensor")
-	}
-	return s.named(names, rows)
-}
-
-// named gives the values of rows the names that the record says, unless the
-// configuration says others.
-func (s side) named(names []string, rows [][]Value) ([]row, *Failure) {
-	if len(rows) > maxRows {
-		return nil, tooMany(len(rows))
-	}
-	out := make([]row, 0, len(rows))
-	for i, values := range rows {
-		if len(s.names()) > 0 || len(names) == 0 {
-			r, fail := s.positional(values)
-			if fail != nil {
-				return nil, fail
-			}
-			out = append(out, r)
-			continue
-		}
-		if len(values) != len(names) {
-			return nil, invalid("row %d has %s for %s", i, plural(len(values), "value"), plural(len(names), "name"))
-		}
-		r := zip(names, values)
-		for j := range r {
-			switch {
-			case !s.out || s.known(r[j].Name):
-			case len(r) == 1:
-				r[j].Name = "predicted"
-			case isNumber(r[j].Value):
-				r[j].Name = "score_" + r[j].Name
-			}
-		}
-		out = append(out, r)
-	}
-	return out, nil
-}
-
 // known reports that an output's name says what it is.
 func (s side) known(name string) bool {
 	switch name {
@@ -294,15 +231,28 @@ func (s side) indexed(i int) string {
 	return "f" + strconv.Itoa(i)
 }
 
-// flatten appends the values of nested lists, in order.
+// flatten appends the values of nested lists, in order. It reads them once, however
+// deep they are.
 func flatten(v Value, into []Value) []Value {
 	if len(v) == 0 || v[0] != '[' {
 		return append(into, v)
 	}
-	for _, element := range elements(v) {
-		into = flatten(element, into)
+	d := jsontext.NewDecoder(bytes.NewBuffer(v))
+	for {
+		switch d.PeekKind() {
+		case '[', ']':
+			if _, err := d.ReadToken(); err != nil || d.StackDepth() == 0 {
+				return into // the JSON was parsed before: there are no errors
+			}
+		default:
+			element, err := d.ReadValue()
+			if err != nil {
+				return into
+			}
+			end := int(d.InputOffset())
+			into = append(into, v[end-len(element):end])
+		}
 	}
-	return into
 }
 
 // join makes a list of values.
