@@ -107,5 +107,6 @@ func binaryTensor(all []Member, behind []byte) (t tensor, left []byte, fail *Fai
 		return t, nil, invalid("tensor %q has binary_data_size %d, and %s are left", shorten(t.name), n, plural(len(behind), "byte"))
 	}
 	t.values, fail = rawValues(text(find(all, "datatype")), behind[:n])
-	return t, behind[n:], t.failed(fail)
+	fail = t.failed(fail)
+	return t, behind[n:], fail
 }

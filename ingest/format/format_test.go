@@ -249,3 +249,28 @@ func FuzzKServe(f *testing.F)      { fuzzFormat(f, "kserve") }
 func FuzzMLServer(f *testing.F)    { fuzzFormat(f, "mlserver") }
 func FuzzSageMaker(f *testing.F)   { fuzzFormat(f, "sagemaker") }
 func FuzzSeldon(f *testing.F)      { fuzzFormat(f, "seldon") }
+
+// TestDeepNesting: what a large record costs does not grow with how deep its lists
+// and messages are. The deadline is far from what it takes, and far below what it
+// would take if each level were read again.
+func TestDeepNesting(t *testing.T) {
+	const depth, values = 9000, 2_000_000
+	long := "1" + strings.Repeat(",1", values-1)
+	for name, body := range map[string]string{
+		"lists":    `{"instances":[` + strings.Repeat("[", depth) + long + strings.Repeat("]", depth) + `]}`,
+		"messages": strings.Repeat(`{"jsonData":`, depth) + "[" + long + "]" + strings.Repeat("}", depth),
+	} {
+		f, err := format.New("seldon", format.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &format.Record{Value: []byte(body), Headers: []format.Header{{Key: "type", Value: []byte("a.request")}}}
+		start := time.Now()
+		if got := decode(t, f, r); !strings.HasPrefix(got, `{"kind":"input","features":{`) {
+			t.Errorf("%s: got %.200s", name, got)
+		}
+		if took := time.Since(start); took > 30*time.Second {
+			t.Errorf("%s: read in %s", name, took)
+		}
+	}
+}

@@ -69,12 +69,14 @@ func tfTensor(all []Member) (t tensor, fail *Failure) {
 			return t, invalid("tensorContent is not base64: %v", err)
 		}
 		t.values, fail = rawValues(typ.datatype, data)
-		return t, t.failed(fail)
+		fail = t.failed(fail)
+		return t, fail
 	}
-	if t.values, fail = tfList(typ, elements(find(all, typ.list))); fail != nil {
-		return t, t.failed(fail)
+	t.values, fail = tfList(typ, elements(find(all, typ.list)))
+	if fail = t.failed(fail); fail == nil {
+		fail = t.repeat()
 	}
-	return t, t.repeat()
+	return t, fail
 }
 
 // tfList reads the values in the list of their type.
