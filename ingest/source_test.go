@@ -192,7 +192,7 @@ func TestPlaceOpaque(t *testing.T) {
 	place := func(id, kind, body string) {
 		t.Helper()
 		r := b.record(body, kgo.RecordHeader{Key: "type", Value: []byte("io.seldon.serving.inference." + kind)}, kgo.RecordHeader{Key: "requestid", Value: []byte(id)})
-		if err := c.placeRecord(context.Background(), b.batch, r); err != nil {
+		if err := c.placeRecord(context.Background(), b.batch, c.sources["t"], r); err != nil {
 			t.Fatal(err)
 		}
 	}
