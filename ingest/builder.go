@@ -106,7 +106,7 @@ func (b *builder) keep(e *event, i int32) (place uint64) {
 	}
 	place, added := c.kept.place(e.texts[i])
 	if added {
-		b.bytes += int64(len(e.texts[i])) + 64
+		b.bytes += int64(len(e.texts[i])) + textBytes
 	}
 	return place
 }

@@ -1,9 +1,6 @@
 package ingest
 
-import (
-	"hash/maphash"
-	"math"
-)
+import "math"
 
 // pageRows is how many rows a page of a column has. A builder of fewer rows has one
 // page of each column, which doubles from firstRows on.
@@ -90,51 +87,4 @@ func (w *words) bits(rows []int32, bit int) []bool {
 		out[i] = w.at(row)>>bit&1 != 0
 	}
 	return out
-}
-
-// kept is what the rows of a column have that is longer than a word.
-type kept struct {
-	texts   []string // each once
-	table   []uint64 // where the texts are: upper half of the hash, lower half place + 1; 0: free
-	seed    maphash.Seed
-	vectors [][]float32
-}
-
-// place returns the place of a text, and whether it is new.
-func (k *kept) place(text []byte) (place uint64, added bool) {
-	if 2*len(k.texts) >= len(k.table) {
-		k.enlarge()
-	}
-	hash, mask := maphash.Bytes(k.seed, text)>>32, uint64(len(k.table)-1)
-	for at := hash & mask; ; at = (at + 1) & mask {
-		entry := k.table[at]
-		if entry == 0 {
-			k.texts = append(k.texts, string(text))
-			k.table[at] = hash<<32 | uint64(len(k.texts))
-			return uint64(len(k.texts) - 1), true
-		}
-		if i := entry&math.MaxUint32 - 1; entry>>32 == hash && k.texts[i] == string(text) {
-			return i, false
-		}
-	}
-}
-
-// enlarge keeps half of the table free.
-func (k *kept) enlarge() {
-	old := k.table
-	if old == nil {
-		k.seed = maphash.MakeSeed()
-	}
-	k.table = make([]uint64, max(16, 2*len(old)))
-	mask := uint64(len(k.table) - 1)
-	for _, entry := range old {
-		if entry == 0 {
-			continue
-		}
-		at := entry >> 32 & mask
-		for k.table[at] != 0 {
-			at = (at + 1) & mask
-		}
-		k.table[at] = entry
-	}
 }
