@@ -171,16 +171,20 @@ func (b *NumberBuilder) pick(block []float64) {
 // sampleFrom takes one value of each stratum of 2^shift positions, at a pseudo-random
 // one of them. The values begin at position from; strata before had no part in this.
 func (b *NumberBuilder) sampleFrom(from int64, values []float64) {
-	sample, shift := b.sample, b.shift
-	stratum := max(b.next, from>>shift)
-	for ; ; stratum++ {
-		at := stratum<<shift + int64(mix(uint64(stratum))>>(64-shift)) - from
-		if at >= int64(len(values)) {
-			break
-		}
-		if at >= 0 {
-			sample = append(sample, values[at]+0)
-		}
+	sample, shift := b.sample, b.shift&63
+	at := func(stratum int64) int64 {
+		return stratum<<shift + int64(mix(uint64(stratum))>>(64-shift)) - from
+	}
+	stratum, to := max(b.next, from>>shift), from+int64(len(values))
+	if at(stratum) < 0 {
+		stratum++
+	}
+	for ; stratum < to>>shift; stratum++ { // those that end among the values
+		sample = append(sample, values[at(stratum)]+0)
+	}
+	if i := at(stratum); i < int64(len(values)) {
+		sample = append(sample, values[i]+0)
+		stratum++
 	}
 	b.next, b.sample = stratum, sample
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/modelwatch/modelwatch"
 )
@@ -21,9 +22,10 @@ var (
 	pageCSS string
 	//go:embed page.js
 	pageJS string
-
-	layout = template.Must(template.New("page").Parse(pageHTML))
 )
+
+// layout is parsed for the first page: most commands draw none.
+var layout = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageHTML)) })
 
 // page is what the template draws.
 type page struct {

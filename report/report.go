@@ -119,7 +119,7 @@ func Write(w io.Writer, r Report) error {
 		return fmt.Errorf("write report: %w", err)
 	}
 	out := bufio.NewWriterSize(w, 1<<16)
-	if err := layout.Execute(out, p); err != nil {
+	if err := layout().Execute(out, p); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	if err := out.Flush(); err != nil {

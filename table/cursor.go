@@ -131,10 +131,10 @@ func (c *cursor) nextFlat(dst *Column, n int) error {
 	return nil
 }
 
-// nextInPlace gives the column the page's own doubles, where the page has all of the n
-// rows and they lie in it as they do in memory.
+// nextInPlace gives the column the page's own doubles or indexes, where the page has all of
+// the n rows and they lie in it as they do in memory.
 func (c *cursor) nextInPlace(dst *Column, n int) (done bool, err error) {
-	if c.f.store != storeFloats || n == 0 {
+	if c.f.store != storeFloats && c.f.store != storeStrings || n == 0 {
 		return false, nil
 	}
 	if c.level == c.page.values {
@@ -142,14 +142,22 @@ func (c *cursor) nextInPlace(dst *Column, n int) (done bool, err error) {
 			return false, err
 		}
 	}
-	if !c.plain || c.page.values-c.level < n {
+	switch {
+	case c.page.values-c.level < n:
+		return false, nil
+	case c.plain:
+		floats, ok := asFloats(c.page.data[8*c.value:], n)
+		if !ok {
+			return false, nil
+		}
+		dst.Floats = floats
+	case c.f.store == storeStrings && c.page.encoding == format.RLEDictionary && c.page.defs == nil:
+		c.words.trim()
+		dst.Index, dst.Dict = c.index[c.value:c.value+n], c.words.dict
+	default:
 		return false, nil
 	}
-	floats, ok := asFloats(c.page.data[8*c.value:], n)
-	if !ok {
-		return false, nil
-	}
-	dst.Floats, dst.Valid = floats, nil
+	dst.Valid = nil
 	c.level += n
 	c.value += n
 	return true, nil

@@ -78,10 +78,8 @@ func (c *cursor) loadIndexes(n int) error {
 	if err := decodeHybrid(c.page.data[1:], int(c.page.data[0]), c.index); err != nil {
 		return fmt.Errorf("indexes: %w", err)
 	}
-	for _, i := range c.index {
-		if uint32(i) >= uint32(c.entries) {
-			return fmt.Errorf("index %d into a dictionary of %d", i, c.entries)
-		}
+	if i := largest(c.index); i >= uint32(c.entries) {
+		return fmt.Errorf("index %d into a dictionary of %d", i, c.entries)
 	}
 	switch c.f.store {
 	case storeFloats, storeVectors:
@@ -92,6 +90,18 @@ func (c *cursor) loadIndexes(n int) error {
 		return errors.New("a dictionary of booleans")
 	}
 	return nil
+}
+
+// largest returns the largest index, a negative one as one beyond all.
+func largest(indexes []int32) uint32 {
+	var a, b uint32 // so that one maximum does not wait for the other
+	for ; len(indexes) >= 2; indexes = indexes[2:] {
+		a, b = max(a, uint32(indexes[0])), max(b, uint32(indexes[1]))
+	}
+	if len(indexes) > 0 {
+		a = max(a, uint32(indexes[0]))
+	}
+	return max(a, b)
 }
 
 func looked[T any](dst, dict []T, index []int32) []T {

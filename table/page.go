@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -47,6 +48,27 @@ type pageReader struct {
 	reps     []byte
 	defs     []byte
 	unpack   *unpackers
+}
+
+// pageMemory is what pages are read into, to be used again by the next scan: each would else begin with
+// memory that the system has yet to clear.
+type pageMemory struct{ packed, unpacked, defs []byte }
+
+var pageMemories = sync.Pool{New: func() any { return &pageMemory{} }} //nolint:gochecknoglobals // memory to be used again, no state
+
+// lend gives the reader memory of earlier ones.
+func (p *pageReader) lend() {
+	m, _ := pageMemories.Get().(*pageMemory)
+	p.chunk.buf, p.unpacked, p.defs = m.packed, m.unpacked, m.defs
+}
+
+// giveBack takes the reader's memory, unless it is of pages that few have. What was read is no longer valid.
+func (p *pageReader) giveBack() {
+	m := &pageMemory{p.chunk.buf[:0], p.unpacked[:0], p.defs[:0]}
+	p.chunk.buf, p.unpacked, p.defs = nil, nil, nil
+	if cap(m.packed)+cap(m.unpacked)+cap(m.defs) <= 2*maxWindow {
+		pageMemories.Put(m)
+	}
 }
 
 // open points at a column chunk, after checking its place in the file.

@@ -41,13 +41,23 @@ func newScan(r *Reader, columns []string, workers int) *scan {
 			continue
 		}
 		f := &r.fields[at]
-		s.cursors[i] = &cursor{r: r, f: f, window: w}
+		c := &cursor{r: r, f: f, window: w}
+		c.pages.lend()
+		s.cursors[i] = c
 		s.chunk.Columns[i] = Column{Name: name, Type: f.info.Type, Physical: f.info.Physical}
 	}
 	return s
 }
 
+// run makes the pass. The scan is of no use after it.
 func (s *scan) run(ctx context.Context, f func(*Chunk) error) error {
+	defer func() {
+		for _, c := range s.cursors {
+			if c != nil {
+				c.pages.giveBack()
+			}
+		}
+	}()
 	for {
 		g, more := s.take()
 		if !more {
