@@ -29,7 +29,7 @@ type reader struct {
 	ours bool
 }
 
-// BenchmarkIngestPeers is BenchmarkIngest beside what else one would use on the
+// BenchmarkIngestPeers is BenchmarkIngest, all kept, beside what else one would use on the
 // same topic. What each does with the records is in its name; CPU and memory are
 // of its own process, from its start to the last record. A peer that cannot be
 // had or fails is a row that says so.
@@ -64,7 +64,7 @@ func (r reader) compare(b *testing.B, f filled) {
 }
 
 func readOurs(b *testing.B, f filled) (usage, error) {
-	wall, u := f.ingest(b)
+	wall, u := f.ingest(b, 1)
 	u.wall = wall
 	return u, nil
 }

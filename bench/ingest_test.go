@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,23 +34,26 @@ var wideEvents = flag.Int("wide.events", 10_000_000, "events of BenchmarkIngestW
 
 // BenchmarkIngest works off a backlog of 1.3 KB events with 50 features in a
 // real Kafka, as one ingest process, into real S3 and PostgreSQL on the same
-// machine. CPU is that of modelwatch alone.
+// machine: all kept, and a sample of them. CPU is that of modelwatch alone, from
+// its start; events are those that were read, kept or not.
 func BenchmarkIngest(b *testing.B) {
-	benchmarkIngest(b, backlog{events: 1_000_000, partitions: 8, models: 1})
+	f := backlog{events: 1_000_000, partitions: 8, models: 1}.setup(b)
+	for _, rate := range []float64{1, 0.1} {
+		b.Run(fmt.Sprintf("sample=%g%%", 100*rate), func(b *testing.B) { f.benchmark(b, rate) })
+	}
 }
 
 // BenchmarkIngestWide is BenchmarkIngest with many partitions and models, for the
 // memory that they take.
 func BenchmarkIngestWide(b *testing.B) {
-	benchmarkIngest(b, backlog{events: *wideEvents, partitions: 64, models: 20})
+	backlog{events: *wideEvents, partitions: 64, models: 20}.setup(b).benchmark(b, 1)
 }
 
-func benchmarkIngest(b *testing.B, l backlog) {
-	f := l.setup(b)
+func (f filled) benchmark(b *testing.B, rate float64) {
 	for b.Loop() {
-		wall, u := f.ingest(b)
-		l.report(b, wall, u)
-		b.ReportMetric(float64(f.bytes)/float64(l.events), "B/event")
+		wall, u := f.ingest(b, rate)
+		f.report(b, wall, u)
+		b.ReportMetric(float64(f.bytes)/float64(f.events), "B/event")
 	}
 }
 
@@ -83,8 +87,9 @@ func (l backlog) setup(b *testing.B) filled {
 	return f
 }
 
-// ingest works the backlog off into a catalog and a bucket of their own.
-func (f filled) ingest(b *testing.B) (time.Duration, usage) {
+// ingest works the backlog off into a catalog and a bucket of their own, and keeps a
+// sample of that rate.
+func (f filled) ingest(b *testing.B, rate float64) (time.Duration, usage) {
 	b.Helper()
 	dsn, bucket := f.postgres.NewDatabase(b), f.s3.Bucket(b)
 	config := filepath.Join(b.TempDir(), "modelwatch.yaml")
@@ -94,11 +99,12 @@ catalog: {dsn: %q}
 archive: {uri: "s3://%s", endpoint: %q, region: %s, path_style: true, access_key: %s, secret_key: %s}
 kafka: {brokers: [%q], group: %q, sources: [{topic: %q, format: modelwatch}]}
 ingest: {flush_age: 2s}
-`, dsn, bucket, f.s3.Endpoint, f.s3.Region, f.s3.AccessKey, f.s3.SecretKey, f.kafka.Brokers[0], "bench-"+bucket, f.topic)
+sampling: {rate: %g}
+`, dsn, bucket, f.s3.Endpoint, f.s3.Region, f.s3.AccessKey, f.s3.SecretKey, f.kafka.Brokers[0], "bench-"+bucket, f.topic, rate)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	return f.workOff(b, config, dsn)
+	return f.workOff(b, config, dsn, rate)
 }
 
 func (l backlog) model(i int) string {
@@ -144,7 +150,7 @@ func (l backlog) fill(b *testing.B, kafka *testserver.KafkaServer, topic string)
 }
 
 // workOff runs an ingest process until every event is registered.
-func (l backlog) workOff(b *testing.B, config, dsn string) (time.Duration, usage) {
+func (l backlog) workOff(b *testing.B, config, dsn string, rate float64) (time.Duration, usage) {
 	b.Helper()
 	cmd := exec.Command(binary(b), "serve", "--config", config, "--roles", "ingest", "--log-format", "text")
 	cmd.Stderr = os.Stderr
@@ -167,22 +173,28 @@ func (l backlog) workOff(b *testing.B, config, dsn string) (time.Duration, usage
 		if most := 10*time.Minute + time.Duration(l.events)*100*time.Microsecond; time.Since(start) > most {
 			b.Fatalf("the backlog was not worked off within %s", most)
 		}
-		if l.registered(b, counts) >= int64(l.events) {
-			break
+		seen, kept := l.registered(b, counts)
+		if seen < int64(l.events) {
+			continue
 		}
+		if share := float64(kept) / float64(l.events); math.Abs(share-rate) > rate/20 || rate == 1 && share < 1 {
+			b.Errorf("%g of the events were kept, want %g", share, rate)
+		}
+		break
 	}
 	return time.Since(start), running(b, cmd.Process.Pid)
 }
 
-func (l backlog) registered(b *testing.B, counts *catalog.Catalog) (sum int64) {
+// registered returns how many events commits have counted, and how many they have kept.
+func (l backlog) registered(b *testing.B, counts *catalog.Catalog) (seen, kept int64) {
 	for i := range l.models {
 		volumes, err := counts.Volumes(b.Context(), l.model(i), modelwatch.Window{Start: time.Unix(0, 0), End: time.Now().AddDate(1, 0, 0)})
 		if err != nil {
-			return 0 // not migrated yet
+			return 0, 0 // not migrated yet
 		}
 		for _, v := range volumes {
-			sum += v.Kept
+			seen, kept = seen+v.Seen, kept+v.Kept
 		}
 	}
-	return sum
+	return seen, kept
 }
