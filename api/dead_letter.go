@@ -100,7 +100,7 @@ type ReplayRequest struct {
 type ReplayResult struct {
 	Matched    int            `json:"matched" doc:"Letters that this call has looked at."`
 	Replayed   int            `json:"replayed" doc:"Those that were published again; with dry_run those that would be."`
-	Skipped    map[string]int `json:"skipped" doc:"The others by why: replayed, produced, truncated, empty, gone (its bytes), topic (they are of none that is read), changed (meanwhile)."`
+	Skipped    map[string]int `json:"skipped" doc:"The others by why: replayed, produced, truncated, empty, gone (its bytes), topic (they are of none that is read), file (they are lines of an imported file, which modelwatch import --dead-letters places), changed (meanwhile)."`
 	NextCursor string         `json:"next_cursor,omitempty" doc:"There are more: call again with it."`
 }
 

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/api"
+	"github.com/modelwatch/modelwatch/ingest"
 )
 
 // letterStore is the part of the catalog that replays need.
@@ -121,6 +123,8 @@ func (d deadLetters) skip(letter modelwatch.DeadLetter, asked modelwatch.DeadLet
 	switch {
 	case letter.State == modelwatch.DeadLetterProduced && asked != modelwatch.DeadLetterProduced:
 		return "produced"
+	case strings.HasPrefix(letter.Topic, ingest.ImportTopic):
+		return "file"
 	case !slices.Contains(d.topics, letter.Topic):
 		return "topic"
 	}

@@ -173,7 +173,9 @@ func skippedBecause(why string) string {
 	case "gone":
 		return "the object that held their bytes is gone"
 	case "topic":
-		return "they are of no topic that is read: it has left kafka.sources, or they are lines of an imported file"
+		return "they are of no topic that is read: it has left kafka.sources"
+	case "file":
+		return "they are lines of an imported file: modelwatch import --dead-letters places them"
 	case "changed":
 		return "somebody else replays them"
 	}

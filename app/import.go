@@ -26,7 +26,12 @@ import (
 
 // ImportOptions are the flags of modelwatch import.
 type ImportOptions struct {
-	From    string
+	From string
+	// DeadLetters, instead of From, is the topic of letters of an imported file, file:
+	// and its name, or allImported; Reason restricts them.
+	DeadLetters string
+	Reason      modelwatch.DeadLetterReason
+
 	Model   string
 	Version string
 	Kind    modelwatch.Kind
@@ -42,6 +47,9 @@ type ImportOptions struct {
 	DryRun         bool
 	Streams        Streams
 }
+
+// allImported stands for all files in ImportOptions.DeadLetters.
+const allImported = ingest.ImportTopic + "*"
 
 // imports is one run of modelwatch import.
 type imports struct {
@@ -66,9 +74,11 @@ func Import(ctx context.Context, cfg Config, opts ImportOptions) (err error) {
 	if opts.Version == "" && opts.Kind != modelwatch.KindLabel && opts.Format == "" {
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "only labels go without a version: give --version")
 	}
-	files, err := findImports(ctx, cfg, opts.From)
-	if err != nil {
-		return err
+	var files []tableFile
+	if opts.DeadLetters == "" {
+		if files, err = findImports(ctx, cfg, opts.From); err != nil {
+			return err
+		}
 	}
 	cfg.Sinks = SinksConfig{Datadog: DatadogConfig{Enabled: "false", Timestamps: "now"}}
 	s, err := newService(ctx, cfg, serviceOptions{Log: discardLog(), EventNow: time.Now})
@@ -77,6 +87,9 @@ func Import(ctx context.Context, cfg Config, opts ImportOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.life.close()) }()
 	m := &imports{service: s, opts: opts, report: ingest.TableImported{Rejected: map[modelwatch.DeadLetterReason]int64{}}}
+	if opts.DeadLetters != "" {
+		return m.deadLetters(ctx)
+	}
 	bar := importBar(opts.Streams.Err, len(files))
 	for _, f := range files {
 		bar.Describe(f.name)
@@ -92,6 +105,15 @@ func Import(ctx context.Context, cfg Config, opts ImportOptions) (err error) {
 
 // check refuses what would have no effect.
 func (o *ImportOptions) check() error {
+	switch {
+	case o.DeadLetters == "" && o.Reason != "":
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "--reason goes with --dead-letters")
+	case o.DeadLetters != "" && o.Format == "":
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "--dead-letters are lines: say with --format, --columns and so on how to read them; of tables the values are not kept")
+	case o.DeadLetters != "" && !strings.HasPrefix(o.DeadLetters, ingest.ImportTopic):
+		return modelwatch.Errorf(modelwatch.CodeInvalid, "--dead-letters %q is no imported file: they are called %sNAME, and %s are all; those of topics, modelwatch dead-letters replay publishes",
+			o.DeadLetters, ingest.ImportTopic, allImported)
+	}
 	if o.Format == "" {
 		if len(o.Columns)+len(o.Paths)+len(o.Inputs)+len(o.Outputs) > 0 || o.Timezone != "" {
 			return modelwatch.Errorf(modelwatch.CodeInvalid, "--columns, --paths, --inputs, --outputs and --timezone go with --format; of a table --id, --time, --score and so on name the columns")
@@ -202,23 +224,28 @@ func (m *imports) events(ctx context.Context, f tableFile, commit string, object
 	if err != nil {
 		return err
 	}
-	kind := m.opts.Kind
-	if kind == modelwatch.KindPrediction {
-		kind = "" // what the records say, which may be labels, too
-	}
-	done, err := ingest.EventImport{
-		Ledger: m.catalog, Registry: m.catalog, Archive: m.archive, FileKey: archive.FileKey, Salt: m.salt, Owner: m.owner, Now: time.Now,
-		CommitID: commit, Name: f.name, DefaultRate: m.cfg.Sampling.Rate, DryRun: m.opts.DryRun, Privacy: m.cfg.privacy(),
-		Source: ingest.Source{Format: m.opts.Format, Options: format.Options{
-			Model: m.opts.Model, Version: m.opts.Version, Kind: kind, Inputs: m.opts.Inputs, Outputs: m.opts.Outputs,
-			Columns: m.opts.Columns, Paths: m.opts.Paths, Timezone: m.opts.Timezone,
-		}},
-	}.Run(ctx, text)
+	done, err := m.eventImport(commit, f.name).Run(ctx, text)
 	err = errors.Join(err, text.Close())
 	if err == nil {
 		m.add(done)
 	}
 	return err
+}
+
+// eventImport imports records in the format that the flags say.
+func (m *imports) eventImport(commit, name string) ingest.EventImport {
+	kind := m.opts.Kind
+	if kind == modelwatch.KindPrediction {
+		kind = "" // what the records say, which may be labels, too
+	}
+	return ingest.EventImport{
+		Ledger: m.catalog, Registry: m.catalog, Archive: m.archive, FileKey: archive.FileKey, Salt: m.salt, Owner: m.owner, Now: time.Now,
+		CommitID: commit, Name: name, DefaultRate: m.cfg.Sampling.Rate, DryRun: m.opts.DryRun, Privacy: m.cfg.privacy(),
+		Source: ingest.Source{Format: m.opts.Format, Options: format.Options{
+			Model: m.opts.Model, Version: m.opts.Version, Kind: kind, Inputs: m.opts.Inputs, Outputs: m.opts.Outputs,
+			Columns: m.opts.Columns, Paths: m.opts.Paths, Timezone: m.opts.Timezone,
+		}},
+	}
 }
 
 // unpacked reads a file that is packed if its name says so.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/archive"
+	"github.com/modelwatch/modelwatch/ingest"
 	"github.com/modelwatch/modelwatch/internal/testserver"
 )
 
@@ -205,6 +206,7 @@ func TestImportOptions(t *testing.T) {
 	for _, o := range []ImportOptions{
 		{Columns: map[string]string{"id": "x"}}, {Timezone: "UTC"}, {Inputs: []string{"a"}},
 		{Format: "json", Mapping: modelwatch.ColumnMapping{ID: "x"}}, {Format: "yaml"},
+		{Reason: modelwatch.DeadNoID}, {DeadLetters: "file:a"}, {DeadLetters: "events", Format: "json"},
 	} {
 		if err := Import(t.Context(), DefaultConfig(), o); modelwatch.ErrorCode(err) != modelwatch.CodeInvalid {
 			t.Errorf("%+v: %v", o, err)
@@ -245,5 +247,79 @@ func startKeeper(t *testing.T, s *service) (stop func()) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestImportDeadLetters: lines that had no place are imported again once it is said
+// how to read them, each once; what still has none stays, with its new reason.
+func TestImportDeadLetters(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cfg := DefaultConfig()
+	cfg.Catalog.DSN = "sqlite:" + filepath.Join(dir, "catalog.db")
+	cfg.Archive.URI = filepath.Join(dir, "archive")
+	file := filepath.Join(dir, "scores.jsonl")
+	var text strings.Builder
+	for i := range 300 { // more than a page
+		fmt.Fprintf(&text, `{"row":"r%d","at":"2026-11-20T10:00:00Z","amount":%d.5,"p":0.25}`+"\n", i, i)
+	}
+	text.WriteString(`{"row":"late","at":"never","note":"` + strings.Repeat("x", 20<<10) + `"}` + "\nnot json\n") // the first lies in the archive
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(want string, o ImportOptions) {
+		t.Helper()
+		var out bytes.Buffer
+		o.Model, o.Version, o.Kind, o.Format, o.Streams = "loans", "1", modelwatch.KindPrediction, "json", Streams{Out: &out, Err: &bytes.Buffer{}}
+		if err := Import(t.Context(), cfg, o); err != nil || out.String() != want {
+			t.Fatalf("%v, printed\n%s, want\n%s", err, out.String(), want)
+		}
+	}
+	wrong, right := map[string]string{"id": "request", "time": "at"}, map[string]string{"id": "row", "time": "at", "score": "p"}
+	run("1 files: 1 imported, 0 imported before\n302 rows: 0 kept in 0 data files, 0 sampled out, 302 rejected\n  invalid_json: 1\n  invalid_time: 1\n  no_id: 300\n",
+		ImportOptions{From: file, Columns: wrong})
+	topic := "file:" + file
+	again := "300 of 302 dead letters %s\n300 rows: 300 kept in %d data files, 0 sampled out\n1 refused again: invalid_json\n1 refused again: invalid_time\n"
+	run(fmt.Sprintf(again, "would be imported again", 0), ImportOptions{DeadLetters: topic, Columns: right, DryRun: true})
+	run("0 of 300 dead letters imported again\n0 rows: 0 kept in 0 data files, 0 sampled out\n300 refused again: no_id\n",
+		ImportOptions{DeadLetters: topic, Columns: wrong, Reason: modelwatch.DeadNoID})
+	run(fmt.Sprintf(again, "imported again", 2), ImportOptions{DeadLetters: "file:*", Columns: right})
+	run("0 of 302 dead letters imported again\n0 rows: 0 kept in 0 data files, 0 sampled out\n1 refused again: invalid_json\n1 refused again: invalid_time\n300 not: they have found their place\n",
+		ImportOptions{DeadLetters: topic, Columns: right})
+
+	s, err := newService(t.Context(), cfg, serviceOptions{Log: slog.New(slog.DiscardHandler), EventNow: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.life.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	placed, _, err := s.catalog.DeadLetters(t.Context(), modelwatch.DeadLetterFilter{State: modelwatch.DeadLetterReplayed})
+	if err != nil || len(placed) == 0 {
+		t.Fatalf("%d letters are placed, %v", len(placed), err)
+	}
+	m := &imports{service: s, opts: ImportOptions{Model: "loans", Version: "1", Format: "json", Columns: right}}
+	late := []ingest.LetterReplay{{Letter: placed[0], Value: placed[0].Value}} // by somebody who has read them before they were placed
+	if _, err := m.eventImport("replay-late", topic).Replay(t.Context(), late); modelwatch.ErrorCode(err) != modelwatch.CodeFenced {
+		t.Errorf("a second replay: %v, want it fenced", err)
+	}
+	files, err := s.catalog.DataFiles(t.Context(), modelwatch.DataFileFilter{Model: "loans"})
+	rows := int64(0)
+	for _, f := range files {
+		rows += f.Rows
+	}
+	if err != nil || rows != 300 {
+		t.Errorf("%d rows, %v", rows, err)
+	}
+	open, err := s.catalog.CountDeadLetters(t.Context(), modelwatch.DeadLetterFilter{State: modelwatch.DeadLetterOpen})
+	if err != nil || len(open) != 2 || open[0].Reason != modelwatch.DeadInvalidJSON || open[1].Reason != modelwatch.DeadInvalidTime {
+		t.Errorf("open are %+v, %v", open, err)
+	}
+	d := deadLetters{store: s.catalog, archive: s.archive}
+	result, err := d.Replay(t.Context(), modelwatch.DeadLetterFilter{State: modelwatch.DeadLetterOpen}, false)
+	if err != nil || result.Replayed != 0 || result.Skipped["file"] != 2 {
+		t.Errorf("a replay through Kafka: %+v, %v", result, err)
 	}
 }

@@ -49,11 +49,34 @@ type eventImport struct {
 	letters importLetters
 	files   []modelwatch.DataFile
 	volumes []modelwatch.Volume
+	replays []modelwatch.Replay
 	report  TableImported
 }
 
 // Run imports the lines.
 func (o EventImport) Run(ctx context.Context, lines io.Reader) (TableImported, error) {
+	w, err := o.start()
+	if err != nil {
+		return w.report, err
+	}
+	scan := bufio.NewScanner(lines)
+	scan.Buffer(make([]byte, 0, 1<<20), maxRecordBytes+1<<16)
+	for n := int64(1); scan.Scan(); n++ {
+		line := bytes.TrimSpace(scan.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		if err := w.take(ctx, &kgo.Record{Value: line, Offset: n, Timestamp: o.Now()}); err != nil {
+			return w.report, fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+	if err := scan.Err(); err != nil {
+		return w.report, modelwatch.Wrap(modelwatch.CodeInvalid, err, "read lines")
+	}
+	return w.report, w.commit(ctx)
+}
+
+func (o EventImport) start() (*eventImport, error) {
 	registry := o.Registry
 	if o.DryRun {
 		registry = &dryRegistry{Registry: registry, versions: map[[2]string]modelwatch.Version{}}
@@ -65,36 +88,31 @@ func (o EventImport) Run(ctx context.Context, lines io.Reader) (TableImported, e
 	}
 	var err error
 	if w.source, err = newSource(o.Source, newDecoder(vs, o.Salt, o.Now)); err != nil {
-		return w.report, modelwatch.Wrap(modelwatch.CodeInvalid, err, "format %s", o.Source.Format)
+		err = modelwatch.Wrap(modelwatch.CodeInvalid, err, "format %s", o.Source.Format)
 	}
-	scan := bufio.NewScanner(lines)
-	scan.Buffer(make([]byte, 0, 1<<20), maxRecordBytes+1<<16)
-	for n := int64(1); scan.Scan(); n++ {
-		line := bytes.TrimSpace(scan.Bytes())
-		if len(line) == 0 {
-			continue
-		}
-		if err := w.line(ctx, &kgo.Record{Value: line, Offset: n, Timestamp: o.Now()}); err != nil {
-			return w.report, fmt.Errorf("line %d: %w", n, err)
-		}
-		if w.batch.full(or(o.FlushBytes, 64<<20)) {
-			if err := w.flush(ctx); err != nil {
-				return w.report, err
-			}
-		}
+	return w, err
+}
+
+// take places a record, and writes what was gathered once that is much.
+func (w *eventImport) take(ctx context.Context, r *kgo.Record) error {
+	err := w.line(ctx, r)
+	if err == nil && w.batch.full(or(w.FlushBytes, 64<<20)) {
+		err = w.flush(ctx)
 	}
-	if err := scan.Err(); err != nil {
-		return w.report, modelwatch.Wrap(modelwatch.CodeInvalid, err, "read lines")
+	return err
+}
+
+// commit writes what is left and has all of it take effect.
+func (w *eventImport) commit(ctx context.Context) error {
+	if err := w.flush(ctx); err != nil || w.DryRun {
+		return err
 	}
-	if err := w.flush(ctx); err != nil || o.DryRun {
-		return w.report, err
+	now := w.Now()
+	if err := w.letters.write(ctx, w.Ledger, w.Archive, w.Owner, importUnique(now, w.CommitID, len(w.files)), now); err != nil {
+		return err
 	}
-	now := o.Now()
-	if err := w.letters.write(ctx, o.Ledger, o.Archive, o.Owner, importUnique(now, o.CommitID, len(w.files)), now); err != nil {
-		return w.report, err
-	}
-	return w.report, o.Ledger.CommitIngest(ctx, modelwatch.IngestCommit{
-		ID: o.CommitID, Group: ImportGroup, Owner: o.Name, Files: w.files, Volumes: w.volumes, DeadLetters: w.letters.list,
+	return w.Ledger.CommitIngest(ctx, modelwatch.IngestCommit{
+		ID: w.CommitID, Group: ImportGroup, Owner: w.Name, Files: w.files, Volumes: w.volumes, DeadLetters: w.letters.list, Replays: w.replays,
 	})
 }
 
@@ -123,6 +141,7 @@ func (w *eventImport) reject(ctx context.Context, r *kgo.Record, rej *rejection)
 	if err := w.private.redact(ctx, &letter, w.source.format == nil); err != nil {
 		return err
 	}
+	rej.detail = letter.Detail
 	w.batch.reject(letter, rej)
 	return nil
 }
@@ -136,6 +155,7 @@ func (w *eventImport) flush(ctx context.Context) error {
 		w.report.Rejected[reason] += n
 	}
 	w.letters.keep(b.deadLetters...)
+	w.replays = append(w.replays, b.replays...)
 	w.report.Letters = len(w.letters.list)
 	w.report.Kept += b.counts.kept
 	w.report.SampledOut += b.counts.sampledOut

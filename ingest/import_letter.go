@@ -9,11 +9,6 @@ import (
 	"github.com/modelwatch/modelwatch"
 )
 
-// importTopic begins what dead letters of imported files have as their topic: the
-// name of the file follows. No topic of Kafka can be called so. Their partition is
-// 0 and their offset the line, or the row of a table, counted from 1.
-const importTopic = "file:"
-
 // maxImportLetterBytes bounds what is kept of the lines of one file that cannot be
 // placed; maxDeadLetters bounds their number. The others are counted only.
 const maxImportLetterBytes = 64 << 20
@@ -31,7 +26,7 @@ type importLetters struct {
 // content, imported as another version, is another file.
 func newImportLetters(commit, name string) importLetters {
 	sum := sha256.Sum256([]byte(commit))
-	return importLetters{topic: importTopic + name, id: [16]byte(sum[:])}
+	return importLetters{topic: ImportTopic + name, id: [16]byte(sum[:])}
 }
 
 // keep adds letters while there is room.

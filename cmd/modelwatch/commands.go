@@ -179,7 +179,9 @@ func (c *simulateCommand) Run(ctx context.Context, s app.Streams) error {
 
 type importCommand struct {
 	configFlag
-	From      string   `required:"" placeholder:"FILE" help:"The rows: a file, a folder, a glob or s3://bucket/prefix; Parquet, CSV or JSON lines, also .gz and .zst. A file that was imported before, known by its content, is passed over: an import that broke off is started again."`
+	From      string   `required:"" xor:"from" placeholder:"FILE" help:"The rows: a file, a folder, a glob or s3://bucket/prefix; Parquet, CSV or JSON lines, also .gz and .zst. A file that was imported before, known by its content, is passed over: an import that broke off is started again."`
+	Letters   string   `name:"dead-letters" required:"" xor:"from" placeholder:"file:NAME" help:"Instead of files: the dead letters of a file that was imported with --format, under the topic that dead-letters list shows, or of all of the model (file:*). After what was wrong has been mended, each is placed once."`
+	Reason    string   `placeholder:"REASON" help:"With --dead-letters: only those for this reason."`
 	Model     string   `required:"" placeholder:"NAME" help:"Model that the rows are of."`
 	Version   string   `placeholder:"NAME" help:"Its version; labels may go without."`
 	Kind      string   `default:"prediction" enum:"prediction,label,attribution" help:"What a row is: prediction, label or attribution (${default})."`
@@ -207,7 +209,7 @@ func (c *importCommand) Run(ctx context.Context, s app.Streams) error {
 		return err
 	}
 	return app.Import(ctx, cfg, app.ImportOptions{
-		From: c.From, Model: c.Model, Version: c.Version, Kind: modelwatch.Kind(c.Kind), DryRun: c.DryRun, Streams: s,
+		From: c.From, DeadLetters: c.Letters, Reason: modelwatch.DeadLetterReason(c.Reason), Model: c.Model, Version: c.Version, Kind: modelwatch.Kind(c.Kind), DryRun: c.DryRun, Streams: s,
 		Format: c.Format, Inputs: c.Inputs, Outputs: c.Outputs, Columns: c.Columns, Paths: c.Paths, Timezone: c.Timezone,
 		Mapping: modelwatch.ColumnMapping{ID: c.ID, Time: c.Time, Score: c.Score, Predicted: c.Predicted, Label: c.Label, Group: c.Group, Weight: c.Weight},
 	})
