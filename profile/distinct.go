@@ -11,12 +11,15 @@ import (
 type distinctFloats struct {
 	slots [distinctSlots]distinctFloat
 	n     int
+	rest  [blockSize]float64
 }
 
 type distinctFloat struct {
-	value float64
-	n     int64 // 0: a free slot
+	bits uint64 // of the value
+	n    int64  // 0: a free slot
 }
+
+func (s *distinctFloat) value() float64 { return math.Float64frombits(s.bits) }
 
 const (
 	distinctSlots = 8192 // at least three times MaxCuts + blockSize
@@ -25,19 +28,41 @@ const (
 
 func newDistinctFloats() *distinctFloats { return &distinctFloats{} }
 
-// add counts the values of a block, and reports whether there are at most
-// MaxCuts distinct ones. If not it must not be called again.
-func (d *distinctFloats) add(block []float64) bool {
+// known counts those values of a block that there are already, and returns the others, among
+// them all that are not finite. They are valid until the next call.
+func (d *distinctFloats) known(block []float64) (rest []float64) {
+	left := 0
 	for _, v := range block {
-		v += 0 // -0 + 0 is +0
-		i := math.Float64bits(v) * 0x9e3779b97f4a7c15 >> distinctShift
-		s := &d.slots[i]
-		for s.n != 0 && s.value != v {
-			i = (i + 1) % distinctSlots
-			s = &d.slots[i]
-		}
+		s := d.slot(v)
 		if s.n == 0 {
-			s.value = v
+			d.rest[left&(blockSize-1)] = v
+			left++
+			continue
+		}
+		s.n++
+	}
+	return d.rest[:left]
+}
+
+// slot returns the slot of a value, which is free if there is none like it.
+func (d *distinctFloats) slot(v float64) *distinctFloat {
+	b := math.Float64bits(v + 0) // -0 + 0 is +0
+	i := b * 0x9e3779b97f4a7c15 >> distinctShift
+	s := &d.slots[i]
+	for s.bits != b && s.n != 0 {
+		i = (i + 1) % distinctSlots
+		s = &d.slots[i]
+	}
+	return s
+}
+
+// add counts values of a block that known has returned, and reports whether there are at most
+// MaxCuts distinct ones. If not it must not be called again.
+func (d *distinctFloats) add(rest []float64) bool {
+	for _, v := range rest {
+		s := d.slot(v)
+		if s.n == 0 {
+			s.bits = math.Float64bits(v + 0)
 			d.n++
 		}
 		s.n++
@@ -49,8 +74,8 @@ func (d *distinctFloats) add(block []float64) bool {
 func (d *distinctFloats) addSums(m *moments) {
 	for i := range d.slots {
 		if s := &d.slots[i]; s.n > 0 {
-			m.sum.AddTimes(s.value, s.n)
-			m.squares.AddTimes(s.value, s.n)
+			m.sum.AddTimes(s.value(), s.n)
+			m.squares.AddTimes(s.value(), s.n)
 		}
 	}
 }
@@ -60,7 +85,7 @@ func (d *distinctFloats) runs() []run {
 	list := make([]run, 0, d.n)
 	for _, s := range d.slots {
 		if s.n > 0 {
-			list = append(list, run{value: s.value, n: s.n})
+			list = append(list, run{value: s.value(), n: s.n})
 		}
 	}
 	slices.SortFunc(list, func(x, y run) int { return cmp.Compare(x.value, y.value) })

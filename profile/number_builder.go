@@ -78,10 +78,13 @@ func (b *NumberBuilder) AddFloats(values []float64, valid []bool) {
 }
 
 func (b *NumberBuilder) within(block []float64) []float64 {
-	if b.fine == nil {
-		return block
+	switch {
+	case b.distinct != nil:
+		return b.distinct.known(block)
+	case b.fine != nil:
+		return b.fine.within(block)
 	}
-	return b.fine.within(block)
+	return block
 }
 
 // add adds a block, and reports whether it has still to be added to the sums: where there
@@ -94,7 +97,7 @@ func (b *NumberBuilder) add(block, rest []float64) (unsummed bool) {
 	switch {
 	case b.distinct == nil && b.full:
 		b.fine.add(rest, b.counts.moments)
-	case b.distinct != nil && !b.distinct.add(block):
+	case b.distinct != nil && !b.distinct.add(rest):
 		if b.full {
 			b.fine = b.distinct.fine(b.counts.moments)
 		}
