@@ -32,6 +32,8 @@ type node struct {
 const (
 	// maxTallied is how many values a count may hold.
 	maxTallied = math.MaxUint32
+	// spareNodes is how many there are beyond the others, for what is counted elsewhere.
+	spareNodes = 3
 	// pauseBlocks is for how many blocks all values are left to the caller after one in which that was better.
 	pauseBlocks = 31
 )
@@ -45,7 +47,8 @@ func newTally(f *finder, m *moments) *tally {
 	for _, c := range f.cuts {
 		nodes = append(nodes, node{cut: c})
 	}
-	t.finder, t.nodes, t.added, t.pause = f, nodes, 0, 0
+	var spare [spareNodes]node
+	t.finder, t.nodes, t.added, t.pause = f, append(nodes, spare[:]...)[:len(nodes)], 0, 0
 	t.limit(m)
 	return t
 }
@@ -187,13 +190,16 @@ func (t *tally) affine2(block []float64) (rest []float64, equal int) {
 }
 
 // insideBits is the first pass of the map by bits: where the first cut is that may be above
-// each value, and nowhere for those that it returns. In one pass with the second, which is all that
+// each value, and a spare node for those that it returns. In one pass with the second, which is all that
 // the affine map takes, the processor would run out of registers.
 func (t *tally) insideBits(places *[blockSize]uint16, block []float64) (rest []float64) {
 	// What is below the first slot wraps around to far beyond the last, since there are fewer
 	// slots than fit above.
 	bottom := uint64(t.low) + uint64(t.from)<<t.shift
-	table, shift, nowhere := t.table[t.from:t.to], t.shift&63, uint16(len(t.nodes)-2)
+	table, shift, nowhere := t.table[t.from:t.to], t.shift&63, uint16(len(t.nodes))
+	for i := range spareNodes { // no other value than one that is well within is equal to it
+		t.nodes[0].after(int(nowhere) + i).cut = math.Float64frombits(bottom)
+	}
 	left := 0
 	for i, v := range bitsOf(block) {
 		slot := (v - bottom) >> shift

@@ -104,6 +104,40 @@ func TestTallyPlacesAnyCuts(t *testing.T) {
 	})
 }
 
+// What is not well within is counted by the map of bits on spare nodes, and on no memory beyond them.
+func TestTallyKeepsToItsNodes(t *testing.T) {
+	t.Parallel()
+	const beyond = 16
+	ascending := func(i int) float64 { return math.Exp(float64(i) / 100) }
+	paired := func(i int) float64 { return math.Exp(float64(i/2)/100 + 1e-6*float64(i%2)) }
+	for most, cut := range map[int]func(int) float64{1: ascending, 2: paired} {
+		cuts := make([]float64, 1000)
+		for i := range cuts {
+			cuts[i] = cut(i)
+		}
+		m := newMoments()
+		tally := newTally(newFinder(cuts), m)
+		if tally.way != wayBits || tally.most != most {
+			t.Fatalf("way %d, %d cuts in a slot, want %d", tally.way, tally.most, most)
+		}
+		n := len(tally.nodes)
+		grown := make([]node, n+spareNodes+beyond)
+		copy(grown, tally.nodes)
+		tally.nodes = grown[:n]
+		m.extend(cuts)
+		tally.limit(m)
+		values := []float64{-1, math.Copysign(0, -1), 0, math.NaN(), -math.NaN(), math.Inf(1), math.Inf(-1), -math.MaxFloat64, math.MaxFloat64, cuts[500], 1.5}
+		if rest := tally.inner(values); len(rest) != len(values)-2 {
+			t.Errorf("%d cuts in a slot: %v are left", most, rest)
+		}
+		for i, spare := range tally.nodes[n+spareNodes : n+spareNodes+beyond] {
+			if spare != (node{}) {
+				t.Errorf("%d cuts in a slot: node %d beyond the spare ones is %v", most, i, spare)
+			}
+		}
+	}
+}
+
 // BenchmarkTally counts on the cells of a grid, as a comparison does, and on the
 // provisional cuts of a builder.
 func BenchmarkTally(b *testing.B) {
