@@ -128,6 +128,21 @@ func TestWritesSayEncryptionAndChecksum(t *testing.T) {
 	}
 }
 
+// TestKnownChecksumIsSigned: what the caller has computed is not computed again.
+func TestKnownChecksumIsSigned(t *testing.T) {
+	t.Parallel()
+	r := newRecorder(t)
+	b := r.open(t, archive.BucketConfig{})
+	body := []byte("hello world")
+	known := hexSum([]byte("not the body, as nobody looks at it"))
+	for sum, want := range map[string]string{known: known, "": hexSum(body)} {
+		if err := b.PutIfAbsent(t.Context(), "k", body, sum); err != nil {
+			t.Fatal(err)
+		}
+		wantHeaders(t, r.last()[0], map[string]string{"X-Amz-Content-Sha256": want})
+	}
+}
+
 // wantParts checks an upload in parts: what is said of encryption goes with the
 // beginning, what is said of checksums with each part.
 func wantParts(t *testing.T, r *recorder, b archive.Bucket, want map[string]string) {

@@ -13,8 +13,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/modelwatch/modelwatch"
 )
@@ -35,7 +38,7 @@ func (b *s3Bucket) PutIfAbsent(ctx context.Context, key string, body []byte, sha
 	}
 	_, err = b.client.PutObject(ctx, b.writing.put(&s3.PutObjectInput{
 		Bucket: &b.bucket, Key: k, Body: bytes.NewReader(body), IfNoneMatch: aws.String("*"),
-	}, body))
+	}, body), signedAs(sha256hex))
 	if httpStatus(err) == http.StatusPreconditionFailed {
 		return b.compare(ctx, key, int64(len(body)), sha256hex)
 	}
@@ -43,6 +46,20 @@ func (b *s3Bucket) PutIfAbsent(ctx context.Context, key string, body []byte, sha
 		return b.fail(ctx, "put", key, err)
 	}
 	return nil
+}
+
+// signedAs tells the checksum of a body to the signature of a request over plain HTTP,
+// which covers it and would have it computed once more. "": it is not known.
+func signedAs(sha256hex string) func(*s3.Options) {
+	known := middleware.FinalizeMiddlewareFunc("KnownPayloadHash", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		if r, ok := in.Request.(*smithyhttp.Request); ok && !r.IsHTTPS() && sha256hex != "" {
+			ctx = v4.SetPayloadHash(ctx, sha256hex)
+		}
+		return next.HandleFinalize(ctx, in)
+	})
+	return s3.WithAPIOptions(func(stack *middleware.Stack) error {
+		return stack.Finalize.Insert(known, "ResolveEndpointV2", middleware.After) // which tells HTTP from HTTPS
+	})
 }
 
 // compare tells an earlier try of the same write, whose answer was lost, from a
