@@ -32,6 +32,7 @@ type bundle struct {
 	catalog  *catalog.Catalog
 	archive  *archive.Archive
 	commits  *commits
+	sent     int // by sendMore
 }
 
 // commits passes calls on to the catalog and tells of each commit that succeeded.
@@ -122,6 +123,17 @@ func (b *bundle) send(events ...string) {
 			b.t.Fatal(err)
 		}
 	}
+}
+
+// sendMore sends so many predictions of ids that follow each other, and returns how
+// many that were with those before.
+func (b *bundle) sendMore(n int) (sent int) {
+	b.t.Helper()
+	for range n {
+		b.send(realEvent(fmt.Sprint("p-", b.sent), 0))
+		b.sent++
+	}
+	return b.sent
 }
 
 // run starts a consumer; stop ends it and returns what Run has returned.

@@ -5,7 +5,6 @@ package ingest_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -80,18 +79,10 @@ func fillDisk(t *testing.T, dir string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- consumer.Run(ctx) }()
-	sent := 0
-	more := func() {
-		for range 100 {
-			b.send(realEvent(fmt.Sprint("p-", sent), 0))
-			sent++
-		}
-	}
-	more()
-	b.commits.await(t, sent)
+	b.commits.await(t, b.sendMore(100))
 	ballast := filepath.Join(dir, "ballast")
 	fillUp(t, ballast)
-	more()
+	sent := b.sendMore(100)
 	awaitUnready(t, consumer, "no space left on device")
 	before := b.objects(ballast)
 	if err := os.Remove(ballast); err != nil {

@@ -4,7 +4,6 @@ package ingest_test
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -155,19 +154,11 @@ func (f *failover) run(b *bundle, strike func(commit func() error) error) int {
 	done := make(chan error, 1)
 	go func() { done <- consumer.Run(ctx) }()
 	defer cancel()
-	sent := 0
-	more := func() {
-		for range 60 {
-			b.send(realEvent(fmt.Sprint("p-", sent), 0))
-			sent++
-		}
-	}
-	more()
-	b.commits.await(t, sent)
+	b.commits.await(t, b.sendMore(60))
 	struck := f.next(strike)
-	more()
+	b.sendMore(60)
 	<-struck
-	more()
+	sent := b.sendMore(60)
 	f.awaitSeen(sent)
 	cancel()
 	if err := <-done; err != nil {

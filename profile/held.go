@@ -28,10 +28,9 @@ func heldRuns(values []float64, m *moments) runs {
 	}
 	space, _ := heldSpaces.Get().(*heldSpace)
 	defer heldSpaces.Put(space)
-	f := newFineCounts(provisional(space, values), m)
-	defer f.release()
+	f := newCounts(provisional(space, values))
 	space.places = slices.Grow(space.places[:0], len(values))[:len(values)]
-	f.tally.place(space.places, values)
+	newFinder(f.cuts).place(space.places, values)
 	for _, p := range space.places {
 		f.cells[p]++
 	}

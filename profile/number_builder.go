@@ -271,10 +271,10 @@ func provisional(space *heldSpace, values []float64) []float64 {
 	return cuts
 }
 
-// fineCounts counts values on provisional cuts. It is to be released.
+// fineCounts counts values on provisional cuts. One with a tally is to be released.
 type fineCounts struct {
 	cuts     []float64
-	tally    *tally
+	tally    *tally  // nil: the cells are counted by their places
 	cells    []int64 // without what the tally holds
 	min, max tail    // the extremes, where they are beyond the cuts
 }
@@ -287,10 +287,14 @@ type tail struct {
 
 // newFineCounts returns counts of nothing yet; m has the extremes of all values so far.
 func newFineCounts(cuts []float64, m *moments) *fineCounts {
-	return &fineCounts{
-		cuts: cuts, tally: newTally(newFinder(cuts), m), cells: make([]int64, 2*len(cuts)+1),
-		min: tail{value: math.Inf(1)}, max: tail{value: math.Inf(-1)},
-	}
+	f := newCounts(cuts)
+	f.tally = newTally(newFinder(cuts), m)
+	return f
+}
+
+// newCounts is newFineCounts without a tally.
+func newCounts(cuts []float64) *fineCounts {
+	return &fineCounts{cuts: cuts, cells: make([]int64, 2*len(cuts)+1), min: tail{value: math.Inf(1)}, max: tail{value: math.Inf(-1)}}
 }
 
 func (f *fineCounts) release() { f.tally.release() }
@@ -334,7 +338,9 @@ func (t *tail) add(values []float64, extreme float64, fresh bool) {
 
 // runs returns the provisional cuts and the extremes, false if too many values lie between two of them.
 func (f *fineCounts) runs() ([]run, bool) {
-	f.tally.move(f.cells)
+	if f.tally != nil {
+		f.tally.move(f.cells)
+	}
 	list := make([]run, 0, len(f.cuts)+2)
 	if f.min.n > 0 {
 		list = append(list, run{f.min.value, f.min.n, f.min.n})

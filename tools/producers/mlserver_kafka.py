@@ -3,31 +3,20 @@ its own handlers and data plane serve a model of two outputs."""
 
 import asyncio
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
-from mlserver import MLModel, ModelSettings, Settings
+from mlserver import ModelSettings, Settings
 from mlserver.codecs import NumpyCodec, NumpyRequestCodec, StringCodec
 from mlserver.handlers import DataPlane
 from mlserver.kafka.handlers import KafkaHandlers, KafkaMessage
 from mlserver.registry import MultiModelRegistry
 from mlserver.settings import ModelParameters
-from mlserver.types import InferenceRequest, InferenceResponse
+from mlserver.types import InferenceRequest
 
-
-class Iris(MLModel):
-    async def load(self):
-        return True
-
-    async def predict(self, request):
-        rows = request.inputs[0].shape[0]
-        return InferenceResponse(
-            model_name=self.name,
-            model_version=self.version,
-            outputs=[
-                NumpyCodec.encode_output("predict", np.arange(rows, dtype=np.int64)),
-                NumpyCodec.encode_output("predict_proba", np.full((rows, 2), 0.5)),
-            ],
-        )
+sys.path.insert(0, str(Path(__file__).parent / "live" / "mlserver"))
+from iris import Iris  # noqa: E402
 
 
 async def main():
