@@ -269,7 +269,7 @@ func LoadConfig(path string) (Config, error) {
 	if err != nil {
 		return cfg, modelwatch.Wrap(modelwatch.CodeInvalid, err, "configuration %s", path)
 	}
-	if err := yaml.UnmarshalWithOptions([]byte(expanded), &cfg, yaml.Strict()); err != nil {
+	if err := readYAML([]byte(expanded), &cfg); err != nil {
 		return cfg, modelwatch.Errorf(modelwatch.CodeInvalid, "configuration %s:\n%s", path, yaml.FormatError(err, false, true))
 	}
 	if err := cfg.readSecretFiles(filepath.Dir(path)); err != nil {

@@ -48,7 +48,7 @@ func loadSchema(path string) (*declared, error) {
 // parse takes in the text of a schema file.
 func (d *declared) parse(text []byte) error {
 	var f SchemaFile
-	if err := yaml.UnmarshalWithOptions(text, &f, yaml.Strict()); err != nil {
+	if err := readYAML(text, &f); err != nil {
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "schema %s:\n%s", d.file, yaml.FormatError(err, false, true))
 	}
 	if err := d.take(f); err != nil {

@@ -16,7 +16,7 @@ func FuzzSchema(f *testing.F) {
 		`{"features":[{"name":"a","type":"timestamp"}],"score":"number","predicted":"category","label":"boolean"}`,
 		"features: [{name: a, type: number, minimum: .nan}]",
 		"features: [{name: a, type: number}, {name: a, type: text}]",
-		"features: &x [*x]", "columns: null", "{", "- 1", "",
+		"features: &x [*x]", "features:  ! ", "columns: null", "{", "- 1", "",
 	} {
 		f.Add([]byte(seed))
 	}
