@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -23,21 +24,21 @@ const (
 
 // WriteDataFile encodes rows that are sorted by _rank, reads the result back,
 // uploads it under FileKey(spec) and returns what the catalog registers. The
-// chunk must hold _rank, _id and _time without gaps; nothing in it is changed.
+// rows must have _rank, _id and _time without gaps; nothing in them is changed.
 //
 // Trying again after an error is safe: the key belongs to this attempt, and the
 // same rows give the same bytes.
-func (a *Archive) WriteDataFile(ctx context.Context, spec modelwatch.FileSpec, chunk *table.Chunk) (modelwatch.DataFile, error) {
+func (a *Archive) WriteDataFile(ctx context.Context, spec modelwatch.FileSpec, rows table.Rows) (modelwatch.DataFile, error) {
 	key := FileKey(spec)
-	min, max, err := checkRows(chunk)
+	first, last, err := checkRows(rows)
 	if err != nil {
 		return modelwatch.DataFile{}, fmt.Errorf("write data file %s: %w", key, err)
 	}
-	body, err := encode(spec, chunk)
+	body, err := encode(spec, rows)
 	if err != nil {
 		return modelwatch.DataFile{}, fmt.Errorf("write data file %s: %w", key, err)
 	}
-	if err := verify(ctx, body, chunk); err != nil {
+	if err := verify(ctx, body, rows); err != nil {
 		return modelwatch.DataFile{}, modelwatch.Wrap(modelwatch.CodeInternal, err, "write data file %s: what was encoded reads back differently", key)
 	}
 	sum := digest(body)
@@ -46,47 +47,81 @@ func (a *Archive) WriteDataFile(ctx context.Context, spec modelwatch.FileSpec, c
 	}
 	return modelwatch.DataFile{
 		Key: key, Kind: spec.Kind, Model: spec.Model, Version: spec.Version,
-		Rows: int64(chunk.Rows), Bytes: int64(len(body)), Checksum: sum,
-		MinTime: min, MaxTime: max,
+		Rows: int64(rows.Len()), Bytes: int64(len(body)), Checksum: sum,
+		MinTime: first, MaxTime: last,
 		SamplingRate: spec.SamplingRate, SchemaRevision: spec.SchemaRevision, CommitID: spec.CommitID,
 	}, nil
 }
 
-// checkRows says whether the chunk may become a data file, and returns the span
-// of its times.
-func checkRows(c *table.Chunk) (min, max time.Time, err error) {
-	if c.Rows == 0 {
-		return min, max, modelwatch.Errorf(modelwatch.CodeInvalid, "no rows")
+// checkRows says whether the rows may become a data file, and returns the span
+// of their times.
+func checkRows(rows table.Rows) (first, last time.Time, err error) {
+	if rows.Len() == 0 {
+		return first, last, modelwatch.Errorf(modelwatch.CodeInvalid, "no rows")
 	}
-	ranks, times, ids := c.Column(modelwatch.ColumnRank), c.Column(modelwatch.ColumnTime), c.Column(modelwatch.ColumnID)
-	switch {
-	case ranks == nil || slices.Contains(ranks.Valid, false) || len(ranks.Ints) != c.Rows:
-		return min, max, modelwatch.Errorf(modelwatch.CodeInvalid, "column %s must be there with an integer in each of the %d rows", modelwatch.ColumnRank, c.Rows)
-	case times == nil || slices.Contains(times.Valid, false) || len(times.Ints) != c.Rows:
-		return min, max, modelwatch.Errorf(modelwatch.CodeInvalid, "column %s must be there with a time in each of the %d rows", modelwatch.ColumnTime, c.Rows)
-	case ids == nil || slices.Contains(ids.Valid, false) || len(ids.Index) != c.Rows:
-		return min, max, modelwatch.Errorf(modelwatch.CodeInvalid, "column %s must be there with a text in each of the %d rows", modelwatch.ColumnID, c.Rows)
-	}
-	for i := 1; i < c.Rows; i++ {
-		if ranks.Ints[i] < ranks.Ints[i-1] {
-			return min, max, modelwatch.Errorf(modelwatch.CodeInvalid, "row %d has rank %d after %d: rows must be sorted by %s", i, ranks.Ints[i], ranks.Ints[i-1], modelwatch.ColumnRank)
+	low, high, before := int64(math.MaxInt64), int64(math.MinInt64), int64(math.MinInt64)
+	for _, key := range keyColumns {
+		complete, err := eachPart(rows, key.name, func(from int, c *table.Column) error {
+			switch key.name {
+			case modelwatch.ColumnTime:
+				low, high = min(low, slices.Min(c.Ints)), max(high, slices.Max(c.Ints))
+			case modelwatch.ColumnRank:
+				for i, rank := range c.Ints {
+					if rank < before {
+						return modelwatch.Errorf(modelwatch.CodeInvalid, "row %d has rank %d after %d: rows must be sorted by %s", from+i, rank, before, modelwatch.ColumnRank)
+					}
+					before = rank
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return first, last, err
+		}
+		if !complete {
+			return first, last, modelwatch.Errorf(modelwatch.CodeInvalid, "column %s must be there with %s in each of the %d rows", key.name, key.what, rows.Len())
 		}
 	}
-	return time.UnixMicro(slices.Min(times.Ints)).UTC(), time.UnixMicro(slices.Max(times.Ints)).UTC(), nil
+	return time.UnixMicro(low).UTC(), time.UnixMicro(high).UTC(), nil
 }
 
-func encode(spec modelwatch.FileSpec, c *table.Chunk) ([]byte, error) {
-	columns := make([]table.ColumnInfo, len(c.Columns))
-	for i := range c.Columns {
-		columns[i] = table.ColumnInfo{Name: c.Columns[i].Name, Type: c.Columns[i].Type, Physical: c.Columns[i].Physical}
+// keyColumns are those by which rows are found.
+var keyColumns = []struct{ name, what string }{
+	{modelwatch.ColumnRank, "an integer"}, {modelwatch.ColumnTime, "a time"}, {modelwatch.ColumnID, "a text"},
+}
+
+// eachPart shows a column in parts. It stops, and reports false, where it is not there or has gaps.
+func eachPart(rows table.Rows, name string, f func(from int, c *table.Column) error) (complete bool, err error) {
+	at := slices.IndexFunc(rows.Infos(), func(c table.ColumnInfo) bool { return c.Name == name })
+	if at < 0 {
+		return false, nil
 	}
+	for from := 0; from < rows.Len(); from += table.RowGroupRows {
+		n := min(rows.Len()-from, table.RowGroupRows)
+		c := rows.Part(at, from, n)
+		have := len(c.Ints)
+		if name == modelwatch.ColumnID {
+			have = len(c.Index)
+		}
+		if have != n || slices.Contains(c.Valid, false) {
+			return false, nil
+		}
+		if err := f(from, &c); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func encode(spec modelwatch.FileSpec, rows table.Rows) ([]byte, error) {
+	columns := rows.Infos()
 	var buf bytes.Buffer
-	buf.Grow(c.Bytes() / 2) // files of ours are somewhat smaller
+	buf.Grow(3 * rows.Len() * len(columns)) // what values of ours take, a little less
 	w, err := newFileWriter(&buf, spec, columns)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.Finish(c); err != nil {
+	if err := w.Finish(rows); err != nil {
 		return nil, err
 	}
 	return buf.Bytes(), nil
@@ -96,42 +131,61 @@ func encode(spec modelwatch.FileSpec, c *table.Chunk) ([]byte, error) {
 // columns, and the three columns by which rows are found. Writers of Parquet
 // have lost values silently before; an object is for ever, so it is looked at
 // once while its rows are still in memory.
-func verify(ctx context.Context, body []byte, c *table.Chunk) error {
+func verify(ctx context.Context, body []byte, rows table.Rows) error {
 	r, err := table.OpenParquet(bytes.NewReader(body), int64(len(body)))
 	if err != nil {
 		return err
 	}
-	if r.Rows() != int64(c.Rows) {
-		return fmt.Errorf("%d rows, wrote %d", r.Rows(), c.Rows)
+	if r.Rows() != int64(rows.Len()) {
+		return fmt.Errorf("%d rows, wrote %d", r.Rows(), rows.Len())
 	}
-	have := r.Columns()
-	if len(have) != len(c.Columns) {
-		return fmt.Errorf("%d columns, wrote %d", len(have), len(c.Columns))
+	have, want := r.Columns(), rows.Infos()
+	if len(have) != len(want) {
+		return fmt.Errorf("%d columns, wrote %d", len(have), len(want))
 	}
 	for i := range have {
-		if have[i].Name != c.Columns[i].Name {
-			return fmt.Errorf("column %d is %q, wrote %q", i, have[i].Name, c.Columns[i].Name)
+		if have[i].Name != want[i].Name {
+			return fmt.Errorf("column %d is %q, wrote %q", i, have[i].Name, want[i].Name)
 		}
 	}
-	ranks, times, ids := c.Column(modelwatch.ColumnRank), c.Column(modelwatch.ColumnTime), c.Column(modelwatch.ColumnID)
-	row := 0
-	err = r.Scan(ctx, []string{modelwatch.ColumnRank, modelwatch.ColumnTime, modelwatch.ColumnID}, func(got *table.Chunk) error {
-		for i := range got.Rows {
-			if row >= c.Rows {
-				return fmt.Errorf("more than the %d rows written", c.Rows)
-			}
-			if got.Columns[0].Ints[i] != ranks.Ints[row] || got.Columns[1].Ints[i] != times.Ints[row] || got.Columns[2].Text(i) != ids.Text(row) {
-				return fmt.Errorf("row %d differs", row)
-			}
-			row++
+	for _, key := range keyColumns {
+		at := slices.IndexFunc(want, func(c table.ColumnInfo) bool { return c.Name == key.name })
+		if err := verifyColumn(ctx, r, rows, at, key.name); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// verifyColumn compares a column of integers or texts.
+func verifyColumn(ctx context.Context, r *table.Reader, rows table.Rows, at int, name string) error {
+	row := 0
+	err := r.ScanColumn(ctx, name, func(n int, got *table.Column) error {
+		if n > rows.Len()-row {
+			return fmt.Errorf("more than the %d rows written", rows.Len())
+		}
+		want := rows.Part(at, row, n)
+		if len(got.Ints) != len(want.Ints) || len(got.Index) != len(want.Index) || slices.Contains(got.Valid, false) {
+			return fmt.Errorf("column %s has gaps after row %d", name, row)
+		}
+		for i, v := range want.Ints {
+			if got.Ints[i] != v {
+				return fmt.Errorf("row %d differs in %s", row+i, name)
+			}
+		}
+		for i, v := range want.Index {
+			if got.Dict[got.Index[i]] != want.Dict[v] {
+				return fmt.Errorf("row %d differs in %s", row+i, name)
+			}
+		}
+		row += n
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if row != c.Rows {
-		return fmt.Errorf("%d rows scanned, wrote %d", row, c.Rows)
+	if row != rows.Len() {
+		return fmt.Errorf("%d rows scanned, wrote %d", row, rows.Len())
 	}
 	return nil
 }

@@ -125,19 +125,12 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-func encode(b *testing.B, c *table.Chunk) {
-	infos := make([]table.ColumnInfo, len(c.Columns))
-	for i, col := range c.Columns {
-		infos[i] = table.ColumnInfo{Name: col.Name, Type: col.Type, Physical: col.Physical}
-	}
-	w, err := table.NewWriter(io.Discard, infos, nil)
+func encode(b *testing.B, rows table.Rows) {
+	w, err := table.NewWriter(io.Discard, rows.Infos(), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := w.Write(c); err != nil {
-		b.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
+	if err := w.Finish(rows); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -157,9 +150,9 @@ func BenchmarkSortByRank(b *testing.B) {
 // encodingArchive encodes data files and keeps nothing.
 type encodingArchive struct{ b *testing.B }
 
-func (a encodingArchive) WriteDataFile(_ context.Context, spec modelwatch.FileSpec, c *table.Chunk) (modelwatch.DataFile, error) {
-	encode(a.b, c)
-	return modelwatch.DataFile{Key: fakeKey(spec), Kind: spec.Kind, Model: spec.Model, Version: spec.Version, Rows: int64(c.Rows)}, nil
+func (a encodingArchive) WriteDataFile(_ context.Context, spec modelwatch.FileSpec, rows table.Rows) (modelwatch.DataFile, error) {
+	encode(a.b, rows)
+	return modelwatch.DataFile{Key: fakeKey(spec), Kind: spec.Kind, Model: spec.Model, Version: spec.Version, Rows: int64(rows.Len())}, nil
 }
 
 func (encodingArchive) WriteDeadLetters(context.Context, string, []byte) error { return nil }

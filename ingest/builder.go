@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/modelwatch/modelwatch"
-	"github.com/modelwatch/modelwatch/table"
 )
 
 // fileKey says in which data file of a batch a row goes.
@@ -165,37 +164,6 @@ func (b *builder) begin(w *words) {
 	b.bytes += int64(8 * len(w.tail))
 }
 
-// chunk sorts the rows by rank, rows of one rank by arrival, and returns them as
-// a table. The builder is spent.
-func (b *builder) chunk() *table.Chunk {
-	order := b.order()
-	c := &table.Chunk{Rows: b.rows}
-	c.Columns = append(c.Columns,
-		table.Column{Name: modelwatch.ColumnID, Type: modelwatch.TypeText, Dict: b.ids.strings(), Index: order},
-		intColumn(modelwatch.ColumnTime, modelwatch.TypeTimestamp, table.PhysicalTime, b.times.ints(order)),
-		intColumn(modelwatch.ColumnRank, modelwatch.TypeNumber, table.PhysicalInt64, b.ranks.ints(order)),
-		intColumn(modelwatch.ColumnReceivedAt, modelwatch.TypeTimestamp, table.PhysicalTime, b.received.ints(order)),
-	)
-	for _, col := range b.schema {
-		if col.slot < len(b.columns) && b.some.has(int32(col.slot)) {
-			c.Columns = append(c.Columns, b.column(col, order))
-			b.columns[col.slot].release(b.lent) // so that not all columns are in memory twice
-		} else if col.declared {
-			c.Columns = append(c.Columns, missingColumn(col, b.rows))
-		}
-	}
-	if b.invalid.n() > 0 {
-		c.Columns = append(c.Columns, b.invalid.column(modelwatch.ColumnInvalid, b.rows, order))
-	}
-	if b.extra.n() > 0 {
-		c.Columns = append(c.Columns, b.extra.column(modelwatch.ColumnExtra, b.rows, order))
-	}
-	for _, w := range append([]*words{&b.times, &b.received, &b.ranks}, pointers(b.set)...) {
-		w.release(b.lent)
-	}
-	return c
-}
-
 // order returns the rows by rank.
 func (b *builder) order() []int32 {
 	ranks := make([]int64, 0, b.room)
@@ -215,7 +183,7 @@ func pointers[T any](s []T) []*T {
 	return out
 }
 
-// fileColumn is a column as chunk writes it.
+// fileColumn is a column of the file.
 type fileColumn struct {
 	name     string
 	slot     int
@@ -247,10 +215,6 @@ func (b *builder) seal() {
 	b.revision = b.key.version.stored.SchemaRevision
 }
 
-func intColumn(name string, t modelwatch.FeatureType, p table.Physical, v []int64) table.Column {
-	return table.Column{Name: name, Type: t, Physical: p, Ints: v}
-}
-
 // stored returns the type that a column has in the file.
 func (k *fileKey) stored(slot int, typ cellType) cellType {
 	switch {
@@ -260,67 +224,6 @@ func (k *fileKey) stored(slot int, typ cellType) cellType {
 		return cellNumber
 	}
 	return cellCategory
-}
-
-// column returns the values in the given order.
-func (b *builder) column(col fileColumn, order []int32) table.Column {
-	c := &b.columns[col.slot]
-	out := table.Column{Name: col.name, Type: col.typ.featureType()}
-	if !b.all.has(int32(col.slot)) {
-		out.Valid = b.set[col.slot>>6].bits(order, col.slot&63)
-	}
-	switch col.typ {
-	case cellNumber:
-		out.Floats = blanked(c.floats(order), out.Valid)
-	case cellTimestamp:
-		out.Ints = blanked(c.ints(order), out.Valid)
-	case cellBoolean:
-		out.Bools = blanked(c.bits(order, 0), out.Valid)
-	case cellVector:
-		out.Vectors = gather(c.kept.vectors, blanked(c.indices(order), out.Valid))
-		out.Vectors = blanked(out.Vectors, out.Valid)
-	default:
-		out.Dict, out.Index = c.kept.texts, blanked(c.indices(order), out.Valid)
-	}
-	return out
-}
-
-// blanked makes the values of rows that have none zero: their words may be anything.
-func blanked[T any](values []T, valid []bool) []T {
-	var zero T
-	for i, ok := range valid {
-		if !ok {
-			values[i] = zero
-		}
-	}
-	return values
-}
-
-// missingColumn is one in which no row has a value.
-func missingColumn(col fileColumn, rows int) table.Column {
-	out := table.Column{Name: col.name, Type: col.typ.featureType(), Valid: make([]bool, rows)}
-	switch col.typ {
-	case cellNumber:
-		out.Floats = make([]float64, rows)
-	case cellTimestamp:
-		out.Ints = make([]int64, rows)
-	case cellBoolean:
-		out.Bools = make([]bool, rows)
-	case cellVector:
-		out.Vectors = make([][]float32, rows)
-	default:
-		out.Index = make([]int32, rows)
-	}
-	return out
-}
-
-// gather returns the values in the given order.
-func gather[T any](v []T, order []int32) []T {
-	out := make([]T, len(order))
-	for i, from := range order {
-		out[i] = v[from]
-	}
-	return out
 }
 
 // arena holds many short texts without a string header for each. It doubles when it
@@ -366,17 +269,6 @@ func (s *sparse) add(row int, appendTo func([]byte) []byte) int64 {
 	s.ends = append(s.ends, len(s.bytes))
 	s.at = append(s.at, int32(row))
 	return int64(len(s.bytes)-n) + 32
-}
-
-func (s *sparse) column(name string, rows int, order []int32) table.Column {
-	valid, index := make([]bool, rows), make([]int32, rows)
-	for i, at := range s.at {
-		valid[at], index[at] = true, int32(i)
-	}
-	return table.Column{
-		Name: name, Type: modelwatch.TypeText, Dict: s.strings(),
-		Valid: gather(valid, order), Index: gather(index, order),
-	}
 }
 
 // spec describes the sealed file.

@@ -308,7 +308,8 @@ func fakeKey(s modelwatch.FileSpec) string {
 	return strings.Join([]string{string(s.Kind), s.Model, s.Version, s.Hour.Format("2006-01-02T15"), s.Unique}, "|")
 }
 
-func (a *fakeArchive) WriteDataFile(_ context.Context, spec modelwatch.FileSpec, c *table.Chunk) (modelwatch.DataFile, error) {
+func (a *fakeArchive) WriteDataFile(_ context.Context, spec modelwatch.FileSpec, rows table.Rows) (modelwatch.DataFile, error) {
+	c := chunkOf(rows)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	key := fakeKey(spec)
@@ -375,6 +376,25 @@ func (a *fakeArchive) chunk(key string) *table.Chunk {
 
 // checkChunk checks what every data file must be: columns of one length, sorted
 // by rank, each name once.
+// chunkOf copies rows into a chunk.
+func chunkOf(rows table.Rows) *table.Chunk {
+	n := rows.Len()
+	out := &table.Chunk{Rows: n}
+	for i := range rows.Infos() {
+		c := rows.Part(i, 0, n)
+		c.Valid, c.Floats, c.Ints, c.Bools = slices.Clone(c.Valid), slices.Clone(c.Floats), slices.Clone(c.Ints), slices.Clone(c.Bools)
+		c.Dict, c.Index, c.Vectors = slices.Clone(c.Dict), slices.Clone(c.Index), slices.Clone(c.Vectors)
+		if len(c.Floats)+len(c.Ints)+len(c.Bools)+len(c.Index)+len(c.Vectors) == 0 { // missing in all rows
+			c.Valid, c.Dict, c.Index = make([]bool, n), []string{""}, make([]int32, n)
+		}
+		out.Columns = append(out.Columns, c)
+	}
+	return out
+}
+
+// chunk returns the rows of a sealed builder.
+func (b *builder) chunk() *table.Chunk { return chunkOf(b.sorted()) }
+
 func checkChunk(c *table.Chunk) error {
 	if c.Rows == 0 || !slices.IsSorted(c.Column(modelwatch.ColumnRank).Ints) {
 		return fmt.Errorf("%d rows, sorted by rank: %v", c.Rows, slices.IsSorted(c.Column(modelwatch.ColumnRank).Ints))

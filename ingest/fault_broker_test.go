@@ -118,11 +118,11 @@ type slowArchive struct {
 	takes time.Duration
 }
 
-func (a slowArchive) WriteDataFile(ctx context.Context, spec modelwatch.FileSpec, c *table.Chunk) (modelwatch.DataFile, error) {
+func (a slowArchive) WriteDataFile(ctx context.Context, spec modelwatch.FileSpec, rows table.Rows) (modelwatch.DataFile, error) {
 	if !pause(ctx, a.takes) {
 		return modelwatch.DataFile{}, ctx.Err()
 	}
-	return a.fakeArchive.WriteDataFile(ctx, spec, c)
+	return a.fakeArchive.WriteDataFile(ctx, spec, rows)
 }
 
 // faultSlowUploads: S3 takes half a minute for each object while members come and

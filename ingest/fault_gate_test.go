@@ -176,10 +176,10 @@ type victimArchive struct {
 	at   func(point string)
 }
 
-func (a *victimArchive) WriteDataFile(ctx context.Context, spec modelwatch.FileSpec, chunk *table.Chunk) (modelwatch.DataFile, error) {
+func (a *victimArchive) WriteDataFile(ctx context.Context, spec modelwatch.FileSpec, rows table.Rows) (modelwatch.DataFile, error) {
 	a.at(beforeUpload)
 	return through(a.gate, func() (modelwatch.DataFile, error) {
 		defer a.at(amidUploads)
-		return a.fakeArchive.WriteDataFile(ctx, spec, chunk)
+		return a.fakeArchive.WriteDataFile(ctx, spec, rows)
 	})
 }

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/modelwatch/modelwatch"
-	"github.com/modelwatch/modelwatch/table"
 )
 
 // parallelUploads bounds how many files of a flush are encoded and uploaded at once.
@@ -45,7 +44,7 @@ type flight struct {
 type upload struct {
 	spec    modelwatch.FileSpec
 	builder *builder
-	chunk   *table.Chunk
+	rows    *sortedRows
 	key     string
 	file    modelwatch.DataFile
 }
@@ -186,16 +185,17 @@ func (c *Consumer) upload(ctx context.Context, f *flight) error {
 // retry after an unclear failure may find where encoding is not repeatable, it
 // goes under another key, and the first object is left to garbage collection.
 func (c *Consumer) uploadFile(ctx context.Context, f *flight, u *upload) error {
-	u.chunk = u.builder.chunk()
+	u.rows = u.builder.sorted()
 	u.builder = nil
 	for retry := 1; ; retry++ {
 		err := c.insist(ctx, "upload", func(ctx context.Context) (err error) {
-			u.file, err = c.options.Archive.WriteDataFile(ctx, u.spec, u.chunk)
+			u.file, err = c.options.Archive.WriteDataFile(ctx, u.spec, u.rows)
 			return err
 		})
 		if err == nil {
 			c.metrics.flushBytes.Observe(float64(u.file.Bytes))
-			u.chunk = nil
+			u.rows.release()
+			u.rows = nil
 			return nil
 		}
 		if modelwatch.ErrorCode(err) != modelwatch.CodeConflict {

@@ -169,10 +169,12 @@ func (w *eventImport) flush(ctx context.Context) error {
 		if err := w.Ledger.IntendUpload(ctx, []string{w.FileKey(spec)}, w.Owner); err != nil {
 			return err
 		}
-		f, err := w.Archive.WriteDataFile(ctx, spec, file.chunk())
+		rows := file.sorted()
+		f, err := w.Archive.WriteDataFile(ctx, spec, rows)
 		if err != nil {
 			return err
 		}
+		rows.release()
 		w.files = append(w.files, f)
 		w.report.Files++
 	}

@@ -156,3 +156,7 @@ func used(c *table.Column, order []int32) (dict []string, index []int32) {
 	}
 	return dict, index
 }
+
+func intColumn(name string, t modelwatch.FeatureType, p table.Physical, v []int64) table.Column {
+	return table.Column{Name: name, Type: t, Physical: p, Ints: v}
+}

@@ -63,10 +63,10 @@ type Catalog interface {
 
 // Archive writes data files.
 type Archive interface {
-	// WriteDataFile writes the chunk, whose rows are sorted by rank, under the
+	// WriteDataFile writes the rows, which are sorted by rank, under the
 	// key that Options.FileKey derives from the spec. Writing the same again is
-	// not an error. The archive may read the chunk only until it returns.
-	WriteDataFile(ctx context.Context, spec modelwatch.FileSpec, chunk *table.Chunk) (modelwatch.DataFile, error)
+	// not an error. The archive may ask for the rows only until it returns.
+	WriteDataFile(ctx context.Context, spec modelwatch.FileSpec, rows table.Rows) (modelwatch.DataFile, error)
 	// WriteDeadLetters writes the values of dead letters that are too large for the
 	// catalog. Writing the same again is not an error.
 	WriteDeadLetters(ctx context.Context, key string, body []byte) error

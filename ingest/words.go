@@ -1,7 +1,5 @@
 package ingest
 
-import "math"
-
 // pageRows is how many rows a page of a column has. A builder of fewer rows has one
 // page of each column, which doubles from firstRows on.
 const (
@@ -50,41 +48,4 @@ func (w *words) release(lent *pages) {
 		lent.put(p)
 	}
 	*w = words{}
-}
-
-// at returns the word of a row.
-func (w *words) at(row int32) uint64 { return w.pages[uint(row)/pageRows][uint(row)%pageRows] }
-
-// floats returns the words of rows as IEEE bits.
-func (w *words) floats(rows []int32) []float64 {
-	out := make([]float64, len(rows))
-	for i, row := range rows {
-		out[i] = math.Float64frombits(w.at(row))
-	}
-	return out
-}
-
-func (w *words) ints(rows []int32) []int64 {
-	out := make([]int64, len(rows))
-	for i, row := range rows {
-		out[i] = int64(w.at(row))
-	}
-	return out
-}
-
-func (w *words) indices(rows []int32) []int32 {
-	out := make([]int32, len(rows))
-	for i, row := range rows {
-		out[i] = int32(w.at(row))
-	}
-	return out
-}
-
-// bits returns one bit of the words of rows.
-func (w *words) bits(rows []int32, bit int) []bool {
-	out := make([]bool, len(rows))
-	for i, row := range rows {
-		out[i] = w.at(row)>>bit&1 != 0
-	}
-	return out
 }

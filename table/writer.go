@@ -3,6 +3,7 @@ package table
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -87,30 +88,35 @@ func (w *Writer) Rows() int64 { return w.total }
 // error. The chunk may be reused afterwards.
 func (w *Writer) Write(c *Chunk) error {
 	if w.err == nil {
-		w.err = w.write(c, false)
+		w.err = w.write(c)
 	}
 	return w.err
 }
 
-// Finish is Write of the last chunk, which it need not buffer, and Close.
-func (w *Writer) Finish(c *Chunk) error {
+// Finish appends rows as Write does, the last of the file, and closes it. It begins a row
+// group and buffers nothing.
+func (w *Writer) Finish(rows Rows) error {
 	if w.err == nil {
-		w.err = w.write(c, true)
+		w.err = w.flush()
+	}
+	if w.err == nil {
+		w.err = w.writeAll(rows)
 	}
 	return w.Close()
 }
 
-func (w *Writer) write(c *Chunk, last bool) error {
-	sources, err := w.match(c)
+func (w *Writer) write(c *Chunk) error {
+	sources, err := w.match(c.Infos())
 	if err != nil {
 		return err
 	}
 	for from := 0; from < c.Rows; {
 		n := min(c.Rows-from, w.limit-w.rows)
-		if w.rows == 0 && (n == w.limit || last) {
-			err = w.encodeGroup(n, func(i int) (columnView, error) { return viewOf(sources[i], from, n), nil })
+		view := w.viewer(c, sources, from, n)
+		if w.rows == 0 && n == w.limit {
+			err = w.encodeGroup(n, view)
 		} else {
-			err = w.buffer(sources, from, n)
+			err = w.buffer(view, n)
 		}
 		if err != nil {
 			return err
@@ -121,31 +127,60 @@ func (w *Writer) write(c *Chunk, last bool) error {
 	return nil
 }
 
-// match finds the chunk's column for each of the file's, nil where there is none.
-func (w *Writer) match(c *Chunk) ([]*Column, error) {
-	sources := make([]*Column, len(w.columns))
-	for i := range c.Columns {
-		col := &c.Columns[i]
-		j, ok := w.byName[col.Name]
+func (w *Writer) writeAll(rows Rows) error {
+	sources, err := w.match(rows.Infos())
+	if err != nil {
+		return err
+	}
+	for from := 0; from < rows.Len(); from += w.limit {
+		n := min(rows.Len()-from, w.limit)
+		if err := w.encodeGroup(n, w.viewer(rows, sources, from, n)); err != nil {
+			return err
+		}
+	}
+	w.total += int64(rows.Len())
+	return nil
+}
+
+// match finds the column of the rows for each of the file's, -1 where there is none.
+func (w *Writer) match(infos []ColumnInfo) ([]int, error) {
+	sources := slices.Repeat([]int{-1}, len(w.columns))
+	for i := range infos {
+		j, ok := w.byName[infos[i].Name]
 		if !ok {
-			return nil, modelwatch.Errorf(modelwatch.CodeInternal, "write rows: column %q is not one of the file's %d columns", col.Name, len(w.columns))
+			return nil, modelwatch.Errorf(modelwatch.CodeInternal, "write rows: column %q is not one of the file's %d columns", infos[i].Name, len(w.columns))
 		}
-		n := col.len(w.columns[j].store)
-		if n == 0 && c.Rows > 0 {
-			continue // a column its source lacks: all missing
-		}
-		if n != c.Rows || col.Valid != nil && len(col.Valid) != c.Rows {
-			return nil, modelwatch.Errorf(modelwatch.CodeInternal, "write rows: column %q has %d values and %d validities for %d rows", col.Name, n, len(col.Valid), c.Rows)
-		}
-		sources[j] = col
+		sources[j] = i
 	}
 	return sources, nil
 }
 
-func (w *Writer) buffer(sources []*Column, from, n int) error {
+// viewer returns what shows n of the rows, column by column.
+func (w *Writer) viewer(rows Rows, sources []int, from, n int) func(i int) (columnView, error) {
+	return func(i int) (columnView, error) {
+		if sources[i] < 0 {
+			return columnView{}, nil
+		}
+		c := rows.Part(sources[i], from, n)
+		have := c.len(w.columns[i].store)
+		if have == 0 {
+			return columnView{}, nil // a column its source lacks: all missing
+		}
+		if have != n || c.Valid != nil && len(c.Valid) != n {
+			return columnView{}, modelwatch.Errorf(modelwatch.CodeInternal, "write rows: column %q has %d values and %d validities for %d rows", c.Name, have, len(c.Valid), n)
+		}
+		return viewOf(&c, 0, n), nil
+	}
+}
+
+func (w *Writer) buffer(view func(i int) (columnView, error), n int) error {
 	for i := range w.columns {
 		c := &w.columns[i]
-		added, err := c.buf.add(c.store, viewOf(sources[i], from, n), n)
+		v, err := view(i)
+		if err != nil {
+			return err
+		}
+		added, err := c.buf.add(c.store, v, n)
 		if err != nil {
 			return fmt.Errorf("buffer column %q: %w", c.info.Name, err)
 		}

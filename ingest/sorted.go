@@ -1,0 +1,264 @@
+package ingest
+
+import (
+	"math"
+	"slices"
+
+	"github.com/modelwatch/modelwatch"
+	"github.com/modelwatch/modelwatch/table"
+)
+
+// sortedRows are the rows of a sealed builder by rank, rows of one rank by arrival. What a
+// part of them stands in is used again for the next: it stays in the processor's cache,
+// and the rows are never in memory twice.
+type sortedRows struct {
+	b       *builder
+	order   []int32 // rows by rank
+	columns []sortedColumn
+	ids     string
+	plans   []plan // of the parts that were asked for last
+	planned int    // rows in these
+
+	pages  []*[pageRows]uint64
+	short  *[pageRows]uint64
+	floats []float64
+	ints   []int64
+	bools  []bool
+	valid  []bool
+	index  []int32
+	texts  []string
+}
+
+// sortedColumn is a column, and how a part of it is had.
+type sortedColumn struct {
+	info table.ColumnInfo
+	part func(s *sortedRows, out *table.Column, p *plan)
+}
+
+// plan is where the rows of a part come from, page by page, and where they go to. To
+// write here and there within a part takes a third of the time of reading so all over a
+// column, which is too large for the processor's nearest caches.
+type plan struct {
+	from     int
+	rows, to []int32
+}
+
+// plan returns the plan of n rows.
+func (s *sortedRows) plan(from, n int) *plan {
+	for i := range s.plans {
+		if p := &s.plans[i]; p.from == from && len(p.rows) == n {
+			return p
+		}
+	}
+	if s.planned += n; s.planned > len(s.order) {
+		s.plans, s.planned = s.plans[:0], n // parts that overlap
+	}
+	p := plan{from: from, rows: make([]int32, n), to: make([]int32, n)}
+	starts := make([]int32, len(s.order)/pageRows+2)
+	order := s.order[from : from+n]
+	for _, row := range order {
+		starts[row/pageRows+1]++
+	}
+	for i := 1; i < len(starts); i++ {
+		starts[i] += starts[i-1]
+	}
+	for i, row := range order {
+		at := &starts[row/pageRows]
+		p.rows[*at], p.to[*at] = row, int32(i)
+		*at++
+	}
+	s.plans = append(s.plans, p)
+	return &s.plans[len(s.plans)-1]
+}
+
+// sorted returns the rows as a table. The builder is spent once they are released.
+func (b *builder) sorted() *sortedRows {
+	s := &sortedRows{b: b, order: b.order(), ids: string(b.ids.bytes)}
+	s.add(modelwatch.ColumnID, modelwatch.TypeText, table.PhysicalDefault, (*sortedRows).idPart)
+	s.add(modelwatch.ColumnTime, modelwatch.TypeTimestamp, table.PhysicalTime, intPart(&b.times))
+	s.add(modelwatch.ColumnRank, modelwatch.TypeNumber, table.PhysicalInt64, intPart(&b.ranks))
+	s.add(modelwatch.ColumnReceivedAt, modelwatch.TypeTimestamp, table.PhysicalTime, intPart(&b.received))
+	for _, col := range b.schema {
+		if col.slot < len(b.columns) && b.some.has(int32(col.slot)) {
+			s.add(col.name, col.typ.featureType(), table.PhysicalDefault, func(s *sortedRows, out *table.Column, p *plan) { s.cells(out, col, p) })
+		} else if col.declared { // and missing in all rows
+			s.add(col.name, col.typ.featureType(), table.PhysicalDefault, func(*sortedRows, *table.Column, *plan) {})
+		}
+	}
+	s.addSparse(modelwatch.ColumnInvalid, &b.invalid)
+	s.addSparse(modelwatch.ColumnExtra, &b.extra)
+	return s
+}
+
+func (s *sortedRows) add(name string, t modelwatch.FeatureType, p table.Physical, part func(*sortedRows, *table.Column, *plan)) {
+	s.columns = append(s.columns, sortedColumn{table.ColumnInfo{Name: name, Type: t, Physical: p}, part})
+}
+
+// addSparse adds a column that few rows have, if any has it.
+func (s *sortedRows) addSparse(name string, from *sparse) {
+	if from.n() == 0 {
+		return
+	}
+	dict, index := from.strings(), make([]int32, s.b.rows) // place in dict plus one
+	for i, at := range from.at {
+		index[at] = int32(i) + 1
+	}
+	s.add(name, modelwatch.TypeText, table.PhysicalDefault, func(s *sortedRows, out *table.Column, p *plan) {
+		out.Dict, out.Index, out.Valid = dict, room(&s.index, len(p.rows)), room(&s.valid, len(p.rows))
+		for i, row := range p.rows {
+			to := p.to[i]
+			out.Index[to], out.Valid[to] = max(index[row]-1, 0), index[row] > 0
+		}
+	})
+}
+
+// Len is the number of rows.
+func (s *sortedRows) Len() int { return s.b.rows }
+
+// Infos are the columns.
+func (s *sortedRows) Infos() []table.ColumnInfo {
+	infos := make([]table.ColumnInfo, len(s.columns))
+	for i := range s.columns {
+		infos[i] = s.columns[i].info
+	}
+	return infos
+}
+
+// Part gathers n rows of column i.
+func (s *sortedRows) Part(i, from, n int) table.Column {
+	c := &s.columns[i]
+	out := table.Column{Name: c.info.Name, Type: c.info.Type, Physical: c.info.Physical}
+	c.part(s, &out, s.plan(from, n))
+	return out
+}
+
+// release gives the memory of the rows back.
+func (s *sortedRows) release() {
+	b := s.b
+	for i := range b.columns {
+		b.columns[i].release(b.lent)
+	}
+	for _, w := range append([]*words{&b.times, &b.received, &b.ranks}, pointers(b.set)...) {
+		w.release(b.lent)
+	}
+	*s = sortedRows{}
+}
+
+// idPart makes a dictionary of the ids, which are all different as a rule, in order.
+func (s *sortedRows) idPart(out *table.Column, p *plan) {
+	out.Dict, out.Index = room(&s.texts, len(p.rows)), room(&s.index, len(p.rows))
+	ends := s.b.ids.ends
+	for i, row := range p.rows {
+		from := 0
+		if row > 0 {
+			from = ends[row-1]
+		}
+		out.Dict[p.to[i]], out.Index[i] = s.ids[from:ends[row]], int32(i)
+	}
+}
+
+func intPart(w *words) func(*sortedRows, *table.Column, *plan) {
+	return func(s *sortedRows, out *table.Column, p *plan) { out.Ints = s.takeInts(w, p) }
+}
+
+// cells gathers values of a column of events.
+func (s *sortedRows) cells(out *table.Column, col fileColumn, p *plan) {
+	c := &s.b.columns[col.slot]
+	if !s.b.all.has(int32(col.slot)) {
+		out.Valid = room(&s.valid, len(p.rows))
+		s.takeBits(&s.b.set[col.slot>>6], p, out.Valid, col.slot&63)
+	}
+	switch col.typ {
+	case cellNumber:
+		out.Floats = blanked(s.takeFloats(&c.words, p), out.Valid)
+	case cellTimestamp:
+		out.Ints = blanked(s.takeInts(&c.words, p), out.Valid)
+	case cellBoolean:
+		out.Bools = room(&s.bools, len(p.rows))
+		s.takeBits(&c.words, p, out.Bools, 0)
+		blanked(out.Bools, out.Valid)
+	case cellVector:
+		out.Vectors = gather(c.kept.vectors, blanked(s.takeIndices(&c.words, p), out.Valid))
+		blanked(out.Vectors, out.Valid)
+	default:
+		out.Dict, out.Index = c.kept.texts, blanked(s.takeIndices(&c.words, p), out.Valid)
+	}
+}
+
+// room returns a slice of n elements in *s, which grows where it must.
+func room[T any](s *[]T, n int) []T {
+	*s = slices.Grow((*s)[:0], n)[:n]
+	return *s
+}
+
+// whole returns the pages of the words, the one of few rows filled up.
+func (s *sortedRows) whole(w *words) []*[pageRows]uint64 {
+	s.pages = s.pages[:0]
+	if len(w.tail) < pageRows {
+		if s.short == nil {
+			s.short = new([pageRows]uint64)
+		}
+		copy(s.short[:], w.tail)
+		return append(s.pages, s.short)
+	}
+	for _, p := range w.pages {
+		s.pages = append(s.pages, (*[pageRows]uint64)(p))
+	}
+	return s.pages
+}
+
+// takeFloats returns the words of rows as IEEE bits.
+func (s *sortedRows) takeFloats(w *words, p *plan) []float64 {
+	out, pages := room(&s.floats, len(p.rows)), s.whole(w)
+	to := p.to[:len(p.rows)]
+	for i, row := range p.rows {
+		out[to[i]] = math.Float64frombits(pages[uint(row)/pageRows][uint(row)%pageRows])
+	}
+	return out
+}
+
+func (s *sortedRows) takeInts(w *words, p *plan) []int64 {
+	out, pages := room(&s.ints, len(p.rows)), s.whole(w)
+	to := p.to[:len(p.rows)]
+	for i, row := range p.rows {
+		out[to[i]] = int64(pages[uint(row)/pageRows][uint(row)%pageRows])
+	}
+	return out
+}
+
+func (s *sortedRows) takeIndices(w *words, p *plan) []int32 {
+	out, pages := room(&s.index, len(p.rows)), s.whole(w)
+	to := p.to[:len(p.rows)]
+	for i, row := range p.rows {
+		out[to[i]] = int32(pages[uint(row)/pageRows][uint(row)%pageRows])
+	}
+	return out
+}
+
+// takeBits fills out with one bit of the words of rows.
+func (s *sortedRows) takeBits(w *words, p *plan, out []bool, bit int) {
+	pages, to := s.whole(w), p.to[:len(p.rows)]
+	for i, row := range p.rows {
+		out[to[i]] = pages[uint(row)/pageRows][uint(row)%pageRows]>>bit&1 != 0
+	}
+}
+
+// blanked makes the values of rows that have none zero: their words may be anything.
+func blanked[T any](values []T, valid []bool) []T {
+	var zero T
+	for i, ok := range valid {
+		if !ok {
+			values[i] = zero
+		}
+	}
+	return values
+}
+
+// gather returns the values in the given order.
+func gather[T any](v []T, order []int32) []T {
+	out := make([]T, len(order))
+	for i, from := range order {
+		out[i] = v[from]
+	}
+	return out
+}
