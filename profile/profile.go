@@ -70,22 +70,44 @@ func (p *Profile) AddFloats(values []float64, valid []bool) {
 const manyValues = 1 << 13
 
 // addExact is AddFloats on a grid that has a cut for every value of its baseline: where
-// other rows hold none but these, their counts make the sums.
+// other rows hold few but these, their counts and what lies between the cuts make the sums.
 func (p *Profile) addExact(values []float64, valid []bool, c *counting) {
 	before := slices.Clone(p.cells)
-	c.summed = true
+	c.between = &between{mixed: len(values) / blockSize / 8}
 	p.addBlocks(values, valid, c)
 	c.move()
-	for i := 0; i < len(before); i += 2 {
-		if p.cells[i] != before[i] { // between two cuts
-			p.addSums(values, valid)
-			return
-		}
+	if c.between.mixed < 0 {
+		p.addSums(values, valid)
+		return
 	}
 	for i, c := range p.grid.cuts {
 		if n := p.cells[2*i+1] - before[2*i+1]; n > 0 {
 			p.moments.sum.AddTimes(c, n)
 			p.moments.squares.AddTimes(c, n)
+		}
+	}
+	for _, v := range c.between.values {
+		p.moments.sum.Add(v)
+		p.moments.squares.Add(v)
+	}
+}
+
+// between are the values that lie on no cut, as long as few blocks have any.
+type between struct {
+	values []float64
+	mixed  int // how many more blocks may have any; below 0 values is not of all
+}
+
+// add takes those of a block.
+func (b *between) add(f *finder, block []float64) {
+	if b.mixed--; b.mixed < 0 {
+		return
+	}
+	var places [blockSize]uint16
+	f.place(places[:len(block)], block)
+	for i, p := range places[:len(block)] {
+		if p%2 == 0 {
+			b.values = append(b.values, block[i])
 		}
 	}
 }
@@ -105,8 +127,8 @@ func (summing) add(_, _ []float64) bool          { return true }
 // counting counts the blocks of one call on the cells of a profile. It is to be closed.
 type counting struct {
 	profile *Profile
-	tally   *tally // nil for few values
-	summed  bool   // no block is to be added to the sums
+	tally   *tally   // nil for few values
+	between *between // not nil: no block is to be added to the sums, and it takes what is on no cut
 }
 
 func (p *Profile) counting(values int) counting {
@@ -127,7 +149,7 @@ func (c *counting) within(block []float64) []float64 {
 	return c.tally.inner(block)
 }
 
-func (c *counting) add(_, rest []float64) (unsummed bool) {
+func (c *counting) add(block, rest []float64) (unsummed bool) {
 	p := c.profile
 	beyond := false
 	if c.tally != nil {
@@ -141,7 +163,10 @@ func (c *counting) add(_, rest []float64) (unsummed bool) {
 	if beyond {
 		p.moments.addTails(rest, p.grid.cuts)
 	}
-	return !c.summed
+	if c.between != nil && c.tally.on < len(block) {
+		c.between.add(p.grid.find(), block)
+	}
+	return c.between == nil
 }
 
 func (c *counting) move() { c.tally.move(c.profile.cells) }

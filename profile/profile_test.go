@@ -295,6 +295,10 @@ func TestExactGridCountsInAnyPieces(t *testing.T) {
 	for i := range valid {
 		valid[i] = i%7 != 0
 	}
+	everywhere := map[int]float64{}
+	for i := 5; i < len(values); i += 1000 {
+		everywhere[i] = 0.3
+	}
 	tests := []struct {
 		name   string
 		others map[int]float64
@@ -304,6 +308,8 @@ func TestExactGridCountsInAnyPieces(t *testing.T) {
 		{"known or missing", nil, valid},
 		{"not finite", map[int]float64{3: math.NaN(), 9_000: math.Inf(1)}, nil},
 		{"new", map[int]float64{5: 0.3, 8_000: -0.3}, nil},
+		{"new and not finite", map[int]float64{5: 0.3, 6: math.Inf(1), 7: math.NaN(), 8: math.Inf(-1)}, valid},
+		{"new in many blocks", everywhere, valid},
 		{"beyond", map[int]float64{5: 1e300, 8_000: -1e300, 8_001: math.SmallestNonzeroFloat64}, valid},
 	}
 	for _, tt := range tests {

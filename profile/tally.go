@@ -20,6 +20,7 @@ type tally struct {
 	from  int    // the slots of what is well within go from there
 	to    int    // to before there
 	pause int    // blocks for which it does not pay to look for those
+	on    int    // values of the last block that are cuts
 	rest  [blockSize]float64
 }
 
@@ -80,6 +81,7 @@ func (t *tally) limit(m *moments) {
 // inner counts the values of a block that are well within, and returns the others. They
 // are valid until the next call.
 func (t *tally) inner(block []float64) (rest []float64) {
+	t.on = 0
 	if t.pause > 0 {
 		t.pause--
 		return block
@@ -100,6 +102,7 @@ func (t *tally) inner(block []float64) (rest []float64) {
 	default:
 		return block
 	}
+	t.on = equal
 	t.added += int64(len(block) - len(rest))
 	const few = 8 // one in so many is not foreseen
 	if mixed := min(equal, len(block)-equal); len(rest)+mixed > len(block)/few {
@@ -123,6 +126,7 @@ func (t *tally) outer(values []float64, m *moments) (beyond bool) {
 			n.below++
 		} else {
 			n.at++
+			t.on++
 		}
 	}
 	t.added += int64(len(values))

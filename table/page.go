@@ -184,12 +184,12 @@ func (p *pageReader) dataV1(h *format.PageHeader, packed []byte, limit int64) (p
 	p.keep(data)
 	out := page{values: int(d.NumValues), encoding: d.Encoding}
 	if p.f.repeated {
-		if out.reps, data, err = p.levels(&p.reps, out.values, 1, d.RepetitionLevelEncoding, data); err != nil {
+		if out.reps, data, err = p.levels(&p.reps, out.values, 1, false, d.RepetitionLevelEncoding, data); err != nil {
 			return page{}, fmt.Errorf("repetition levels: %w", err)
 		}
 	}
 	if p.f.maxDef > 0 {
-		if out.defs, data, err = p.levels(&p.defs, out.values, p.f.maxDef, d.DefinitionLevelEncoding, data); err != nil {
+		if out.defs, data, err = p.levels(&p.defs, out.values, p.f.maxDef, true, d.DefinitionLevelEncoding, data); err != nil {
 			return page{}, fmt.Errorf("definition levels: %w", err)
 		}
 	}
@@ -205,7 +205,7 @@ func (p *pageReader) keep(data []byte) {
 }
 
 // levels reads the levels of a version 1 page, which their length precedes.
-func (p *pageReader) levels(dst *[]byte, n int, most byte, enc format.Encoding, data []byte) (levels, rest []byte, err error) {
+func (p *pageReader) levels(dst *[]byte, n int, most byte, definition bool, enc format.Encoding, data []byte) (levels, rest []byte, err error) {
 	if enc != format.RLE {
 		return nil, nil, fmt.Errorf("levels encoded as %s", enc)
 	}
@@ -217,14 +217,23 @@ func (p *pageReader) levels(dst *[]byte, n int, most byte, enc format.Encoding, 
 	if uint64(size) > uint64(len(data)) {
 		return nil, nil, errShort("levels", int(size), len(data))
 	}
-	levels, err = readLevels(dst, n, most, data[:size])
+	levels, err = readLevels(dst, n, most, data[:size], definition)
 	return levels, data[size:], err
 }
 
-// readLevels decodes n levels up to most.
-func readLevels(dst *[]byte, n int, most byte, data []byte) ([]byte, error) {
+// readLevels decodes n levels up to most, definition levels to nil where all of them are that.
+func readLevels(dst *[]byte, n int, most byte, data []byte, definition bool) ([]byte, error) {
+	if definition && oneRun(data, n, most) {
+		return nil, nil
+	}
 	*dst = grown(*dst, n)
 	return *dst, decodeHybrid(data, levelWidth(most), *dst)
+}
+
+// oneRun reports whether n levels are one run of a value, which takes a byte.
+func oneRun(data []byte, n int, value byte) bool {
+	head, size := binary.Uvarint(data)
+	return size > 0 && size < len(data) && head&1 == 0 && head>>1 >= uint64(n) && data[size] == value
 }
 
 func (p *pageReader) dataV2(h *format.PageHeader, packed []byte, limit int64) (_ page, err error) {
@@ -238,12 +247,12 @@ func (p *pageReader) dataV2(h *format.PageHeader, packed []byte, limit int64) (_
 	}
 	out := page{values: int(d.NumValues), encoding: d.Encoding}
 	if p.f.repeated {
-		if out.reps, err = readLevels(&p.reps, out.values, 1, packed[:repSize]); err != nil {
+		if out.reps, err = readLevels(&p.reps, out.values, 1, packed[:repSize], false); err != nil {
 			return page{}, fmt.Errorf("repetition levels: %w", err)
 		}
 	}
 	if p.f.maxDef > 0 && defSize > 0 {
-		if out.defs, err = readLevels(&p.defs, out.values, p.f.maxDef, packed[repSize:repSize+defSize]); err != nil {
+		if out.defs, err = readLevels(&p.defs, out.values, p.f.maxDef, packed[repSize:repSize+defSize], true); err != nil {
 			return page{}, fmt.Errorf("definition levels: %w", err)
 		}
 	}
