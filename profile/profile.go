@@ -457,7 +457,7 @@ func (p *Profile) Empty() *Profile {
 	return q
 }
 
-// SkipSquares leaves the sum of squares out, which takes a fifth of the time of counting numbers. The profile
+// SkipSquares leaves the sum of squares out, which takes a seventh of the time of counting numbers. The profile
 // has no standard deviation from then on, nor has one that it is merged into, and neither can be encoded.
 func (p *Profile) SkipSquares() {
 	if p.moments != nil {
