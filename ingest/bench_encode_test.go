@@ -57,7 +57,7 @@ func wideBuilder(b *testing.B, rows int) *builder {
 		if err != nil || rejected != nil {
 			b.Fatal(err, rejected)
 		}
-		bundle.batch.add(&bundle.decoder.event, &row)
+		bundle.batch.add(&bundle.decoder.event, row)
 	}
 	files := bundle.batch.files()
 	if len(files) != 1 {

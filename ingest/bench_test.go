@@ -103,7 +103,7 @@ func BenchmarkDecode(b *testing.B) {
 		if err != nil || rejected != nil {
 			b.Fatal(err, rejected)
 		}
-		bundle.batch.add(&bundle.decoder.event, &row)
+		bundle.batch.add(&bundle.decoder.event, row)
 		if i++; i%20_000 == 0 {
 			bundle.batch = newBatch(bundle.batch.lent)
 		}

@@ -14,7 +14,7 @@ func TestBatchBytes(t *testing.T) {
 		if err != nil || rejected != nil {
 			t.Fatal(err, rejected)
 		}
-		bundle.batch.add(&bundle.decoder.event, &row)
+		bundle.batch.add(&bundle.decoder.event, row)
 	}
 	var held int64
 	for _, f := range bundle.batch.files() {

@@ -60,6 +60,7 @@ type decoder struct {
 	latest    int64   // that event time may be, when the clock was read last; 0: it was not
 	last      *layout // of the last event: what the next one probably has, too
 	pseudonym []byte  // of the last id, where ids are hashed
+	row       row     // what decode returns
 	early     row     // kind, id, micros and rank of the event, if it is judged
 	judged    bool    // sampledAway has placed the event
 	fallback  header  // what the source says where neither event nor headers do
@@ -75,14 +76,15 @@ func newDecoder(vs *versions, salt modelwatch.Salt, now clock) *decoder {
 // parseAttempts: a guess, the right layout, and after each growth once more.
 const parseAttempts = 5
 
-// decode makes a row of a record, whose cells are in the decoder's event until the
-// next call, or a rejection. An error means that the catalog could not be asked,
+// decode makes a row of a record, or a rejection. The row, and its cells, which are in
+// the decoder's event, stand until the next call. An error means that the catalog could not be asked,
 // and says nothing about the record.
-func (d *decoder) decode(ctx context.Context, r *kgo.Record) (row, *rejection, error) {
-	out := row{received: r.Timestamp.UnixMicro()}
+func (d *decoder) decode(ctx context.Context, r *kgo.Record) (*row, *rejection, error) {
+	out := &d.row
+	*out = row{received: r.Timestamp.UnixMicro()}
 	d.header = d.headerOf(r)
 	if fail := d.measure(r); fail != nil {
-		rejected, err := d.reject(ctx, &out, fail)
+		rejected, err := d.reject(ctx, out, fail)
 		return out, rejected, err
 	}
 	l, choose := d.last, layouts(d)
@@ -90,15 +92,15 @@ func (d *decoder) decode(ctx context.Context, r *kgo.Record) (row, *rejection, e
 		d.judged = false
 		d.frozen = attempt == parseAttempts-1 || l.version != nil && l.version.frozen
 		if fail := d.parse(r.Value, l, choose); fail != nil {
-			rejected, err := d.reject(ctx, &out, fail)
+			rejected, err := d.reject(ctx, out, fail)
 			return out, rejected, err
 		}
-		fail, err := d.place(ctx, &out)
+		fail, err := d.place(ctx, out)
 		if err != nil {
 			return out, nil, err
 		}
 		if fail != nil {
-			rejected, err := d.reject(ctx, &out, fail)
+			rejected, err := d.reject(ctx, out, fail)
 			return out, rejected, err
 		}
 		l, choose = out.version.rows, nil
@@ -109,7 +111,7 @@ func (d *decoder) decode(ctx context.Context, r *kgo.Record) (row, *rejection, e
 			continue
 		}
 		if len(d.growths) == 0 {
-			if d.sample(&out); out.keep && d.sifted {
+			if d.sample(out); out.keep && d.sifted {
 				continue // whatever was thought of it, it needs its values
 			}
 			return out, nil, nil

@@ -75,7 +75,7 @@ func (b *decoderBundle) send(value string, headers ...kgo.RecordHeader) *rejecti
 		b.batch.reject(newLetter(r, rejected, testNow), rejected)
 		return rejected
 	default:
-		b.batch.add(&b.decoder.event, &row)
+		b.batch.add(&b.decoder.event, row)
 	}
 	return nil
 }

@@ -121,9 +121,9 @@ func (w *eventImport) line(ctx context.Context, r *kgo.Record) (err error) {
 	add := func(out *row) { w.batch.add(&w.source.decoder.event, out) }
 	var rejected *rejection
 	if w.source.format == nil {
-		var out row
+		var out *row
 		if out, rejected, err = w.source.decode(ctx, r); err == nil && rejected == nil {
-			add(&out)
+			add(out)
 		}
 	} else if rejected, err = w.source.read(ctx, r); err == nil && rejected == nil {
 		once := func(_ context.Context, do func() error) error { return do() }

@@ -143,13 +143,13 @@ func (c *Consumer) placeOne(ctx context.Context, b *batch, s *source, r *kgo.Rec
 	case rejected != nil:
 		return c.reject(ctx, b, s, r, rejected)
 	default:
-		b.add(&s.decoder.event, &out)
+		b.add(&s.decoder.event, out)
 	}
 	return nil
 }
 
 // decodeAgain decodes a record about which the catalog could not be asked.
-func (c *Consumer) decodeAgain(ctx context.Context, s *source, r *kgo.Record, err error) (out row, rejected *rejection, _ error) {
+func (c *Consumer) decodeAgain(ctx context.Context, s *source, r *kgo.Record, err error) (out *row, rejected *rejection, _ error) {
 	err = c.again(ctx, err, func() (err error) {
 		out, rejected, err = s.decode(ctx, r)
 		return err

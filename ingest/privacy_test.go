@@ -281,7 +281,7 @@ func TestNothingPrivateIsWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		if rejected == nil {
-			b.batch.add(&b.decoder.event, &out)
+			b.batch.add(&b.decoder.event, out)
 			for _, f := range b.batch.files() {
 				f.seal()
 				if holds(f.chunk(), "SECRET") {

@@ -37,7 +37,7 @@ func (b *decoderBundle) keeps(event string) (bool, float64) {
 	if err != nil || rejected != nil {
 		b.t.Fatalf("%s: %v, %v", event, rejected, err)
 	}
-	b.batch.add(&b.decoder.event, &row)
+	b.batch.add(&b.decoder.event, row)
 	return row.keep, row.rate
 }
 

@@ -64,7 +64,7 @@ func TestSortedRows(t *testing.T) {
 			if err != nil || rejected != nil {
 				t.Fatal(err, rejected)
 			}
-			bundle.batch.add(&bundle.decoder.event, &row)
+			bundle.batch.add(&bundle.decoder.event, row)
 			want[cells["_id"]] = cells
 		}
 		file := bundle.batch.files()[0]

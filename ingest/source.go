@@ -60,7 +60,7 @@ func newSource(s Source, d *decoder) (*source, error) {
 }
 
 // decode is that of the decoder, for records that are one event.
-func (s *source) decode(ctx context.Context, r *kgo.Record) (row, *rejection, error) {
+func (s *source) decode(ctx context.Context, r *kgo.Record) (*row, *rejection, error) {
 	s.decoder.fallback = header{s.model, s.version}
 	return s.decoder.decode(ctx, r)
 }
@@ -94,7 +94,7 @@ func (s *source) reject(ctx context.Context, r *kgo.Record, fail *failure) (*rej
 }
 
 // event decodes event i of the record that was read last.
-func (s *source) event(ctx context.Context, r *kgo.Record, i int) (row, *rejection, error) {
+func (s *source) event(ctx context.Context, r *kgo.Record, i int) (*row, *rejection, error) {
 	s.json = s.events[i].AppendJSON(s.json[:0])
 	s.one = *r
 	s.one.Value = s.json
@@ -112,7 +112,7 @@ func (s *source) event(ctx context.Context, r *kgo.Record, i int) (row, *rejecti
 func (s *source) each(ctx context.Context, r *kgo.Record, retry func(context.Context, func() error) error, add func(*row)) (rejected *rejection, err error) {
 	for last := len(s.events) == 1; ; last = true {
 		for i := range s.events {
-			var out row
+			var out *row
 			err = retry(ctx, func() (err error) {
 				out, rejected, err = s.event(ctx, r, i)
 				return err
@@ -121,7 +121,7 @@ func (s *source) each(ctx context.Context, r *kgo.Record, retry func(context.Con
 				return rejected, err
 			}
 			if last {
-				add(&out)
+				add(out)
 			}
 		}
 		if last {
