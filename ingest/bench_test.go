@@ -15,6 +15,7 @@ import (
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/internal/testserver"
+	"github.com/modelwatch/modelwatch/simulate"
 	"github.com/modelwatch/modelwatch/table"
 )
 
@@ -89,39 +90,52 @@ func BenchmarkFetch(b *testing.B) {
 	b.ReportMetric(float64(b.N*events)/cpu.Seconds(), "events/CPU-s")
 }
 
-// BenchmarkDecode is the way of a record from its bytes into the columns of a
-// batch. Batches of 20,000 rows are thrown away as a flush would.
-func BenchmarkDecode(b *testing.B) {
-	v, records := wide(2000)
-	bundle := setupDecoder(b, v)
-	b.SetBytes(int64(len(records[0].Value)))
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		r := records[i%len(records)]
-		row, rejected, err := bundle.decoder.decode(context.Background(), r)
-		if err != nil || rejected != nil {
-			b.Fatal(err, rejected)
-		}
-		bundle.batch.add(&bundle.decoder.event, row)
-		if i++; i%20_000 == 0 {
-			bundle.batch = newBatch(bundle.batch.lent)
-		}
+// simulated is wide with the events of package simulate: numbers of few decimals.
+func simulated(n int) (modelwatch.Version, []*kgo.Record) {
+	events := simulate.NewWide(simulate.WideOptions{Seed: 1, Start: testNow.Truncate(time.Hour)})
+	records := make([]*kgo.Record, n)
+	for i := range records {
+		records[i] = &kgo.Record{Topic: "t", Offset: int64(i), Value: events.Next().Value, Timestamp: testNow}
 	}
+	return events.Version(), records
 }
 
+// BenchmarkDecode is the way of a record from its bytes into the columns of a
+// batch. Batches of 20,000 rows are thrown away as a flush would.
+func BenchmarkDecode(b *testing.B) { benchmarkDecode(b, 1, true) }
+
 // BenchmarkParse is BenchmarkDecode without the batch.
-func BenchmarkParse(b *testing.B) {
-	v, records := wide(2000)
-	bundle := setupDecoder(b, v)
-	b.SetBytes(int64(len(records[0].Value)))
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		if _, rejected, err := bundle.decoder.decode(context.Background(), records[i%len(records)]); err != nil || rejected != nil {
-			b.Fatal(err, rejected)
-		}
-		i++
+func BenchmarkParse(b *testing.B) { benchmarkDecode(b, 1, false) }
+
+// BenchmarkParseAway is BenchmarkParse of events that are sampled away.
+func BenchmarkParseAway(b *testing.B) { benchmarkDecode(b, 1e-12, false) }
+
+func benchmarkDecode(b *testing.B, rate float64, add bool) {
+	for _, of := range []struct {
+		name   string
+		events func(int) (modelwatch.Version, []*kgo.Record)
+	}{{"wide", wide}, {"simulated", simulated}} {
+		b.Run(of.name, func(b *testing.B) {
+			v, records := of.events(2000)
+			v.SamplingRate = rate
+			bundle := setupDecoder(b, v)
+			b.SetBytes(int64(len(records[0].Value)))
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				row, rejected, err := bundle.decoder.decode(context.Background(), records[i%len(records)])
+				if err != nil || rejected != nil {
+					b.Fatal(err, rejected)
+				}
+				if i++; !add {
+					continue
+				}
+				bundle.batch.add(&bundle.decoder.event, row)
+				if i%20_000 == 0 {
+					bundle.batch = newBatch(bundle.batch.lent)
+				}
+			}
+		})
 	}
 }
 

@@ -65,8 +65,10 @@ func (t cellType) featureType() modelwatch.FeatureType {
 // column is one column that events of a version may fill. What each event needs
 // comes first.
 type column struct {
-	key        string // in its section of the event, as JSON: `"amount":`; "" where that needs escapes
-	head, foot uint64 // the first and last eight bytes of key, if it has eight
+	key string // in its section of the event, as JSON: `"amount":`; "" where that needs escapes
+	// foot is the last 16 bytes of key, behind zeros if it is shorter, and mask marks
+	// those that are of the key, because others are before it in the event.
+	foot, mask [2]uint64
 	// follow is the column that came after this one in the last event: producers
 	// keep their order, so the next name is usually found by one comparison.
 	follow   int32
@@ -83,24 +85,24 @@ type column struct {
 
 func (c *column) setKey(key string) {
 	c.key = key
-	if n := len(key); n >= 8 {
-		c.head, c.foot = load([]byte(key), 0), load([]byte(key), n-8)
+	var foot, mask [valueAt]byte
+	for i := range min(len(key), valueAt) {
+		foot[valueAt-1-i], mask[valueAt-1-i] = key[len(key)-1-i], 0xff
+	}
+	for i := range c.foot {
+		c.foot[i], c.mask[i] = load(foot[:], 8*i), load(mask[:], 8*i)
 	}
 }
 
-// keyAt reports that the event has the key at i, and something behind it.
-func (c *column) keyAt(d []byte, i int) bool {
-	end := i + len(c.key)
-	switch n := len(c.key); {
-	case n == 0 || end >= len(d):
-		return false
-	case n < 8:
-		return string(d[i:end]) == c.key
-	case load(d, i) != c.head || load(d, end-8) != c.foot:
-		return false
-	default:
-		return n <= 16 || string(d[i+8:end-8]) == c.key[8:n-8]
-	}
+// endsBefore reports that the last 16 bytes of the key are before the value.
+func (c *column) endsBefore(v *window) bool {
+	return (v.word(0)^c.foot[0])&c.mask[0]|(v.word(8)^c.foot[1])&c.mask[1] == 0
+}
+
+// beginsAt reports that what a longer key has before its last 16 bytes is at i.
+func (c *column) beginsAt(d []byte, i int) bool {
+	n := len(c.key) - valueAt
+	return string(d[i:i+n]) == c.key[:n]
 }
 
 // The columns that every layout begins with.
@@ -220,6 +222,7 @@ func (l *layout) addMember(id sectionID, field string, typ cellType) int32 {
 	i := int32(len(l.columns))
 	c := column{name: columnPrefix(id) + field, typ: typ, follow: -1, min: -math.MaxFloat64, max: math.MaxFloat64}
 	c.label = quote(c.name)
+	c.mask = [2]uint64{math.MaxUint64, math.MaxUint64} // no event has so many NULs
 	if q := quote(field); len(q) == len(field)+2 {
 		c.setKey(string(q) + ":")
 	}

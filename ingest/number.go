@@ -140,7 +140,7 @@ func passDigits(d []byte, i int) int {
 
 // digitsAt returns the eight bytes at i, the first in the lowest byte, each without
 // the 0x30 of a digit.
-func digitsAt(d []byte, i int) uint64 { return load(d, i) ^ 0x3030303030303030 }
+func digitsAt(d []byte, i int) uint64 { return load(d, i) ^ zeros }
 
 // load returns the eight bytes at i, the first in the lowest byte.
 func load(d []byte, i int) uint64 { return binary.LittleEndian.Uint64(d[i : i+8 : i+8]) }
@@ -154,13 +154,8 @@ func countDigits(w uint64) int {
 }
 
 // parseDigits returns the value of the first n of eight digits; n is not 0. They
-// become the last, behind zeros. Then neighbours are joined: digits to pairs, pairs
-// to fours, fours to eight.
-func parseDigits(w uint64, n int) uint64 {
-	w <<= (64 - 8*n) & 63
-	w = w*10 + w>>8
-	return ((w&0x000000ff000000ff)*(100+1_000_000<<32) + (w>>16&0x000000ff000000ff)*(1+10_000<<32)) >> 32
-}
+// become the last, behind zeros.
+func parseDigits(w uint64, n int) uint64 { return joinDigits(w << ((64 - 8*n) & 63)) }
 
 // passNumber skips what number reads.
 func (s *scanner) passNumber() bool {
@@ -233,7 +228,7 @@ func scale(mantissa uint64, exponent int) (float64, bool) {
 }
 
 // divide returns n/d, rounded to nearest even; n is not 0. It divides integers
-// until the quotient has at least 63 bits. What remains only matters if it is
+// until the quotient has at least 61 bits. What remains only matters if it is
 // not 0, to tell a tie, so it goes into the last bit, far below the 53 kept.
 func divide(n, d uint64) float64 {
 	ln, ld := bits.LeadingZeros64(n), bits.LeadingZeros64(d)
@@ -242,8 +237,8 @@ func divide(n, d uint64) float64 {
 	if r != 0 {
 		q |= 1
 	}
-	power := uint64(1023 + ld - ln - 63) // of 2, as the exponent of a float64: between 896 and 1023
-	return float64(q) * math.Float64frombits(power<<52)
+	power := uint64(1024 + ld - ln - 63) // of 2, as the exponent of a float64: between 897 and 1024
+	return float64(int64(q>>1|q&1)) * math.Float64frombits(power<<52)
 }
 
 // powersOfTen are exact.

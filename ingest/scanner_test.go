@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,12 +19,13 @@ import (
 // event and far from it, where more bytes are read at once.
 func TestScannerNumber(t *testing.T) {
 	t.Parallel()
-	checkBefore := func(t interface{ Errorf(string, ...any) }, text, behind string) {
+	checkBetween := func(t interface{ Errorf(string, ...any) }, before, text, behind string) {
 		var s scanner
-		s.reset([]byte(text + behind))
+		s.reset([]byte(before + text + behind))
+		s.pos = len(before)
 		f, raw, ok := s.number()
-		if end := skipNumber(s.data, 0); end != len(raw) {
-			t.Errorf("%s: skipped %d bytes, read %q", text, end, raw)
+		if end := skipNumber(s.data, len(before)); end != 0 && end != len(before)+len(raw) || (end != 0) != ok {
+			t.Errorf("%s: skipped to %d, read %q", text, end, raw)
 		}
 		want, err := strconv.ParseFloat(text, 64)
 		if !json.Valid([]byte(text)) {
@@ -37,9 +39,10 @@ func TestScannerNumber(t *testing.T) {
 		}
 	}
 	check := func(t interface{ Errorf(string, ...any) }, text string) {
-		checkBefore(t, text, "")
-		checkBefore(t, text, `,"amount":1234567.5,"country":"DE"}`)
-		checkBefore(t, text, "}                    ")
+		checkBetween(t, "", text, "")
+		checkBetween(t, "", text, `,"amount":1234567.5,"country":"DE"}`)
+		checkBetween(t, "", text, "}                    ")
+		checkWindow(t, text)
 	}
 	for _, text := range []string{
 		"0", "-0", "1", "-1", "9007199254740992", "9007199254740993", "-9007199254740993", "18446744073709551615", "18446744073709551616",
@@ -59,6 +62,33 @@ func TestScannerNumber(t *testing.T) {
 		check(t, strconv.FormatFloat(f, format, rapid.IntRange(-1, 20).Draw(t, "precision"), 64))
 		check(t, rapid.StringMatching(`-?(0|[1-9][0-9]{0,22})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?`).Draw(t, "text"))
 	})
+}
+
+// checkWindow compares what a window shows of a text, a comma behind it, with strconv.
+func checkWindow(t interface{ Errorf(string, ...any) }, text string) {
+	if len(text)+1 > windowRest {
+		return
+	}
+	var v window
+	copy(v[:], `"the_amount_it":`+text+`,"amount":1234567.5,"country":"DE","more":"and so on"`)
+	end := v.comma()
+	if end == 0 && len(text) < 24 || end != 0 && end != valueAt+len(text) {
+		t.Errorf("%s: a comma at %d", text, end)
+	}
+	if end == 0 {
+		return
+	}
+	f, ok := v.number(end)
+	want, _ := strconv.ParseFloat(text, 64)
+	if ok && (!json.Valid([]byte(text)) || math.Float64bits(f) != math.Float64bits(want)) {
+		t.Errorf("%s: a window shows %v", text, f)
+	}
+	if v.skip(end) && !json.Valid([]byte(text)) {
+		t.Errorf("%s: skipped", text)
+	}
+	if simple := !strings.ContainsAny(text, "eE") && json.Valid([]byte(text)); simple && (!v.skip(end) || !ok && len(text) < 20) {
+		t.Errorf("%s: not read, or not skipped", text)
+	}
 }
 
 // FuzzDecode checks that the scanner takes exactly what is JSON, duplicate names

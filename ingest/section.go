@@ -51,29 +51,28 @@ func (e *event) section(id sectionID, extra extraID, quoted []byte) bool {
 // values are as their columns want them, and are read here; cell reads the rest.
 func (e *event) streak(hint *int32) (next *int32, done, ok bool) {
 	d, at := e.data, e.pos
-	for *hint >= 0 {
-		i := *hint
+	for i := *hint; i >= 0; i = *hint {
 		col := &e.layout.columns[i]
-		if !col.keyAt(d, at) || e.named.has(i) {
+		pos := at + len(col.key)
+		if pos < valueAt || pos > len(d)-windowRest {
+			break
+		}
+		v := (*window)(d[pos-valueAt : pos+windowRest : pos+windowRest])
+		if !col.endsBefore(v) || len(col.key) > valueAt && !col.beginsAt(d, at) || e.named.has(i) {
 			break
 		}
 		e.named.add(i)
-		pos := at + len(col.key)
-		end := e.usual(col, i, pos)
-		if end == 0 {
+		hint = &col.follow
+		if end := e.usual(v, col, i, pos); end != 0 && v.at(end) == ',' && v.at(end+1) == '"' {
+			at = pos + end + 1 - valueAt
+			continue
+		} else if e.pos = pos + end - valueAt; end == 0 {
 			e.pos = pos
 			e.space()
 			if !e.cell(i) {
 				return hint, false, false
 			}
-			end = e.pos
 		}
-		hint = &col.follow
-		if end+1 < len(d) && d[end] == ',' && d[end+1] == '"' {
-			at = end + 1
-			continue
-		}
-		e.pos = end
 		if done, ok := e.next('}'); done || !ok {
 			return hint, done, ok
 		}
@@ -83,34 +82,26 @@ func (e *event) streak(hint *int32) (next *int32, done, ok bool) {
 	return hint, false, true
 }
 
-// usual takes the value at pos into column i if it is a number within bounds or a
-// text without escapes, as the column wants it, and returns its end; else 0.
-func (e *event) usual(col *column, i int32, pos int) (end int) {
-	d := e.data
+// usual takes the value at pos, which the window shows, into column i, if it is a number
+// within bounds or a text without escapes, as the column wants it. It returns where it
+// ends in the window; else 0.
+func (e *event) usual(v *window, col *column, i int32, pos int) (end int) {
 	switch {
-	case col.typ == cellNumber && e.sifted:
-		return skipNumber(d, pos)
+	case e.sifted:
+		return v.pass()
 	case col.typ == cellNumber:
-		f, end := parseNumber(d, pos)
-		if end == 0 || f < col.min || f > col.max {
+		end = v.comma()
+		f, ok := v.number(end)
+		if !ok || f < col.min || f > col.max {
 			return 0
 		}
 		e.setWord(i, math.Float64bits(f))
-		return end
 	case col.typ == cellCategory || col.typ == cellText:
-		if d[pos] != '"' {
-			return 0
+		if end = v.plain(); end != 0 {
+			e.setText(i, e.data[pos+1:pos+end-valueAt-1])
 		}
-		end := plainEnd(d, pos+1)
-		if end == len(d) || d[end] != '"' || end-pos > maxCategoryBytes {
-			return 0
-		}
-		if !e.sifted {
-			e.setText(i, d[pos+1:end])
-		}
-		return end + 1
 	}
-	return 0
+	return end
 }
 
 // cell reads the value of column i. One that is sampled away must be JSON all the
