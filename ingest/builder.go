@@ -35,6 +35,7 @@ type builder struct {
 	ids                    arena
 	times, received, ranks words
 	columns                []filling // by slot
+	stage                  stage
 	set                    []words   // which columns a row has a value for: each has 64 of a columnSet
 	some, all              columnSet // the columns that any row, and that every row, has a value for
 	invalid, extra         sparse
@@ -65,30 +66,41 @@ func (b *builder) add(e *event, r *row) {
 	for _, i := range e.long {
 		e.words[i] = b.keep(e, i)
 	}
-	b.fill(e, at)
+	if b.rows >= stageFrom {
+		b.hold(e, at)
+	} else {
+		b.fill(e, at)
+	}
 	if e.invalidValues > 0 {
 		b.bytes += b.invalid.add(b.rows, e.appendInvalid)
 	}
 	if e.unknownFields > 0 {
 		b.bytes += b.extra.add(b.rows, e.appendExtra)
 	}
-	b.rows++
+	if b.rows++; b.rows%stageRows == 0 {
+		b.pour()
+	}
 }
 
 // fill takes the words of the event into the last page.
 func (b *builder) fill(e *event, at int) {
 	for k := range b.set {
-		set := e.set[k]
-		if newborn := set &^ b.some[k]; newborn != 0 {
-			b.bear(k, newborn)
-		}
-		b.all[k] &= set
-		b.set[k].tail[at] = set
+		set := b.note(k, e.set[k], at)
 		for rest := set; rest != 0; rest &= rest - 1 {
 			i := k<<6 | bits.TrailingZeros64(rest)
 			b.columns[i].tail[at] = e.words[i]
 		}
 	}
+}
+
+// note takes the k-th word of the columns that the row has a value for.
+func (b *builder) note(k int, set uint64, at int) uint64 {
+	if newborn := set &^ b.some[k]; newborn != 0 {
+		b.bear(k, newborn)
+	}
+	b.all[k] &= set
+	b.set[k].tail[at] = set
+	return set
 }
 
 // keep keeps the text or the vector that the event has for column i.
@@ -134,6 +146,7 @@ func (b *builder) extend(w *words, before int) {
 
 // widen makes the builder one of n columns. They get pages when they are born.
 func (b *builder) widen(n int) {
+	b.dropStage()
 	b.columns = append(b.columns, make([]filling, n-len(b.columns))...)
 	b.some.grow(n)
 	for len(b.set) < len(b.some) {
@@ -195,6 +208,7 @@ type fileColumn struct {
 // copied, because the decoder goes on changing that while the file is written.
 // Features come first, then ours, both by name, whatever order they were found in.
 func (b *builder) seal() {
+	b.dropStage()
 	l := b.key.version.rows
 	if b.key.kind == modelwatch.KindLabel {
 		l = b.key.version.labels

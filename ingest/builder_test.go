@@ -18,7 +18,7 @@ func TestBatchBytes(t *testing.T) {
 	}
 	var held int64
 	for _, f := range bundle.batch.files() {
-		held += int64(cap(f.ids.bytes) + 8*cap(f.ids.ends))
+		held += int64(cap(f.ids.bytes) + 8*cap(f.ids.ends) + 8*cap(f.stage.words))
 		for _, w := range []*words{&f.times, &f.received, &f.ranks} {
 			held += w.held()
 		}
