@@ -100,8 +100,9 @@ type event struct {
 
 	fields    [fieldCount]value
 	order     [fieldUnknown + 1]field // the member that came after each in the last event, and after fieldCount the first
-	predicted [2]value                // prediction.label, prediction.value
-	score     value
+	predicted [3]value                // of the prediction: score, label, value
+	follow    [4]uint8                // which of these came after each in the last event, and after the last the first
+	edge      window                  // of a value near the end of the record, zeros behind it
 
 	vectors  []float32
 	invalid  []byte // members of _invalid: `,"amount":"abc"`
@@ -146,7 +147,7 @@ func (e *event) parse(data []byte, l *layout, choose layouts) *failure {
 func (e *event) begin(data []byte, l *layout) {
 	e.reset(data)
 	e.use(l)
-	e.fields, e.predicted, e.score = [fieldCount]value{}, [2]value{}, value{}
+	e.fields, e.predicted = [fieldCount]value{}, [3]value{}
 	clear(e.named)
 	clear(e.set)
 	e.long, e.vectors, e.invalid, e.growths = e.long[:0], e.vectors[:0], e.invalid[:0], e.growths[:0]

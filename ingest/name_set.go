@@ -15,7 +15,9 @@ func (s *nameSet) reset() {
 	if len(s.many) > 256 {
 		s.many = nil
 	}
-	clear(s.many)
+	if len(s.many) > 0 {
+		clear(s.many)
+	}
 }
 
 // add returns false if the name is there already.

@@ -54,10 +54,16 @@ func (e *event) streak(hint *int32) (next *int32, done, ok bool) {
 	for i := *hint; i >= 0; i = *hint {
 		col := &e.layout.columns[i]
 		pos := at + len(col.key)
-		if pos < valueAt || pos > len(d)-windowRest {
+		if pos < valueAt || pos >= len(d) {
 			break
 		}
-		v := (*window)(d[pos-valueAt : pos+windowRest : pos+windowRest])
+		v := &e.edge
+		if pos <= len(d)-windowRest {
+			v = (*window)(d[pos-valueAt : pos+windowRest : pos+windowRest])
+		} else {
+			e.edge = window{}
+			copy(e.edge[:], d[pos-valueAt:])
+		}
 		if !col.endsBefore(v) || len(col.key) > valueAt && !col.beginsAt(d, at) || e.named.has(i) {
 			break
 		}
@@ -146,6 +152,9 @@ func (e *event) notSection(quoted []byte, extra extraID) bool {
 	return e.unknown(extra, quoted)
 }
 
+// predictionKeys are the names of values as JSON, as they usually stand before them.
+var predictionKeys = [3]string{`"score":`, `"label":`, `"value":`}
+
 // prediction reads score, label, value and scores. Which of label and value
 // becomes _predicted depends on the schema, so both are put off to finish.
 func (e *event) prediction(quoted []byte) bool {
@@ -155,23 +164,20 @@ func (e *event) prediction(quoted []byte) bool {
 	if e.open() {
 		return true
 	}
-	names := &e.names[1]
-	names.reset()
+	e.names[1].reset()
+	seen, hint := 0, &e.follow[len(predictionKeys)]
 	for {
-		start := e.pos
-		name, ok := e.text()
-		quoted := e.data[start:e.pos]
-		if !ok || !e.take(':') || !names.add(name) {
+		i, quoted, ok := e.predictionName(hint)
+		hint = &e.follow[i]
+		switch {
+		case !ok || seen&(1<<i) != 0:
 			return false
-		}
-		switch string(name) {
-		case "score":
-			ok = e.value(&e.score)
-		case "label":
-			ok = e.value(&e.predicted[0])
-		case "value":
-			ok = e.value(&e.predicted[1])
-		case "scores":
+		case i < len(predictionKeys):
+			seen |= 1 << i
+			ok = e.value(&e.predicted[i])
+		case !e.names[1].add(e.name):
+			return false
+		case string(e.name) == "scores":
 			ok = e.scores(quoted)
 		default:
 			ok = e.unknown(extraPrediction, quoted)
@@ -183,6 +189,31 @@ func (e *event) prediction(quoted []byte) bool {
 			return ok
 		}
 	}
+}
+
+// predictionName is fieldName for a member of the prediction: i is that of its key.
+func (e *event) predictionName(hint *uint8) (i int, quoted []byte, ok bool) {
+	start := e.pos
+	if i := int(*hint); i < len(predictionKeys) && e.expect(predictionKeys[i]) {
+		e.space()
+		return i, nil, true
+	}
+	e.name, ok = e.text()
+	quoted = e.data[start:e.pos]
+	if !ok || !e.take(':') {
+		return len(predictionKeys), nil, false
+	}
+	switch string(e.name) {
+	case "score":
+	case "label":
+		i = 1
+	case "value":
+		i = 2
+	default:
+		i = len(predictionKeys)
+	}
+	*hint = uint8(i)
+	return i, quoted, true
 }
 
 func (e *event) scores(quoted []byte) bool {
@@ -198,7 +229,7 @@ func (e *event) finish() {
 		e.core(slotLabel, &e.fields[fieldLabel], modelwatch.ColumnLabel)
 	} else {
 		e.keepValue(extraTop, `"label"`, &e.fields[fieldLabel])
-		e.core(slotScore, &e.score, modelwatch.ColumnScore)
+		e.core(slotScore, &e.predicted[0], modelwatch.ColumnScore)
 		e.finishPredicted()
 	}
 	e.core(slotGroup, &e.fields[fieldGroup], "")
@@ -209,7 +240,7 @@ func (e *event) finish() {
 // prediction.label; undeclared, a label is a category and a value a number. The
 // one that is not used is kept in _extra.
 func (e *event) finishPredicted() {
-	label, val := &e.predicted[0], &e.predicted[1]
+	label, val := &e.predicted[1], &e.predicted[2]
 	typ := e.layout.columns[slotPredicted].typ
 	if label.absent() || typ == cellNumber && !val.absent() {
 		e.keepValue(extraPrediction, `"label"`, label)
@@ -249,6 +280,9 @@ func (e *event) core(slot int32, v *value, grow string) {
 func (e *event) place(slot int32, typ cellType, v *value) {
 	e.named.add(slot)
 	e.forms[slot] = typ
+	if e.placeUsual(slot, typ, v) {
+		return
+	}
 	end := e.pos
 	data := e.data
 	e.data, e.pos = v.raw, 0
@@ -257,6 +291,27 @@ func (e *event) place(slot int32, typ cellType, v *value) {
 	}
 	e.readAs(slot, typ) // was read once already: it is valid JSON
 	e.data, e.pos = data, end
+}
+
+// placeUsual is place for what is as its column wants it, and short.
+func (e *event) placeUsual(slot int32, typ cellType, v *value) bool {
+	switch {
+	case e.sifted:
+		return true
+	case typ == cellNumber && !v.str && len(v.raw) <= 24:
+		w := &e.edge
+		*w = window{}
+		f, ok := w.number(valueAt + copy(w[valueAt:], v.raw))
+		col := &e.layout.columns[slot]
+		if ok = ok && f >= col.min && f <= col.max; ok {
+			e.setWord(slot, math.Float64bits(f))
+		}
+		return ok
+	case typ == cellCategory && v.str && len(v.text) <= maxCategoryBytes:
+		e.setText(slot, v.text)
+		return true
+	}
+	return false
 }
 
 // truth lets labels and predictions be sent as booleans or as 0 and 1, whichever
