@@ -25,7 +25,7 @@ func (b *builder) hold(e *event, at int) {
 	n := len(b.columns)
 	if b.stage.words == nil {
 		b.stage.words = b.lent.get(stageRows * n)[:stageRows*n]
-		b.bytes += int64(8 * len(b.stage.words))
+		b.bytes += int64(8 * cap(b.stage.words))
 	}
 	copy(b.stage.words[b.stage.rows*n:][:n], e.words)
 	b.stage.rows++
@@ -55,7 +55,7 @@ func (b *builder) pour() {
 func (b *builder) dropStage() {
 	b.pour()
 	if b.stage.words != nil {
-		b.bytes -= int64(8 * len(b.stage.words))
+		b.bytes -= int64(8 * cap(b.stage.words))
 		b.lent.put(b.stage.words)
 		b.stage.words = nil
 	}
