@@ -102,7 +102,9 @@ type event struct {
 	order     [fieldUnknown + 1]field // the member that came after each in the last event, and after fieldCount the first
 	predicted [3]value                // of the prediction: score, label, value
 	follow    [4]uint8                // which of these came after each in the last event, and after the last the first
-	edge      window                  // of a value near the end of the record, zeros behind it
+	heading   heading
+	recalled  bool   // the event began with the heading
+	edge      window // of a value near the end of the record, zeros behind it
 
 	vectors  []float32
 	invalid  []byte // members of _invalid: `,"amount":"abc"`
@@ -140,6 +142,9 @@ func (e *event) parse(data []byte, l *layout, choose layouts) *failure {
 	if !e.members(choose) || e.space() != 0 || e.pos < len(data) {
 		return e.explain()
 	}
+	if e.fields[fieldKind].str && !e.recalled {
+		e.learn()
+	}
 	e.finish()
 	return nil
 }
@@ -170,12 +175,11 @@ func (e *event) use(l *layout) {
 
 // members reads the event's own members.
 func (e *event) members(choose layouts) bool {
-	if e.open() {
+	seen, hint := e.recall()
+	if seen == 0 && e.open() {
 		return true
 	}
-	var seen uint32
 	e.names[0].reset()
-	hint := &e.order[fieldCount]
 	for {
 		f, quoted, ok := e.fieldName(hint)
 		hint = &e.order[f]
