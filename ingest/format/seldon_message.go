@@ -11,15 +11,13 @@ import (
 // seldon takes a member of a SeldonMessage, the body of Seldon's first protocol
 // (proto/prediction.proto of Seldon Core 1), in the JSON that protobuf has for it.
 func (s side) seldon(m Member) ([]row, *Failure) {
-	inner := s
-	inner.nested = true
 	switch m.Name {
 	case "jsonData":
 		if v := present(m.Value); v != nil && v[0] != '{' && v[0] != '[' {
 			r, fail := s.positional([]Value{v})
 			return []row{r}, fail
 		}
-		return inner.body(m.Value, true)
+		return s.body(m.Value, true)
 	case "strData":
 		r, fail := s.positional([]Value{m.Value})
 		return []row{r}, fail

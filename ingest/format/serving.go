@@ -25,7 +25,6 @@ type side struct {
 	out     bool
 	behind  []byte // the bytes behind the JSON of the body
 	opaque  *Value // what is told of bytes that are no values; nil: there may be none
-	nested  bool   // the body is inside one of Seldon's
 }
 
 func (o *Options) in() side  { return side{options: o} }
@@ -57,7 +56,8 @@ func (s side) names() []string {
 //   - Seldon: data with ndarray, tensor or tftensor, jsonData, strData, binData,
 //     customData.
 //
-// If loose is true it may also be a list of rows, or an object that is one row.
+// If loose is true it may also be a list of rows, or an object that is one row; then
+// strData, say, is a column like any other.
 func (s side) body(v Value, loose bool) ([]row, *Failure) {
 	if v[0] == '[' && loose {
 		return s.list(v)
@@ -85,7 +85,7 @@ func (s side) body(v Value, loose bool) ([]row, *Failure) {
 			if find(all, "columns") != nil {
 				return s.split(all)
 			}
-			if m.Name != "data" && !s.nested || m.Name == "data" && len(inside) > 0 && inside[0] == '{' {
+			if m.Name != "data" && !loose || m.Name == "data" && len(inside) > 0 && inside[0] == '{' {
 				return s.seldon(m)
 			}
 		}
