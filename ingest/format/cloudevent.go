@@ -69,6 +69,9 @@ func eachCloudEvent(r *Record, events []Event, one func(*cloudEvent, []Event) ([
 		return events, fail
 	}
 	for i := range list {
+		if len(events) > maxRows {
+			return events, tooMany(len(events))
+		}
 		var err error
 		if events, err = one(&list[i], events); err != nil {
 			return events, err

@@ -93,6 +93,9 @@ func (s side) lines(data []byte) ([]row, *Failure) {
 	}
 	var rows []row
 	for line := range bytes.Lines(data) {
+		if len(rows) > maxRows {
+			break // one line may be many
+		}
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/modelwatch/modelwatch"
 )
 
 // tensor is one named input or output of the V2 protocol. Its first dimension
@@ -93,12 +95,16 @@ func (s side) tensorsJSON(v Value) ([]row, *Failure) {
 // under its name, a lone tensor with several spreads into columns by position, and
 // a further one is a vector.
 func (s side) tensors(all []tensor) ([]row, *Failure) {
+	empty := 0 // tensors of no values, which cost a sender nothing, whatever the number of rows
 	for i := range all {
 		if fail := all[i].check(); fail != nil {
 			return nil, fail
 		}
 		if n := all[0].rows(); all[i].rows() != n {
 			return nil, invalid("tensor %q has %s, the first has %d", shorten(all[i].name), plural(all[i].rows(), "row"), n)
+		}
+		if len(all[i].values) == 0 {
+			empty++
 		}
 	}
 	if len(all) == 0 || all[0].rows() == 0 {
@@ -107,6 +113,9 @@ func (s side) tensors(all []tensor) ([]row, *Failure) {
 	n := all[0].rows()
 	if n > maxRows {
 		return nil, tooMany(n)
+	}
+	if n*empty > maxRows {
+		return nil, failf(modelwatch.DeadTooLarge, "%s of %s have no values; at most %d such cells are placed", plural(empty, "tensor"), plural(n, "row"), maxRows)
 	}
 	rows := make([]row, n)
 	for i := range rows {
