@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
@@ -283,14 +284,25 @@ func TestImportDeadLetters(t *testing.T) {
 	run(fmt.Sprintf(again, "would be imported again", 0), ImportOptions{DeadLetters: topic, Columns: right, DryRun: true})
 	run("0 of 300 dead letters imported again\n0 rows: 0 kept in 0 data files, 0 sampled out\n300 refused again: no_id\n",
 		ImportOptions{DeadLetters: topic, Columns: wrong, Reason: modelwatch.DeadNoID})
+	open := func() *service {
+		t.Helper()
+		s, err := newService(t.Context(), cfg, serviceOptions{Log: slog.New(slog.DiscardHandler), EventNow: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	killed := open() // after it has queued letters, before its commit
+	letters, _, err := killed.catalog.DeadLetters(t.Context(), modelwatch.DeadLetterFilter{Page: modelwatch.Page{Limit: replayLetters}})
+	queued, err2 := killed.catalog.QueueReplays(t.Context(), letters)
+	if err := errors.Join(err, err2, killed.life.close()); err != nil || len(queued) != replayLetters {
+		t.Fatalf("%d letters are queued, %v", len(queued), err)
+	}
 	run(fmt.Sprintf(again, "imported again", 2), ImportOptions{DeadLetters: "file:*", Columns: right})
 	run("0 of 302 dead letters imported again\n0 rows: 0 kept in 0 data files, 0 sampled out\n1 refused again: invalid_json\n1 refused again: invalid_time\n300 not: they have found their place\n",
 		ImportOptions{DeadLetters: topic, Columns: right})
 
-	s, err := newService(t.Context(), cfg, serviceOptions{Log: slog.New(slog.DiscardHandler), EventNow: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := open()
 	defer func() {
 		if err := s.life.close(); err != nil {
 			t.Error(err)
@@ -313,9 +325,9 @@ func TestImportDeadLetters(t *testing.T) {
 	if err != nil || rows != 300 {
 		t.Errorf("%d rows, %v", rows, err)
 	}
-	open, err := s.catalog.CountDeadLetters(t.Context(), modelwatch.DeadLetterFilter{State: modelwatch.DeadLetterOpen})
-	if err != nil || len(open) != 2 || open[0].Reason != modelwatch.DeadInvalidJSON || open[1].Reason != modelwatch.DeadInvalidTime {
-		t.Errorf("open are %+v, %v", open, err)
+	left, err := s.catalog.CountDeadLetters(t.Context(), modelwatch.DeadLetterFilter{State: modelwatch.DeadLetterOpen})
+	if err != nil || len(left) != 2 || left[0].Reason != modelwatch.DeadInvalidJSON || left[1].Reason != modelwatch.DeadInvalidTime {
+		t.Errorf("open are %+v, %v", left, err)
 	}
 	d := deadLetters{store: s.catalog, archive: s.archive}
 	result, err := d.Replay(t.Context(), modelwatch.DeadLetterFilter{State: modelwatch.DeadLetterOpen}, false)
