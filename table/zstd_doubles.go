@@ -21,6 +21,7 @@ type doublesPacker struct {
 	literals  []byte
 	sequences []sequence
 	last      uint32 // distance, which a sequence may repeat
+	said      uint32 // the last of the blocks that are packed: decoders know of no other
 	regular   regular
 	page      []byte // of values whose bytes lie in memory the other way round
 	literal   huff0.Scratch
@@ -69,7 +70,7 @@ func (p *doublesPacker) pack(dst, head []byte, values []float64) []byte {
 		}
 	}
 	clear(p.seen[:])
-	p.last, p.regular.not = 0, false
+	p.last, p.said, p.regular.not = 0, 0, false
 	for from := 0; from < len(values); {
 		to := min(from+blockValues, len(values))
 		if !p.find(values[:to], from) {
@@ -175,8 +176,9 @@ func (p *doublesPacker) block(dst []byte, n int, final bool, raw func([]byte) []
 	size, kind := len(dst)-head-3, blockPacked
 	if size == 0 || size > most {
 		dst = raw(dst[:head+3])
-		size, kind = n, blockRaw
+		size, kind, p.last = n, blockRaw, p.said
 	}
+	p.said = p.last
 	h := uint32(size<<3 | kind<<1)
 	if final {
 		h |= 1

@@ -83,20 +83,43 @@ func TestDoublesPacker(t *testing.T) {
 	}
 }
 
+// A block that is written as it is has no say in which distance the next may repeat.
+func TestDoublesPackerRepeats(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	noise := func() float64 { return math.Float64frombits(r.Uint64() >> 2) }
+	values := doublesOf(0, blockValues)
+	for range blockValues {
+		values = append(values, noise())
+	}
+	copy(values[blockValues+100:][:3], values[blockValues+95:]) // which is the last distance of the block
+	for i := range blockValues {
+		if i < 5 {
+			values = append(values, noise())
+		} else {
+			values = append(values, values[len(values)-5])
+		}
+	}
+	var p doublesPacker
+	if !bytes.Equal(unpackFrame(t, p.pack(nil, nil, values)), appendDoubles(nil, values)) {
+		t.Error("it unpacks to something else")
+	}
+}
+
 func TestDoublesPackerInverts(t *testing.T) {
 	t.Parallel()
 	var p doublesPacker
 	rapid.Check(t, func(t *rapid.T) {
 		head := rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "levels")
 		few := rapid.SliceOfN(rapid.Uint64(), 1, 6).Draw(t, "values")
-		mask := rapid.SampledFrom([]uint64{0, 0xff, 1 << 39, 0xffffffff << 32, 0xff << 56, math.MaxUint64}).Draw(t, "mask")
+		masks := rapid.SliceOfN(rapid.SampledFrom([]uint64{0, 0xff, 1 << 39, 0xffffffff << 32, 0xff << 56, math.MaxUint64}), 3, 3).Draw(t, "mask of each block")
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 		values := make([]float64, rapid.IntRange(0, 40_000).Draw(t, "rows"))
 		seldom := rapid.SampledFrom([]int{1, 2, 10, 1000}).Draw(t, "seldom") // is a value masked
 		for i := range values {
 			bits := few[i%len(few)]
 			if r.IntN(seldom) == 0 {
-				bits = few[r.IntN(len(few))] ^ r.Uint64()&mask
+				bits = few[r.IntN(len(few))] ^ r.Uint64()&masks[i/blockValues]
 			}
 			values[i] = math.Float64frombits(bits)
 		}
