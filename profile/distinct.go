@@ -74,8 +74,7 @@ func (d *distinctFloats) add(rest []float64) bool {
 func (d *distinctFloats) addSums(m *moments) {
 	for i := range d.slots {
 		if s := &d.slots[i]; s.n > 0 {
-			m.sum.AddTimes(s.value(), s.n)
-			m.squares.AddTimes(s.value(), s.n)
+			m.addTimes(s.value(), s.n)
 		}
 	}
 }

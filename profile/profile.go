@@ -82,14 +82,10 @@ func (p *Profile) addExact(values []float64, valid []bool, c *counting) {
 	}
 	for i, c := range p.grid.cuts {
 		if n := p.cells[2*i+1] - before[2*i+1]; n > 0 {
-			p.moments.sum.AddTimes(c, n)
-			p.moments.squares.AddTimes(c, n)
+			p.moments.addTimes(c, n)
 		}
 	}
-	for _, v := range c.between.values {
-		p.moments.sum.Add(v)
-		p.moments.squares.Add(v)
-	}
+	p.addSums(c.between.values, nil)
 }
 
 // between are the values that lie on no cut, as long as few blocks have any.
@@ -260,6 +256,14 @@ func (m *moments) extend(values []float64) (invalid int64) {
 	}
 	m.min, m.max = lo, hi
 	return invalid
+}
+
+// addTimes adds n values v to the sums.
+func (m *moments) addTimes(v float64, n int64) {
+	m.sum.AddTimes(v, n)
+	if !m.unsquared {
+		m.squares.AddTimes(v, n)
+	}
 }
 
 // addTails adds the values beyond the outer cuts; without cuts, all are below.

@@ -355,8 +355,29 @@ func kept(values []float64, valid []bool) []float64 {
 // merged into has.
 func TestSkipSquares(t *testing.T) {
 	t.Parallel()
-	grid := NewNumberGrid(drawFrom((*rand.Rand).NormFloat64, 20_000))
-	values := drawFrom((*rand.Rand).NormFloat64, manyValues+1)
+	values := drawFrom((*rand.Rand).NormFloat64, 20*manyValues)
+	few := make([]float64, len(values))
+	for i := range few {
+		few[i] = float64(i % 100)
+	}
+	exact := NewNumberGrid(few)
+	if !exact.exact {
+		t.Fatal("the grid is not exact")
+	}
+	few[17], few[18] = 0.5, 1.5 // between the cuts
+	for name, tt := range map[string]struct {
+		grid   *Grid
+		values []float64
+	}{"many values": {NewNumberGrid(drawFrom((*rand.Rand).NormFloat64, 20_000)), values}, "exact": {exact, few}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkSkipSquares(t, tt.grid, tt.values)
+		})
+	}
+}
+
+func checkSkipSquares(t *testing.T, grid *Grid, values []float64) {
+	t.Helper()
 	full, skipping := New(grid), New(grid)
 	skipping.SkipSquares()
 	full.AddFloats(values, nil)
@@ -364,6 +385,9 @@ func TestSkipSquares(t *testing.T) {
 	want, _ := full.Mean()
 	if got, ok := skipping.Mean(); !ok || got != want || !slices.Equal(full.Cells(), skipping.Cells()) {
 		t.Errorf("mean %v %v, want %v, and the same cells", got, ok, want)
+	}
+	if skipping.moments.squares != (SquareSum{}) {
+		t.Error("squares were added")
 	}
 	again := skipping.Empty()
 	again.AddFloats(values, nil)
