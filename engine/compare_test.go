@@ -58,12 +58,12 @@ func TestCompare(t *testing.T) {
 			if err := engine.CompareTables(t.Context(), sides[0], sides[1], infos, opts, got.take); err != nil {
 				t.Fatal(err)
 			}
-			got.check(t, want, counted)
+			got.check(t, want, counted, weight != "")
 			got = newPairs(len(infos))
 			if err := engine.CompareProfile(t.Context(), want, sides[1], opts, got.take); err != nil {
 				t.Fatal(err)
 			}
-			got.check(t, want, counted)
+			got.check(t, want, counted, weight != "")
 		})
 	}
 }
@@ -87,7 +87,8 @@ func (p *pairs) take(i int, baseline, current *profile.SetColumn) error {
 	return nil
 }
 
-func (p *pairs) check(t *testing.T, baseline, current *profile.Set) {
+// check compares bytes; of current profiles without squares, which have none, what is read.
+func (p *pairs) check(t *testing.T, baseline, current *profile.Set, squares bool) {
 	t.Helper()
 	for i, n := range p.given {
 		if n != 1 {
@@ -97,10 +98,16 @@ func (p *pairs) check(t *testing.T, baseline, current *profile.Set) {
 	if encoded(t, baseline) != encoded(t, &p.baseline) {
 		t.Error("the baseline's profiles differ")
 	}
+	if squares && encoded(t, current) != encoded(t, &p.current) {
+		t.Error("the current profiles differ")
+	}
 	for i := range current.Columns {
 		want, got := current.Columns[i].Profile, p.current.Columns[i].Profile
 		if readings(want) != readings(got) {
 			t.Errorf("column %d: got %s, want %s", i, readings(got), readings(want))
+		}
+		if _, ok := got.SD(); ok && !squares {
+			t.Errorf("column %d has a standard deviation, which nobody asks for", i)
 		}
 	}
 }

@@ -19,8 +19,9 @@ const (
 	versionCounts = 2
 )
 
-// AppendBinary appends the encoding of columns, grids and counts to b. It never
-// fails.
+// AppendBinary appends the encoding of columns, grids and counts to b. The error is
+// always nil. A profile that skips squares has no encoding: asking for one, here or
+// below, is a mistake of the program and panics.
 func (s *Set) AppendBinary(b []byte) ([]byte, error) {
 	b = s.appendHead(b)
 	for i := range s.Columns {

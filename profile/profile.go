@@ -462,7 +462,7 @@ func (p *Profile) Empty() *Profile {
 }
 
 // SkipSquares leaves the sum of squares out, which takes a seventh of the time of counting numbers. The profile
-// has no standard deviation from then on, nor has one that it is merged into, and neither can be encoded.
+// has no standard deviation from then on, nor has one that it is merged into, and encoding either panics.
 func (p *Profile) SkipSquares() {
 	if p.moments != nil {
 		p.moments.unsquared = true

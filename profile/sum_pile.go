@@ -16,7 +16,8 @@ type pile struct {
 }
 
 // heaps are sums of mantissas of 53 bits, s1 counting what s0 has not held, and those of their
-// squares: heap j is of the values at the places 4i + j of blocks.
+// squares: heap j is of the values at the places 4i + j of blocks, the first one also of what
+// is left of a block at its end.
 type heaps struct{ s0, s1, q0, q1 [4]uint64 }
 
 const (
