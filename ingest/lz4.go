@@ -162,8 +162,10 @@ func (d *lz4Decoder) block(src []byte, f lz4Frame, start int) bool {
 // minLent is what memory grows by at least.
 const minLent = 64 << 10
 
-// grow makes room for n bytes in all.
+// grow makes room for n bytes in all, and for a quarter more than there was, so that not
+// each block of a large batch has all before it copied.
 func (d *lz4Decoder) grow(n int) {
+	n = max(n, min(cap(d.out)+cap(d.out)/4, d.limit))
 	larger := append(d.lent.bytes.get(n), d.out...)
 	d.lent.PutDecompressBytes(d.out)
 	d.out = larger

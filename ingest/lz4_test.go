@@ -127,6 +127,21 @@ func TestLZ4(t *testing.T) {
 	}
 }
 
+// TestLZ4Grows: a batch that becomes large is not copied with each of its blocks.
+func TestLZ4Grows(t *testing.T) { // not parallel: it counts allocations
+	data := make([]byte, 32<<20)
+	frame := lz4Compress(t, data, lz4.BlockSizeOption(lz4.Block64Kb))
+	allocations := testing.AllocsPerRun(1, func() {
+		d := lz4Decoder{lent: new(buffers), limit: len(data)}
+		if got, ok := d.decode(frame); !ok || !bytes.Equal(got, data) {
+			t.Errorf("got %d bytes, %v; want %d", len(got), ok, len(data))
+		}
+	})
+	if allocations > 150 {
+		t.Errorf("%g allocations", allocations)
+	}
+}
+
 // TestLZ4Refused: what is left to the library, which refuses most of it, too.
 func TestLZ4Refused(t *testing.T) {
 	t.Parallel()
