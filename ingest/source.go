@@ -8,8 +8,13 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/ingest/format"
 )
+
+// maxRowsBytes bounds the events of one record, each of which has what all share,
+// such as the tags and the names: what a record holds once is read once a row.
+const maxRowsBytes = 256 << 20
 
 // FormatModelwatch is the canonical JSON event.
 const FormatModelwatch = "modelwatch"
@@ -110,6 +115,7 @@ func (s *source) event(ctx context.Context, r *kgo.Record, i int) (*row, *reject
 // together, because a dead letter that is replayed after a fix brings all of them
 // again: where there are several, all are tried before the first is added.
 func (s *source) each(ctx context.Context, r *kgo.Record, retry func(context.Context, func() error) error, add func(*row)) (rejected *rejection, err error) {
+	size := 0
 	for last := len(s.events) == 1; ; last = true {
 		for i := range s.events {
 			var out *row
@@ -122,6 +128,8 @@ func (s *source) each(ctx context.Context, r *kgo.Record, retry func(context.Con
 			}
 			if last {
 				add(out)
+			} else if size += len(s.json); size > maxRowsBytes {
+				return s.reject(ctx, r, failf(modelwatch.DeadTooLarge, "row %d of %d: with what all rows share, they have more than %d bytes", i, len(s.events), maxRowsBytes))
 			}
 		}
 		if last {

@@ -204,3 +204,29 @@ func TestPlaceOpaque(t *testing.T) {
 		t.Errorf("%d of %d rows are opaque, %d dead letters; want 2 of 4, none", got.opaque, got.kept, len(b.batch.deadLetters))
 	}
 }
+
+// TestPlaceShared: what a record says once about all of its rows is read once a row,
+// so how much of it is read is bounded.
+func TestPlaceShared(t *testing.T) {
+	t.Parallel()
+	c, b := setupSource(t, Source{Format: "kserve", Options: format.Options{Model: "fraud", Version: "7"}})
+	place := func(rows int) {
+		t.Helper()
+		r := b.record(`{"instances":[[1]` + strings.Repeat(`,[1]`, rows-1) + `]}`)
+		for k, v := range map[string]string{"ce_type": "a.request", "ce_id": "r", "ce_namespace": strings.Repeat("x", 1<<20)} {
+			r.Headers = append(r.Headers, kgo.RecordHeader{Key: k, Value: []byte(v)})
+		}
+		if err := c.placeRecord(context.Background(), b.batch, c.sources["t"], r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	place(2)
+	if n := b.batch.counts.kept; n != 2 || len(b.batch.deadLetters) > 0 {
+		t.Fatalf("%d rows are kept, dead letters %+v", n, b.batch.deadLetters)
+	}
+	place(50_000)
+	letters := b.batch.deadLetters
+	if n := b.batch.counts.kept; n != 2 || len(letters) != 1 || letters[0].Reason != modelwatch.DeadTooLarge || !strings.HasPrefix(letters[0].Detail, "row 255 of 50000: ") {
+		t.Errorf("%d rows are kept, dead letters %+v", n, letters)
+	}
+}
