@@ -88,7 +88,7 @@ func (w *letterImport) page(ctx context.Context, letters []modelwatch.DeadLetter
 
 // place queues letters, which ingest then settles.
 func (w *letterImport) place(ctx context.Context, batch []ingest.LetterReplay) error {
-	if !w.opts.DryRun {
+	if !w.opts.DryRun && len(batch) > 0 {
 		letters := make([]modelwatch.DeadLetter, len(batch))
 		for i, l := range batch {
 			letters[i] = l.Letter
