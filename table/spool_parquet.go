@@ -178,7 +178,7 @@ func (c *parquetCopy) slice(n int) error {
 		if err != nil {
 			return columnView{}, err
 		}
-		return viewOf(c.convert(col, &in, n), 0, n), nil
+		return viewOf(c.convert(col, &in, n)), nil
 	})
 }
 
@@ -195,7 +195,7 @@ func (c *parquetCopy) invalidView(n int) (columnView, error) {
 		}
 	}
 	out := c.invalid.column()
-	return viewOf(&out, 0, n), nil
+	return viewOf(&out), nil
 }
 
 // convert gives the column its target's type. What does not fit, in type or

@@ -169,7 +169,7 @@ func (w *Writer) viewer(rows Rows, sources []int, from, n int) func(i int) (colu
 		if have != n || c.Valid != nil && len(c.Valid) != n {
 			return columnView{}, modelwatch.Errorf(modelwatch.CodeInternal, "write rows: column %q has %d values and %d validities for %d rows", c.Name, have, len(c.Valid), n)
 		}
-		return viewOf(&c, 0, n), nil
+		return viewOf(&c), nil
 	}
 }
 

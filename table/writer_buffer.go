@@ -14,27 +14,14 @@ type columnView struct {
 	vectors [][]float32
 }
 
-func viewOf(c *Column, from, n int) columnView {
-	if c == nil || len(c.Floats)+len(c.Ints)+len(c.Bools)+len(c.Index)+len(c.Vectors) == 0 {
+func viewOf(c *Column) columnView {
+	if len(c.Floats)+len(c.Ints)+len(c.Bools)+len(c.Index)+len(c.Vectors) == 0 {
 		return columnView{}
 	}
 	return columnView{
-		values:  true,
-		valid:   part(c.Valid, from, n),
-		floats:  part(c.Floats, from, n),
-		ints:    part(c.Ints, from, n),
-		bools:   part(c.Bools, from, n),
-		dict:    c.Dict,
-		index:   part(c.Index, from, n),
-		vectors: part(c.Vectors, from, n),
+		values: true, valid: c.Valid, floats: c.Floats, ints: c.Ints, bools: c.Bools,
+		dict: c.Dict, index: c.Index, vectors: c.Vectors,
 	}
-}
-
-func part[T any](s []T, from, n int) []T {
-	if len(s) == 0 {
-		return nil
-	}
-	return s[from : from+n]
 }
 
 func (v *columnView) missing(i int) bool { return !v.values || v.valid != nil && !v.valid[i] }
