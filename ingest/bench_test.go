@@ -143,12 +143,7 @@ func benchmarkDecode(b *testing.B, rate float64, add bool) {
 func (b *batch) emptied() *batch {
 	for _, f := range b.files() {
 		f.seal()
-		for _, w := range append([]*words{&f.times, &f.received, &f.ranks}, pointers(f.set)...) {
-			w.release(f.lent)
-		}
-		for i := range f.columns {
-			f.columns[i].release(f.lent)
-		}
+		f.release()
 	}
 	return newBatch(b.lent)
 }

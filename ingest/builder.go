@@ -188,6 +188,16 @@ func (b *builder) order() []int32 {
 	return sortedByRank(ranks[:b.rows])
 }
 
+// release gives the pages back.
+func (b *builder) release() {
+	for i := range b.columns {
+		b.columns[i].release(b.lent)
+	}
+	for _, w := range append([]*words{&b.times, &b.received, &b.ranks}, pointers(b.set)...) {
+		w.release(b.lent)
+	}
+}
+
 func pointers[T any](s []T) []*T {
 	out := make([]*T, len(s))
 	for i := range s {

@@ -374,8 +374,6 @@ func (a *fakeArchive) chunk(key string) *table.Chunk {
 	return a.objects[key]
 }
 
-// checkChunk checks what every data file must be: columns of one length, sorted
-// by rank, each name once.
 // chunkOf copies rows into a chunk.
 func chunkOf(rows table.Rows) *table.Chunk {
 	n := rows.Len()
@@ -395,6 +393,8 @@ func chunkOf(rows table.Rows) *table.Chunk {
 // chunk returns the rows of a sealed builder.
 func (b *builder) chunk() *table.Chunk { return chunkOf(b.sorted()) }
 
+// checkChunk checks what every data file must be: columns of one length, sorted
+// by rank, each name once.
 func checkChunk(c *table.Chunk) error {
 	if c.Rows == 0 || !slices.IsSorted(c.Column(modelwatch.ColumnRank).Ints) {
 		return fmt.Errorf("%d rows, sorted by rank: %v", c.Rows, slices.IsSorted(c.Column(modelwatch.ColumnRank).Ints))

@@ -66,8 +66,11 @@ func (o EventImport) Run(ctx context.Context, lines io.Reader) (TableImported, e
 		if len(line) == 0 {
 			continue
 		}
-		if err := w.take(ctx, &kgo.Record{Value: line, Offset: n, Timestamp: o.Now()}); err != nil {
+		if err := w.line(ctx, &kgo.Record{Value: line, Offset: n, Timestamp: o.Now()}); err != nil {
 			return w.report, fmt.Errorf("line %d: %w", n, err)
+		}
+		if err := w.flushFull(ctx); err != nil {
+			return w.report, err
 		}
 	}
 	if err := scan.Err(); err != nil {
@@ -93,13 +96,12 @@ func (o EventImport) start() (*eventImport, error) {
 	return w, err
 }
 
-// take places a record, and writes what was gathered once that is much.
-func (w *eventImport) take(ctx context.Context, r *kgo.Record) error {
-	err := w.line(ctx, r)
-	if err == nil && w.batch.full(or(w.FlushBytes, 64<<20)) {
-		err = w.flush(ctx)
+// flushFull writes what was gathered once that is much.
+func (w *eventImport) flushFull(ctx context.Context) error {
+	if w.batch.full(or(w.FlushBytes, 64<<20)) {
+		return w.flush(ctx)
 	}
-	return err
+	return nil
 }
 
 // commit writes what is left and has all of it take effect.

@@ -62,8 +62,5 @@ func (w *eventImport) replay(ctx context.Context, l LetterReplay) error {
 	if len(b.replays) == n {
 		b.addReplay(placed)
 	}
-	if b.full(or(w.FlushBytes, 64<<20)) {
-		return w.flush(ctx)
-	}
-	return nil
+	return w.flushFull(ctx)
 }

@@ -134,13 +134,7 @@ func (s *sortedRows) Part(i, from, n int) table.Column {
 
 // release gives the memory of the rows back.
 func (s *sortedRows) release() {
-	b := s.b
-	for i := range b.columns {
-		b.columns[i].release(b.lent)
-	}
-	for _, w := range append([]*words{&b.times, &b.received, &b.ranks}, pointers(b.set)...) {
-		w.release(b.lent)
-	}
+	s.b.release()
 	*s = sortedRows{}
 }
 
