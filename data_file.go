@@ -2,6 +2,9 @@ package modelwatch
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -113,3 +116,15 @@ const (
 	DeadInvalidFormat DeadLetterReason = "invalid_format" // not what the source's format says
 	DeadUnknownSchema DeadLetterReason = "unknown_schema" // the schema registry has no such schema
 )
+
+// Check returns an error that lists the reasons where r is none of them.
+func (r DeadLetterReason) Check() error {
+	reasons := []DeadLetterReason{
+		DeadInvalidJSON, DeadNotObject, DeadDuplicateKey, DeadNoID, DeadNoModel, DeadInvalidName, DeadUnknownKind, DeadInvalidTime, DeadTimeOutOfSpan,
+		DeadNoLabel, DeadTooLarge, DeadTooManyModels, DeadEmpty, DeadInvalidFormat, DeadUnknownSchema,
+	}
+	if slices.Contains(reasons, r) {
+		return nil
+	}
+	return Errorf(CodeInvalid, "%q is no reason of a dead letter: the reasons are %s", r, strings.Trim(fmt.Sprint(reasons), "[]"))
+}

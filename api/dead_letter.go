@@ -64,9 +64,13 @@ type DeadLetterQuery struct {
 }
 
 func (q DeadLetterQuery) filter() (DeadLetterFilter, error) {
-	return DeadLetterFilter{
-		Model: q.Model, Reason: modelwatch.DeadLetterReason(q.Reason), Topic: q.Topic, State: q.State, From: q.From, To: q.To,
-	}, q.check()
+	f := DeadLetterFilter{Model: q.Model, Reason: modelwatch.DeadLetterReason(q.Reason), Topic: q.Topic, State: q.State, From: q.From, To: q.To}
+	if f.Reason != "" {
+		if err := f.Reason.Check(); err != nil {
+			return f, err
+		}
+	}
+	return f, q.check()
 }
 
 // DeadLetterCount is the number of dead letters of one reason and state.

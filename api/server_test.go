@@ -295,6 +295,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 	b.wantProblem(422, []string{"query.limit"}, http.MethodGet, "/v1/dead-letters?limit=x", "")
 	b.wantProblem(422, []string{"query.state"}, http.MethodGet, "/v1/dead-letters?state=x", "")
+	b.wantProblem(422, nil, http.MethodGet, "/v1/dead-letters?reason=x", "")
 	b.wantProblem(404, nil, http.MethodGet, "/v1/dead-letters/99", "")
 	b.wantProblem(404, nil, http.MethodGet, "/v1/dead-letters/99/value", "")
 	b.wantProblem(422, []string{"path.id"}, http.MethodGet, "/v1/dead-letters/x", "")

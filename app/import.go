@@ -108,6 +108,8 @@ func (o *ImportOptions) check() error {
 	switch {
 	case o.DeadLetters == "" && o.Reason != "":
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "--reason goes with --dead-letters")
+	case o.Reason != "" && o.Reason.Check() != nil:
+		return o.Reason.Check()
 	case o.DeadLetters != "" && o.Format == "":
 		return modelwatch.Errorf(modelwatch.CodeInvalid, "--dead-letters are lines: say with --format, --columns and so on how to read them; of tables the values are not kept")
 	case o.DeadLetters != "" && !strings.HasPrefix(o.DeadLetters, ingest.ImportTopic):

@@ -207,7 +207,7 @@ func TestImportOptions(t *testing.T) {
 	for _, o := range []ImportOptions{
 		{Columns: map[string]string{"id": "x"}}, {Timezone: "UTC"}, {Inputs: []string{"a"}},
 		{Format: "json", Mapping: modelwatch.ColumnMapping{ID: "x"}}, {Format: "yaml"},
-		{Reason: modelwatch.DeadNoID}, {DeadLetters: "file:a"}, {DeadLetters: "events", Format: "json"},
+		{Reason: modelwatch.DeadNoID}, {DeadLetters: "file:a"}, {DeadLetters: "events", Format: "json"}, {DeadLetters: "file:a", Format: "json", Reason: "x"},
 	} {
 		if err := Import(t.Context(), DefaultConfig(), o); modelwatch.ErrorCode(err) != modelwatch.CodeInvalid {
 			t.Errorf("%+v: %v", o, err)
