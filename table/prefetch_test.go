@@ -231,11 +231,12 @@ func TestWriterMisuse(t *testing.T) {
 		chunk   *Chunk
 		want    string
 	}{
-		"type":     {columns: []ColumnInfo{{Name: "n", Type: "money"}}, want: `unknown type "money"`},
-		"twice":    {columns: append(number, number...), want: `column "n" is there twice`},
-		"unknown":  {number, &Chunk{Rows: 1, Columns: []Column{{Name: "m", Floats: []float64{1}}}}, `column "m" is not one of the file's 1 columns`},
-		"length":   {number, &Chunk{Rows: 2, Columns: []Column{{Name: "n", Floats: []float64{1}}}}, `column "n" has 1 values`},
-		"validity": {number, &Chunk{Rows: 1, Columns: []Column{{Name: "n", Floats: []float64{1}, Valid: []bool{}}}}, `0 validities for 1 rows`},
+		"type":             {columns: []ColumnInfo{{Name: "n", Type: "money"}}, want: `unknown type "money"`},
+		"twice":            {columns: append(number, number...), want: `column "n" is there twice`},
+		"unknown":          {number, &Chunk{Rows: 1, Columns: []Column{{Name: "m", Floats: []float64{1}}}}, `column "m" is not one of the file's 1 columns`},
+		"length":           {number, &Chunk{Rows: 2, Columns: []Column{{Name: "n", Floats: []float64{1}}}}, `column "n" has 1 values`},
+		"length of a part": {number, &Chunk{Rows: 2 * RowGroupRows, Columns: []Column{{Name: "n", Floats: make([]float64, RowGroupRows)}}}, "values and 0 validities for 65536 rows"},
+		"validity":         {number, &Chunk{Rows: 1, Columns: []Column{{Name: "n", Floats: []float64{1}, Valid: []bool{}}}}, `0 validities for 1 rows`},
 		"index": {[]ColumnInfo{{Name: "c", Type: modelwatch.TypeCategory}},
 			&Chunk{Rows: 1, Columns: []Column{{Name: "c", Dict: []string{"a"}, Index: []int32{1}}}}, "index 1 into a dictionary of 1"},
 	} {

@@ -38,8 +38,11 @@ func (c *Chunk) Part(i, from, n int) Column {
 }
 
 func cut[T any](s []T, rows, from, n int) []T {
-	if len(s) != rows {
-		return s
+	switch len(s) {
+	case rows:
+		return s[from : from+n]
+	case n: // it would pass for the part
+		return append(s[:n:n], make([]T, min(n, 1))...)
 	}
-	return s[from : from+n]
+	return s
 }
