@@ -19,6 +19,9 @@ var (
 	Mergeable   = mergeable
 )
 
+// VerifyTurns is after how many files each column has been compared.
+const VerifyTurns = verifyTurns
+
 // SetPartSize lowers the size from which an S3 bucket uploads in parts.
 func SetPartSize(b Bucket, n int64) { b.(*s3Bucket).partSize = n }
 

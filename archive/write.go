@@ -127,10 +127,14 @@ func encode(spec modelwatch.FileSpec, rows table.Rows) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// verifyTurns is how many files of one shape it takes until each of their columns has been compared.
+const verifyTurns = 8
+
 // verify opens the encoded file as a reader will and compares its rows, its
-// columns, and the three columns by which rows are found. Writers of Parquet
-// have lost values silently before; an object is for ever, so it is looked at
-// once while its rows are still in memory.
+// columns, the three columns by which rows are found, and an eighth of the others,
+// in turn by the number of rows. Writers of Parquet have lost values silently
+// before; an object is for ever, so it is looked at once while its rows are still
+// in memory.
 func verify(ctx context.Context, body []byte, rows table.Rows) error {
 	r, err := table.OpenParquet(bytes.NewReader(body), int64(len(body)))
 	if err != nil {
@@ -147,17 +151,26 @@ func verify(ctx context.Context, body []byte, rows table.Rows) error {
 		if have[i].Name != want[i].Name {
 			return fmt.Errorf("column %d is %q, wrote %q", i, have[i].Name, want[i].Name)
 		}
-	}
-	for _, key := range keyColumns {
-		at := slices.IndexFunc(want, func(c table.ColumnInfo) bool { return c.Name == key.name })
-		if err := verifyColumn(ctx, r, rows, at, key.name); err != nil {
+		if !isKey(want[i].Name) && (i+rows.Len())%verifyTurns != 0 {
+			continue
+		}
+		if err := verifyColumn(ctx, r, rows, i, want[i].Name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// verifyColumn compares a column of integers or texts.
+func isKey(name string) bool {
+	for _, key := range keyColumns {
+		if key.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// verifyColumn compares a column, bit by bit.
 func verifyColumn(ctx context.Context, r *table.Reader, rows table.Rows, at int, name string) error {
 	row := 0
 	err := r.ScanColumn(ctx, name, func(n int, got *table.Column) error {
@@ -165,16 +178,9 @@ func verifyColumn(ctx context.Context, r *table.Reader, rows table.Rows, at int,
 			return fmt.Errorf("more than the %d rows written", rows.Len())
 		}
 		want := rows.Part(at, row, n)
-		if len(got.Ints) != len(want.Ints) || len(got.Index) != len(want.Index) || slices.Contains(got.Valid, false) {
-			return fmt.Errorf("column %s has gaps after row %d", name, row)
-		}
-		for i, v := range want.Ints {
-			if got.Ints[i] != v {
-				return fmt.Errorf("row %d differs in %s", row+i, name)
-			}
-		}
-		for i, v := range want.Index {
-			if got.Dict[got.Index[i]] != want.Dict[v] {
+		same := sameValue(got, &want)
+		for i := range n {
+			if missing := same == nil || want.Missing(i); got.Missing(i) != missing || !missing && !same(i) {
 				return fmt.Errorf("row %d differs in %s", row+i, name)
 			}
 		}
@@ -188,4 +194,23 @@ func verifyColumn(ctx context.Context, r *table.Reader, rows table.Rows, at int,
 		return fmt.Errorf("%d rows scanned, wrote %d", row, rows.Len())
 	}
 	return nil
+}
+
+// sameValue compares the values of a row that both columns have. It is nil where none is wanted.
+func sameValue(got, want *table.Column) func(row int) bool {
+	switch {
+	case want.Floats == nil && want.Ints == nil && want.Bools == nil && want.Index == nil && want.Vectors == nil:
+		return nil
+	case want.Floats != nil && len(got.Floats) == len(want.Floats):
+		return func(i int) bool { return math.Float64bits(got.Floats[i]) == math.Float64bits(want.Floats[i]) }
+	case want.Ints != nil && len(got.Ints) == len(want.Ints):
+		return func(i int) bool { return got.Ints[i] == want.Ints[i] }
+	case want.Bools != nil && len(got.Bools) == len(want.Bools):
+		return func(i int) bool { return got.Bools[i] == want.Bools[i] }
+	case want.Index != nil && len(got.Index) == len(want.Index):
+		return func(i int) bool { return got.Dict[got.Index[i]] == want.Dict[want.Index[i]] }
+	case want.Vectors != nil && len(got.Vectors) == len(want.Vectors):
+		return func(i int) bool { return slices.Equal(got.Vectors[i], want.Vectors[i]) }
+	}
+	return func(int) bool { return false }
 }

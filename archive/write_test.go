@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -153,6 +154,48 @@ func TestVerify(t *testing.T) {
 	for i := range body {
 		if archive.Verify(t.Context(), body[:i], chunkOf(modelwatch.KindPrediction, written)) == nil {
 			t.Fatalf("a file cut to %d of %d bytes was not found", i, len(body))
+		}
+	}
+}
+
+// TestVerifyTakesTurns: a value that differs, or is there in one alone, is found in one of
+// as many files as there are turns, whatever the column's type.
+func TestVerifyTakesTurns(t *testing.T) {
+	t.Parallel()
+	all := map[string]bool{"amount": true, "city": true, "ok": true, "at": true, "vec": true}
+	rows := func(n int) []fileRow {
+		rs := make([]fileRow, n)
+		for i := range rs {
+			amount, city, ok, at := math.Copysign(0, -1), "x", true, int64(i)
+			rs[i] = fileRow{Rank: int64(i), ID: "r", Time: 1, Amount: &amount, City: &city, Ok: &ok, At: &at, Vec: []float32{1, 2}}
+		}
+		return rs
+	}
+	changes := map[string]func(r *fileRow){
+		"amount": func(r *fileRow) { *r.Amount = 0 }, "city": func(r *fileRow) { *r.City = "y" }, "ok": func(r *fileRow) { *r.Ok = false },
+		"at": func(r *fileRow) { *r.At++ }, "vec": func(r *fileRow) { r.Vec = []float32{1, 3} },
+		"amount is missing": func(r *fileRow) { r.Amount = nil }, "vec is missing": func(r *fileRow) { r.Vec = nil },
+	}
+	found := map[string]int{}
+	for n := 20; n < 20+archive.VerifyTurns; n++ {
+		body, err := archive.Encode(modelwatch.FileSpec{}, columnsOf(rows(n), all))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := archive.Verify(t.Context(), body, columnsOf(rows(n), all)); err != nil {
+			t.Errorf("verify %d rows as written: %v", n, err)
+		}
+		for name, change := range changes {
+			other := rows(n)
+			change(&other[n-1])
+			if archive.Verify(t.Context(), body, columnsOf(other, all)) != nil {
+				found[name]++
+			}
+		}
+	}
+	for name := range changes {
+		if found[name] != 1 {
+			t.Errorf("%s was found %d times, want once", name, found[name])
 		}
 	}
 }
