@@ -62,7 +62,7 @@ func TestPostgresStates(t *testing.T) {
 		"23505": modelwatch.CodeConflict, "23503": modelwatch.CodeNotFound, "22021": modelwatch.CodeInvalid,
 		"40001": modelwatch.CodeUnavailable, "40P01": modelwatch.CodeUnavailable, "55P03": modelwatch.CodeUnavailable,
 		"08006": modelwatch.CodeUnavailable, "57P01": modelwatch.CodeUnavailable, "53300": modelwatch.CodeUnavailable,
-		"25006": modelwatch.CodeUnavailable, "42601": modelwatch.CodeInternal, "23502": modelwatch.CodeInternal,
+		"25006": modelwatch.CodeUnavailable, "25P03": modelwatch.CodeUnavailable, "42601": modelwatch.CodeInternal, "23502": modelwatch.CodeInternal,
 	} {
 		if got := postgresCode(fmt.Errorf("x: %w", &pgconn.PgError{Code: state})); got != want {
 			t.Errorf("SQLSTATE %s is %q, want %q", state, got, want)
@@ -89,4 +89,15 @@ func TestPostgresRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
+}
+
+// TestPostgresFrozen: a transaction that stands still has an end.
+func TestPostgresFrozen(t *testing.T) {
+	on(t, "postgres", func(t *testing.T, b *testBundle) {
+		var limit string
+		must(t, b.write.QueryRowContext(t.Context(), "SHOW idle_in_transaction_session_timeout").Scan(&limit))
+		if limit != "1min" {
+			t.Errorf("transactions may stand still for %s, want 1min", limit)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"time"
@@ -24,6 +25,11 @@ const (
 	postgresLifetime    = 30 * time.Minute // lets a load balancer move connections after a failover
 )
 
+// postgresIdleLimit ends the transaction of a process that is frozen in it, whose locks
+// would keep others from its partitions for as long. It is a statement, since poolers
+// refuse parameters of a connection that they do not know.
+const postgresIdleLimit = "SET idle_in_transaction_session_timeout = '1min'"
+
 func (c *Catalog) openPostgres(dsn string) error {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
@@ -32,7 +38,10 @@ func (c *Catalog) openPostgres(dsn string) error {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "modelwatch"
 	}
-	c.write = stdlib.OpenDB(*config)
+	c.write = stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, postgresIdleLimit)
+		return err
+	}))
 	c.write.SetMaxOpenConns(postgresConnections)
 	c.write.SetMaxIdleConns(postgresIdle)
 	c.write.SetConnMaxIdleTime(postgresIdleTime)
@@ -68,6 +77,7 @@ func postgresStateCode(state string) modelwatch.Code {
 	case "22021": // character_not_in_repertoire: NUL, or bytes that are not UTF-8
 		return modelwatch.CodeInvalid
 	case "25006", // read_only_sql_transaction: a replica, after a failover
+		"25P03",          // idle_in_transaction_session_timeout: this process stood still
 		"40001", "40P01", // serialization_failure, deadlock_detected: rolled back
 		"55P03": // lock_not_available
 		return modelwatch.CodeUnavailable
