@@ -145,6 +145,7 @@ func tryPostgres(bin string, attributes syscall.SysProcAttr, settings []string, 
 		name: "Postgres", dir: dir, guard: guard,
 		graceful: syscall.SIGINT,  // "fast": open connections are cut, everything is written
 		quick:    syscall.SIGQUIT, // "immediate": the sessions end too, which SIGKILL would leave to find out
+		tooEarly: "pre-existing shared memory block",
 		command:  func() *exec.Cmd { return run("postgres", args...) },
 		ready:    func(ctx context.Context) error { return p.exec(ctx, "SELECT 1") },
 	}

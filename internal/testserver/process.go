@@ -38,6 +38,7 @@ type process struct {
 	ready    func(context.Context) error // one attempt to use the server
 	graceful syscall.Signal              // ends the server in order
 	quick    syscall.Signal              // ends it at once, leaving nothing behind
+	tooEarly string                      // its last words where the children of the last one had not ended yet
 	guard    *guard
 	pid      int // 0: not running
 }
@@ -62,7 +63,12 @@ func (p *process) start() error {
 			return nil
 		}
 		if p.exited() {
-			return fmt.Errorf("start %s: %w: %s", p.name, errEnded, p.logTail())
+			if !p.early() {
+				return fmt.Errorf("start %s: %w: %s", p.name, errEnded, p.logTail())
+			}
+			if err := p.spawn(); err != nil {
+				return fmt.Errorf("start %s again: %w", p.name, err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -94,6 +100,13 @@ func (p *process) spawn() error {
 	// whether it has ended without blocking.
 	_ = cmd.Process.Release()
 	return p.guard.watch(p.quick, p.pid)
+}
+
+// early reports whether the last server's children, which outlive it for a moment, still had
+// its memory when this one ended: its last words say so.
+func (p *process) early() bool {
+	lines := strings.Split(p.logTail(), "\n")
+	return p.tooEarly != "" && strings.Contains(strings.Join(lines[max(len(lines)-2, 0):], "\n"), p.tooEarly)
 }
 
 // exited reports whether the server has ended by itself, and forgets it if so.
