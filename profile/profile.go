@@ -85,7 +85,12 @@ func (p *Profile) addExact(values []float64, valid []bool, c *counting) {
 			p.moments.addTimes(c, n)
 		}
 	}
-	p.addSums(c.between.values, nil)
+	for _, v := range c.between.values { // too few for the heaps of addSums
+		p.moments.sum.Add(v)
+		if !p.moments.unsquared {
+			p.moments.squares.Add(v)
+		}
+	}
 }
 
 // between are the values that lie on no cut, as long as few blocks have any.
