@@ -5,7 +5,7 @@
 // Kafka, Postgres and S3 return one server per test process, started on first
 // use and shared by every test: a test keeps to its own topic, database or
 // bucket. NewKafka, NewPostgres and NewS3 start one that belongs to a single
-// test, which may stop, kill and pause it.
+// test, which may stop, kill and pause it; NewKafkaCluster starts three brokers.
 //
 // No server outlives the test process, however that ends: a guard process
 // waits for the end of a pipe that only the test process holds open, then kills

@@ -4,6 +4,7 @@ package testserver
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +27,7 @@ import (
 type KafkaServer struct {
 	server
 	Brokers []string // bootstrap addresses
+	id      int32    // of the broker in its cluster
 }
 
 // KafkaSettings are the broker's settings besides addresses and folders. The
@@ -100,6 +103,44 @@ func startKafka() (*KafkaServer, error) {
 
 // tryKafka starts a broker; listen, if it is not nil, adds to its settings.
 func tryKafka(listen func(dir string, settings map[string]string) error) (*KafkaServer, error) {
+	n, err := newKafkaNode(1)
+	if err != nil {
+		return nil, err
+	}
+	k, err := n.prepare("-Xmx512m", func(dir string, settings map[string]string) error {
+		settings["controller.quorum.voters"] = n.voter()
+		if listen == nil {
+			return nil
+		}
+		return listen(dir, settings)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := k.process.start(); err != nil {
+		return nil, errors.Join(err, k.process.guard.close())
+	}
+	return k, nil
+}
+
+// kafkaNode is a broker that is a controller too: its number and its ports.
+type kafkaNode struct{ id, port, controller int }
+
+func newKafkaNode(id int) (n kafkaNode, err error) {
+	n.id = id
+	if n.port, err = freePort(); err != nil {
+		return n, err
+	}
+	n.controller, err = freePort()
+	return n, err
+}
+
+// voter names the node among those that elect a controller.
+func (n kafkaNode) voter() string { return fmt.Sprintf("%d@%s", n.id, address(n.controller)) }
+
+// prepare makes the folder of a broker that is not started yet. change changes its
+// settings; heap is java's option.
+func (n kafkaNode) prepare(heap string, change func(dir string, settings map[string]string) error) (*KafkaServer, error) {
 	home, err := cached("kafka-" + KafkaVersion)
 	if err != nil {
 		return nil, err
@@ -107,55 +148,65 @@ func tryKafka(listen func(dir string, settings map[string]string) error) (*Kafka
 	if _, err := cached("kafka-"+KafkaVersion, "made-with"); err != nil { // written last
 		return nil, err
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	controller, err := freePort()
-	if err != nil {
-		return nil, err
-	}
 	dir, guard, err := newScratch("kafka")
 	if err != nil {
 		return nil, err
 	}
-	k := &KafkaServer{Brokers: []string{address(port)}}
+	settings := n.settings(filepath.Join(dir, "data"))
+	if err := errors.Join(n.copyData(home, dir), change(dir, settings), writeSettings(dir, settings)); err != nil {
+		return nil, errors.Join(err, guard.close())
+	}
+	k := &KafkaServer{Brokers: []string{address(n.port)}, id: int32(n.id)}
 	k.process = &process{
 		name: "Kafka", dir: dir, guard: guard, graceful: syscall.SIGTERM, quick: syscall.SIGKILL,
-		command: func() *exec.Cmd { return kafkaCommand(home, dir) },
+		command: func() *exec.Cmd { return kafkaCommand(home, dir, heap) },
 		ready:   k.ready,
-	}
-	err = prepareKafka(home, dir, port, controller, listen)
-	if err == nil {
-		err = k.process.start()
-	}
-	if err != nil {
-		return nil, errors.Join(err, guard.close())
 	}
 	return k, nil
 }
 
-// prepareKafka writes the settings and copies the data folder that set-up
-// formatted: formatting takes longer than the start itself.
-func prepareKafka(home, dir string, port, controller int, listen func(dir string, settings map[string]string) error) error {
+// copyData copies the data folder that set-up formatted, because formatting takes longer
+// than the start itself. Each node has a number of its own, and so has its folder.
+func (n kafkaNode) copyData(home, dir string) error {
 	data := filepath.Join(dir, "data")
 	if err := os.CopyFS(data, os.DirFS(filepath.Join(home, "data"))); err != nil {
 		return fmt.Errorf("copy formatted data: %w", err)
 	}
+	name := filepath.Join(data, "meta.properties")
+	properties, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("read properties of the data: %w", err)
+	}
+	folder := uuid.New()
+	lines := strings.Split(string(properties), "\n")
+	for i, line := range lines {
+		switch key, _, _ := strings.Cut(line, "="); key {
+		case "node.id":
+			lines[i] = fmt.Sprintf("node.id=%d", n.id)
+		case "directory.id":
+			lines[i] = "directory.id=" + base64.RawURLEncoding.EncodeToString(folder[:])
+		}
+	}
+	if err := os.WriteFile(name, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+		return fmt.Errorf("write properties of the data: %w", err)
+	}
+	return nil
+}
+
+func (n kafkaNode) settings(data string) map[string]string {
 	settings := KafkaSettings()
-	settings["listeners"] = fmt.Sprintf("PLAINTEXT://%s,CONTROLLER://%s", address(port), address(controller))
-	settings["advertised.listeners"] = "PLAINTEXT://" + address(port)
-	settings["controller.quorum.voters"] = "1@" + address(controller)
+	settings["node.id"] = strconv.Itoa(n.id)
+	settings["listeners"] = fmt.Sprintf("PLAINTEXT://%s,CONTROLLER://%s", address(n.port), address(n.controller))
+	settings["advertised.listeners"] = "PLAINTEXT://" + address(n.port)
 	settings["log.dirs"] = data
 	// After a crash the controller admits the broker again once its session has
 	// run out, nine seconds by default.
 	settings["broker.session.timeout.ms"] = "3000"
 	settings["broker.heartbeat.interval.ms"] = "500"
-	if listen != nil {
-		if err := listen(dir, settings); err != nil {
-			return err
-		}
-	}
+	return settings
+}
+
+func writeSettings(dir string, settings map[string]string) error {
 	var b strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
 		fmt.Fprintf(&b, "%s=%s\n", key, settings[key])
@@ -166,7 +217,7 @@ func prepareKafka(home, dir string, port, controller int, listen func(dir string
 	return nil
 }
 
-func kafkaCommand(home, dir string) *exec.Cmd {
+func kafkaCommand(home, dir, heap string) *exec.Cmd {
 	java := "java"
 	if jdk := os.Getenv("JAVA_HOME"); jdk != "" {
 		java = filepath.Join(jdk, "bin", "java")
@@ -176,7 +227,7 @@ func kafkaCommand(home, dir string) *exec.Cmd {
 	jars, _ := filepath.Glob(filepath.Join(home, "libs", "*.jar"))
 	slices.Sort(jars)
 	cmd := exec.Command(java,
-		"-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
+		heap, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
 		"-XX:SharedArchiveFile="+filepath.Join(home, "kafka.jsa"),
 		"-Dlog4j2.configurationFile="+filepath.Join(home, "log4j2.xml"),
 		"-cp", strings.Join(jars, string(os.PathListSeparator)),
@@ -199,7 +250,7 @@ func (k *KafkaServer) ready(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask for brokers: %w", err)
 	}
-	if len(metadata.Brokers) == 0 {
+	if !slices.ContainsFunc(metadata.Brokers, func(b kgo.BrokerMetadata) bool { return b.NodeID == k.id }) {
 		return errors.New("the broker is not registered yet")
 	}
 	return nil

@@ -3,6 +3,7 @@
 package testserver_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -83,5 +84,31 @@ func TestKafkaPause(t *testing.T) {
 	k.Resume()
 	if err := <-pinged; err != nil {
 		t.Errorf("the broker does not answer after a pause: %v", err)
+	}
+}
+
+func TestKafkaCluster(t *testing.T) {
+	t.Parallel()
+	c := testserver.NewKafkaCluster(t)
+	topic := c.Topic(t, 3)
+	client := c.Client(t)
+	produce(t, client, topic, "all")
+	for _, n := range c.Nodes {
+		if led := c.Led(t, n, topic); led != 1 {
+			t.Errorf("a broker leads %d partitions, want 1", led)
+		}
+	}
+	away := c.Nodes[1]
+	away.Kill()
+	c.AwaitWithout(t, away)
+	produce(t, client, topic, "two")
+	away.Start()
+	c.AwaitWhole(t)
+	if led := c.Led(t, away, topic); led != 1 {
+		t.Errorf("the broker that was away leads %d partitions, want 1", led)
+	}
+	got := consume(t, c.Client(t, kgo.ConsumeTopics(topic)), 2)
+	if slices.Sort(got); got[0] != "all" || got[1] != "two" {
+		t.Errorf("consumed %q, want all and two", got)
 	}
 }
