@@ -40,6 +40,7 @@ type commits struct {
 	*catalog.Catalog
 	mu       sync.Mutex
 	accounts int
+	ranges   []modelwatch.Range
 	changed  chan struct{}
 }
 
@@ -53,6 +54,7 @@ func (c *commits) CommitIngest(ctx context.Context, commit modelwatch.IngestComm
 		c.accounts += int(v.Seen)
 	}
 	c.accounts += len(commit.DeadLetters)
+	c.ranges = append(c.ranges, commit.Ranges...)
 	close(c.changed)
 	c.changed = make(chan struct{})
 	return nil
