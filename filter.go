@@ -42,9 +42,11 @@ type DeadLetterFilter struct {
 	Model  string
 	Reason DeadLetterReason
 	Topic  string
-	State  DeadLetterState
-	From   time.Time // written at or after it
-	To     time.Time // written before it
+	// TopicPrefix begins the topic, as ingest's ImportTopic begins those of imported files.
+	TopicPrefix string
+	State       DeadLetterState
+	From        time.Time // written at or after it
+	To          time.Time // written before it
 }
 
 // DataFileFilter selects data files that readers may see. A zero field does not restrict.

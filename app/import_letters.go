@@ -27,7 +27,9 @@ type letterImport struct {
 func (m *imports) deadLetters(ctx context.Context) error {
 	w := &letterImport{imports: m, letters: deadLetters{store: m.catalog, archive: m.archive}, skipped: map[string]int{}}
 	filter := modelwatch.DeadLetterFilter{Reason: m.opts.Reason, Page: modelwatch.Page{Limit: replayLetters}}
-	if m.opts.DeadLetters != allImported {
+	if m.opts.DeadLetters == allImported {
+		filter.TopicPrefix = ingest.ImportTopic
+	} else {
 		filter.Topic = m.opts.DeadLetters
 	}
 	for {
@@ -46,8 +48,7 @@ func (m *imports) deadLetters(ctx context.Context) error {
 
 // meant is whether the flags are about a letter: how to read all files says one model.
 func (w *letterImport) meant(letter *modelwatch.DeadLetter) bool {
-	return strings.HasPrefix(letter.Topic, ingest.ImportTopic) &&
-		(w.opts.DeadLetters != allImported || letter.Model == "" || letter.Model == w.opts.Model)
+	return w.opts.DeadLetters != allImported || letter.Model == "" || letter.Model == w.opts.Model
 }
 
 // page imports those of a page of letters that can be.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/modelwatch/modelwatch"
 )
@@ -44,6 +45,9 @@ func narrow(q *selection, f DeadLetterFilter) {
 	q.andText("d.model", f.Model)
 	q.andText("d.reason", string(f.Reason))
 	q.andText("d.topic", f.Topic)
+	if f.TopicPrefix != "" { // LIKE has wildcards, and in SQLite takes either case
+		q.and("substr(d.topic, 1, ?) = ?", utf8.RuneCountInString(f.TopicPrefix), clean(f.TopicPrefix))
+	}
 	q.andText("coalesce(r.state, 'open')", string(f.State))
 	if !f.From.IsZero() {
 		q.and("d.created_at >= ?", micros(f.From))
