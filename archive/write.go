@@ -168,16 +168,13 @@ func isKey(name string) bool {
 // verifyColumn compares a column, bit by bit.
 func verifyColumn(ctx context.Context, r *table.Reader, rows table.Rows, at int, name string) error {
 	row := 0
-	err := r.ScanColumn(ctx, name, func(n int, got *table.Column) error {
+	err := r.ScanColumnInPlace(ctx, name, func(n int, got *table.Column) error {
 		if n > rows.Len()-row {
 			return fmt.Errorf("more than the %d rows written", rows.Len())
 		}
 		want := rows.Part(at, row, n)
-		same := sameValue(got, &want)
-		for i := range n {
-			if missing := same == nil || want.Missing(i); got.Missing(i) != missing || !missing && !same(i) {
-				return fmt.Errorf("row %d differs in %s", row+i, name)
-			}
+		if i := difference(got, &want, n); i < n {
+			return fmt.Errorf("row %d differs in %s", row+i, name)
 		}
 		row += n
 		return nil
@@ -191,21 +188,40 @@ func verifyColumn(ctx context.Context, r *table.Reader, rows table.Rows, at int,
 	return nil
 }
 
-// sameValue compares the values of a row that both columns have. It is nil where none is wanted.
-func sameValue(got, want *table.Column) func(row int) bool {
+// difference returns the first of n rows in which two columns differ; n if there is none.
+func difference(got, want *table.Column, n int) int {
 	switch {
-	case want.Floats == nil && want.Ints == nil && want.Bools == nil && want.Index == nil && want.Vectors == nil:
-		return nil
-	case want.Floats != nil && len(got.Floats) == len(want.Floats):
-		return func(i int) bool { return math.Float64bits(got.Floats[i]) == math.Float64bits(want.Floats[i]) }
-	case want.Ints != nil && len(got.Ints) == len(want.Ints):
-		return func(i int) bool { return got.Ints[i] == want.Ints[i] }
-	case want.Bools != nil && len(got.Bools) == len(want.Bools):
-		return func(i int) bool { return got.Bools[i] == want.Bools[i] }
-	case want.Index != nil && len(got.Index) == len(want.Index):
-		return func(i int) bool { return got.Dict[got.Index[i]] == want.Dict[want.Index[i]] }
-	case want.Vectors != nil && len(got.Vectors) == len(want.Vectors):
-		return func(i int) bool { return slices.Equal(got.Vectors[i], want.Vectors[i]) }
+	case want.Floats != nil:
+		return differing(got, want, n, min(len(got.Floats), len(want.Floats)), func(i int) bool {
+			return math.Float64bits(got.Floats[i]) == math.Float64bits(want.Floats[i])
+		})
+	case want.Ints != nil:
+		return differing(got, want, n, min(len(got.Ints), len(want.Ints)), func(i int) bool { return got.Ints[i] == want.Ints[i] })
+	case want.Bools != nil:
+		return differing(got, want, n, min(len(got.Bools), len(want.Bools)), func(i int) bool { return got.Bools[i] == want.Bools[i] })
+	case want.Index != nil:
+		return differing(got, want, n, min(len(got.Index), len(want.Index)), func(i int) bool { return got.Dict[got.Index[i]] == want.Dict[want.Index[i]] })
+	case want.Vectors != nil:
+		return differing(got, want, n, min(len(got.Vectors), len(want.Vectors)), func(i int) bool { return slices.Equal(got.Vectors[i], want.Vectors[i]) })
 	}
-	return func(int) bool { return false }
+	for i := range n { // none is wanted
+		if !got.Missing(i) {
+			return i
+		}
+	}
+	return n
+}
+
+// differing is difference of columns that have values of one kind, of which both have so
+// many at least. It is small enough to become a loop of its own for each kind.
+func differing(got, want *table.Column, n, have int, same func(i int) bool) int {
+	if have < n {
+		return 0
+	}
+	for i := range n {
+		if missing := got.Missing(i); missing != want.Missing(i) || !missing && !same(i) {
+			return i
+		}
+	}
+	return n
 }

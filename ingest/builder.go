@@ -275,6 +275,24 @@ func (a *arena) strings() []string {
 	return out
 }
 
+// sorted returns the texts in that order; they share one copy of the bytes, in which they
+// follow each other, too.
+func (a *arena) sorted(order []int32) []string {
+	var all strings.Builder
+	all.Grow(len(a.bytes))
+	out := make([]string, len(order))
+	for i, row := range order {
+		from := 0
+		if row > 0 {
+			from = a.ends[row-1]
+		}
+		at := all.Len()
+		all.Write(a.bytes[from:a.ends[row]])
+		out[i] = all.String()[at:]
+	}
+	return out
+}
+
 // sparse is a text column that few rows have.
 type sparse struct {
 	arena

@@ -15,7 +15,7 @@ type sortedRows struct {
 	b       *builder
 	order   []int32 // rows by rank
 	columns []sortedColumn
-	ids     string
+	ids     []string // by rank, in one piece of memory
 	plans   []plan // of the parts that were asked for last
 	planned int    // rows in these
 
@@ -26,7 +26,6 @@ type sortedRows struct {
 	bools  []bool
 	valid  []bool
 	index  []int32
-	texts  []string
 }
 
 // sortedColumn is a column, and how a part of it is had.
@@ -73,7 +72,8 @@ func (s *sortedRows) plan(from, n int) *plan {
 
 // sorted returns the rows as a table. The builder is spent once they are released.
 func (b *builder) sorted() *sortedRows {
-	s := &sortedRows{b: b, order: b.order(), ids: string(b.ids.bytes)}
+	s := &sortedRows{b: b, order: b.order()}
+	s.ids = b.ids.sorted(s.order)
 	s.add(modelwatch.ColumnID, modelwatch.TypeText, table.PhysicalDefault, (*sortedRows).idPart)
 	s.add(modelwatch.ColumnTime, modelwatch.TypeTimestamp, table.PhysicalTime, intPart(&b.times))
 	s.add(modelwatch.ColumnRank, modelwatch.TypeNumber, table.PhysicalInt64, intPart(&b.ranks))
@@ -140,14 +140,9 @@ func (s *sortedRows) release() {
 
 // idPart makes a dictionary of the ids, which are all different as a rule, in order.
 func (s *sortedRows) idPart(out *table.Column, p *plan) {
-	out.Dict, out.Index = room(&s.texts, len(p.rows)), room(&s.index, len(p.rows))
-	ends := s.b.ids.ends
-	for i, row := range p.rows {
-		from := 0
-		if row > 0 {
-			from = ends[row-1]
-		}
-		out.Dict[p.to[i]], out.Index[i] = s.ids[from:ends[row]], int32(i)
+	out.Dict, out.Index = s.ids[p.from:p.from+len(p.rows)], room(&s.index, len(p.rows))
+	for i := range out.Index {
+		out.Index[i] = int32(i)
 	}
 }
 

@@ -17,6 +17,7 @@ type cursor struct {
 	left   int64 // rows of the group still to come
 	opened bool
 	pages  pageReader
+	views  bool // texts stay in their page
 
 	// The current page: its levels and its dense values, and how far they are read.
 	number int // counted from 1
@@ -51,6 +52,7 @@ type columnBuffers struct {
 	bools   []bool
 	index   []int32
 	vectors [][]float32
+	views   []string
 }
 
 // start moves to the beginning of a row group.
@@ -98,6 +100,21 @@ func (c *cursor) prepare(dst *Column, n int) {
 		o.vectors = grown(o.vectors, n)
 		dst.Vectors = o.vectors
 	}
+}
+
+// ahead returns how many rows, of the next n of the group, are in one page.
+func (c *cursor) ahead(n int) (rows int, err error) {
+	if c.f.repeated {
+		return n, nil
+	}
+	place := fmt.Sprintf("read column %q, row group %d", c.f.info.Name, c.group)
+	defer recoverAs(&err, place)
+	for c.level == c.page.values {
+		if err := c.turn(c.left); err != nil {
+			return 0, readError(err, "%s", place)
+		}
+	}
+	return min(n, c.page.values-c.level), nil
 }
 
 func (c *cursor) nextFlat(dst *Column, n int) error {
@@ -154,6 +171,8 @@ func (c *cursor) nextInPlace(dst *Column, n int) (done bool, err error) {
 	case c.f.store == storeStrings && c.page.encoding == format.RLEDictionary && c.page.defs == nil:
 		c.words.trim()
 		dst.Index, dst.Dict = c.index[c.value:c.value+n], c.words.dict
+	case c.views && c.f.store == storeStrings && c.page.defs == nil:
+		c.view(dst, n)
 	default:
 		return false, nil
 	}
@@ -161,6 +180,16 @@ func (c *cursor) nextInPlace(dst *Column, n int) (done bool, err error) {
 	c.level += n
 	c.value += n
 	return true, nil
+}
+
+// view gives the column the next n texts of a plain page.
+func (c *cursor) view(dst *Column, n int) {
+	o := &c.out
+	o.index, o.views = grown(o.index, n), grown(o.views, n)
+	for i := range o.views {
+		o.index[i], o.views[i] = int32(i), valid(view(c.texts.value(c.value+i)))
+	}
+	dst.Index, dst.Dict = o.index, o.views
 }
 
 // copy moves the next k rows of the page to rows at.. of the column and returns

@@ -194,6 +194,19 @@ func (r *Reader) ScanColumn(ctx context.Context, name string, f func(rows int, c
 	return s.run(ctx, func(c *Chunk) error { return f(c.Rows, &c.Columns[0]) })
 }
 
+// ScanColumnInPlace is ScanColumn in parts that end where pages do, so that texts can stay
+// where they are: f must not keep those of Dict either.
+func (r *Reader) ScanColumnInPlace(ctx context.Context, name string, f func(rows int, c *Column) error) error {
+	s := newScan(r, []string{name}, 1)
+	s.inPlace = true
+	for _, c := range s.cursors {
+		if c != nil {
+			c.views = true
+		}
+	}
+	return s.run(ctx, func(c *Chunk) error { return f(c.Rows, &c.Columns[0]) })
+}
+
 // ScanColumnSpread is ScanColumn in an order of row groups whose every beginning is
 // spread over the file: the middle before the quarters before the eighths.
 func (r *Reader) ScanColumnSpread(ctx context.Context, name string, f func(rows int, c *Column) error) error {

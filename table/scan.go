@@ -24,6 +24,7 @@ type scan struct {
 	chunk   Chunk
 	take    func() (group int, more bool) // which row group is read next
 	rows    int                           // most rows in a chunk
+	inPlace bool                          // of one column: chunks end where its pages do
 	workers int
 }
 
@@ -73,6 +74,12 @@ func (s *scan) run(ctx context.Context, f func(*Chunk) error) error {
 			n := int(min(left, int64(s.rows)))
 			if err := ctx.Err(); err != nil {
 				return err
+			}
+			if s.inPlace && s.cursors[0] != nil {
+				var err error
+				if n, err = s.cursors[0].ahead(n); err != nil {
+					return err
+				}
 			}
 			if err := s.decode(n); err != nil {
 				return err

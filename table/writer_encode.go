@@ -168,22 +168,43 @@ func (e *groupEncoder) encodeBools(values []bool) error {
 
 // encodeStrings writes a dictionary where values repeat, plain text where they hardly do.
 func (e *groupEncoder) encodeStrings(rows int, v *columnView) error {
+	if eachItsOwn(rows, v) {
+		e.setTextRange(v.dict)
+		return e.writePlain(v.dict, v.index)
+	}
 	size, err := e.compact(rows, v)
 	if err != nil {
 		return err
 	}
-	e.setTextRange()
+	e.setTextRange(e.dict)
 	n := len(e.dict)
 	if n == 0 || n > rows/2 || size > maxDictionaryBytes {
-		return e.writePlain()
+		return e.writePlain(e.dict, e.index)
 	}
 	p := e.pages
 	p.begin()
 	for _, s := range e.dict {
-		p.body = binary.LittleEndian.AppendUint32(p.body, uint32(len(s)))
-		p.body = append(p.body, s...)
+		p.body = appendText(p.body, s)
 	}
 	return e.encodeIndexes(n)
+}
+
+// eachItsOwn reports that there are more than one row and that each has a text of its own,
+// in order, as ids have.
+func eachItsOwn(rows int, v *columnView) bool {
+	if rows < 2 || v.valid != nil || len(v.dict) != rows || len(v.index) != rows {
+		return false
+	}
+	for i, at := range v.index {
+		if int(at) != i {
+			return false
+		}
+	}
+	return true
+}
+
+func appendText(dst []byte, s string) []byte {
+	return append(binary.LittleEndian.AppendUint32(dst, uint32(len(s))), s...)
 }
 
 // encodeIndexes writes the dictionary of n entries that is in the page, and the indexes into it.
@@ -227,16 +248,18 @@ func (e *groupEncoder) compact(rows int, v *columnView) (size int, err error) {
 }
 
 // setTextRange states the least and the greatest text, if they are short.
-func (e *groupEncoder) setTextRange() {
-	if len(e.dict) == 0 {
+func (e *groupEncoder) setTextRange(texts []string) {
+	if len(texts) == 0 {
 		return
 	}
-	low, high := e.dict[0], e.dict[0]
-	for _, s := range e.dict[1:] {
-		if s < low {
-			low = s
-		} else if s > high {
-			high = s
+	low, high := texts[0], texts[0]
+	lowest, highest := leading(low), leading(high)
+	for _, s := range texts[1:] {
+		switch first := leading(s); {
+		case first < lowest || first == lowest && s < low:
+			low, lowest = s, first
+		case first > highest || first == highest && s > high:
+			high, highest = s, first
 		}
 	}
 	if len(low) <= maxStatisticBytes && len(high) <= maxStatisticBytes {
@@ -244,23 +267,31 @@ func (e *groupEncoder) setTextRange() {
 	}
 }
 
+// leading returns the first eight bytes of a text, zeros behind a shorter one, as a number:
+// texts of which these differ are in the order of the numbers.
+func leading(s string) uint64 {
+	if len(s) >= 8 {
+		return binary.BigEndian.Uint64([]byte(s[:8]))
+	}
+	var b [8]byte
+	copy(b[:], s)
+	return binary.BigEndian.Uint64(b[:])
+}
+
 // writePlain writes each text in full, in pages that end where they are large enough.
-func (e *groupEncoder) writePlain() error {
+func (e *groupEncoder) writePlain(texts []string, index []int32) error {
 	p := e.pages
 	for from, next := 0, 0; ; {
 		size, to, end := 0, from, next
 		for ; to < len(e.levels) && size < pageBytes; to++ {
 			if e.levels[to] == 1 {
-				size += 4 + len(e.dict[e.index[end]])
+				size += 4 + len(texts[index[end]])
 				end++
 			}
 		}
 		p.begin()
 		p.levels(1, e.levels[from:to])
-		for _, i := range e.index[next:end] {
-			p.body = binary.LittleEndian.AppendUint32(p.body, uint32(len(e.dict[i])))
-			p.body = append(p.body, e.dict[i]...)
-		}
+		p.addTexts(texts, index[next:end], size)
 		if err := p.endData(to-from, format.Plain); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -21,6 +22,7 @@ type pageWriter struct {
 	at      int64     // bytes written
 	body    []byte    // of the page that is being made: its levels, then its values
 	doubles []float64 // the values, where they are doubles and not in body
+	texts   texts     // of the body, where all have the same size
 	packed  []byte
 	header  bytes.Buffer
 	thrift  *thrift.Encoder
@@ -30,7 +32,7 @@ type pageWriter struct {
 // packer compresses pages to frames of Zstandard. It takes about two megabytes.
 type packer struct {
 	general *zstd.Encoder
-	doubles doublesPacker
+	doubles doublesPacker // and texts of one size
 }
 
 var packers = sync.Pool{New: func() any { //nolint:gochecknoglobals // memory to be used again, no state
@@ -56,7 +58,7 @@ func (p *pageWriter) write(b []byte) error {
 }
 
 // begin starts the page of a chunk.
-func (p *pageWriter) begin() { p.body, p.doubles = p.body[:0], nil }
+func (p *pageWriter) begin() { p.body, p.doubles, p.texts = p.body[:0], nil, texts{} }
 
 // levels appends the levels of the page that is being made: their length, then they.
 func (p *pageWriter) levels(width int, levels []uint8) {
@@ -64,6 +66,22 @@ func (p *pageWriter) levels(width int, levels []uint8) {
 	p.body = append(p.body, 0, 0, 0, 0)
 	p.body = appendHybrid(p.body, width, levels)
 	binary.LittleEndian.PutUint32(p.body[at:], uint32(len(p.body)-at-4))
+}
+
+// addTexts appends texts, of that size in all with their lengths, and notes what they have
+// in common.
+func (p *pageWriter) addTexts(all []string, index []int32, size int) {
+	p.body = slices.Grow(p.body, size)
+	start := len(p.body) // of levels, which are few
+	var common texts
+	for _, i := range index {
+		s := all[i]
+		p.body = appendText(p.body, s)
+		common.see(s)
+	}
+	if common.alike() && start <= blockBytes/2 {
+		p.texts = common
+	}
 }
 
 // endData writes the page as one of n levels.
@@ -103,9 +121,12 @@ func (p *pageWriter) end(h *format.PageHeader) error {
 		return fmt.Errorf("a page of %d bytes, at most %d are read", size, maxPageBytes)
 	}
 	packer := packers.Get().(*packer)
-	if len(p.doubles) > 0 {
+	switch {
+	case len(p.doubles) > 0:
 		p.packed = packer.doubles.pack(p.packed[:0], p.body, p.doubles)
-	} else {
+	case p.texts.n > 1:
+		p.packed = packer.doubles.packTexts(p.packed[:0], p.body, p.texts)
+	default:
 		p.packed = packer.general.EncodeAll(p.body, p.packed[:0])
 	}
 	packers.Put(packer)

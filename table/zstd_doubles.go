@@ -65,7 +65,7 @@ func (p *doublesPacker) pack(dst, head []byte, values []float64) []byte {
 		head = head[len(raw):]
 		p.literals, p.sequences, p.regular.pairs = append(p.literals[:0], raw...), p.sequences[:0], p.regular.pairs[:0]
 		final := len(head)+len(values) == 0
-		if dst = p.block(dst, len(raw), final, func(dst []byte) []byte { return append(dst, raw...) }); final {
+		if dst = p.block(dst, len(raw), final, true, func(dst []byte) []byte { return append(dst, raw...) }); final {
 			return dst
 		}
 	}
@@ -73,10 +73,9 @@ func (p *doublesPacker) pack(dst, head []byte, values []float64) []byte {
 	p.last, p.said, p.regular.not = 0, 0, false
 	for from := 0; from < len(values); {
 		to := min(from+blockValues, len(values))
-		if !p.find(values[:to], from) {
-			p.literals = grown(p.literals, 8*(to-from)) // so many that none are of use
-		}
-		dst = p.block(dst, 8*(to-from), to == len(values), func(dst []byte) []byte { return appendDoubles(dst, values[from:to]) })
+		n := 8 * (to - from)
+		useful := p.find(values[:to], from) && len(p.literals) <= n-n/8
+		dst = p.block(dst, n, to == len(values), useful, func(dst []byte) []byte { return appendDoubles(dst, values[from:to]) })
 		from = to
 	}
 	return dst
@@ -163,13 +162,13 @@ const (
 	blockPacked = 2
 )
 
-// block appends the parsed block of n bytes; as it is if it would not shrink by an eighth, which
-// numbers of full precision do not: they are read as fast as they are copied then.
-func (p *doublesPacker) block(dst []byte, n int, final bool, raw func([]byte) []byte) []byte {
+// block appends the parsed block of n bytes; as it is if that is not useful, or it would not shrink by an
+// eighth, which numbers of full precision do not: they are read as fast as they are copied then.
+func (p *doublesPacker) block(dst []byte, n int, final, useful bool, raw func([]byte) []byte) []byte {
 	most := n - n/8
 	head := len(dst)
 	dst = append(dst, 0, 0, 0)
-	if len(p.literals) <= most {
+	if useful {
 		dst = p.appendLiterals(dst)
 		dst = p.appendSequences(dst)
 	}
