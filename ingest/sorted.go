@@ -16,8 +16,8 @@ type sortedRows struct {
 	order   []int32 // rows by rank
 	columns []sortedColumn
 	ids     []string // by rank, in one piece of memory
-	plans   []plan // of the parts that were asked for last
-	planned int    // rows in these
+	plans   []plan   // of the parts that were asked for last
+	planned int      // rows in these
 
 	pages  []*[pageRows]uint64
 	short  *[pageRows]uint64
