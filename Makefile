@@ -43,7 +43,7 @@ test: servers ## vet, and run every test against real servers
 soak: servers ## kill and freeze processes under traffic, then compare the archive (DURATION=30m RATE=5000 events/s, STRIKE=20s, SEED=1)
 	SOAK_DURATION=$(DURATION) SOAK_RATE=$(RATE) SOAK_STRIKE=$(STRIKE) SOAK_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/modelwatch
 
-producers: servers ## let MLServer, BentoML, Azure's collector, Confluent's serializers and a CloudEvents sender produce, and find their rows in the archive
+producers: servers ## let MLServer, BentoML, Azure's collector, KServe's agent, Confluent's serializers and a CloudEvents sender produce, and find their rows in the archive
 	envs=$$(tools/producers/setup) && PRODUCERS=$$envs $(GO) test -count=1 -timeout $(TIMEOUT) -v -run '^TestProducers$$' ./cmd/modelwatch
 
 lint: ## check formatting, style, the import table and go.mod

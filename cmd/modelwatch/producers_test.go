@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
@@ -35,9 +36,9 @@ const producersEnv = "PRODUCERS"
 
 // TestProducers starts producers as their users do: MLServer, which reads requests
 // from Kafka and answers there; a BentoML service, whose lines of monitoring are put
-// on Kafka; Azure's collector and a sender of CloudEvents, whose posts are; Confluent's
-// serializers, which name the schema in a header. The rows are found in the archive,
-// inputs joined with their outputs.
+// on Kafka; Azure's collector, KServe's agent before a predictor and a sender of
+// CloudEvents, whose posts are; Confluent's serializers, which name the schema in a
+// header. The rows are found in the archive, inputs joined with their outputs.
 func TestProducers(t *testing.T) {
 	envs := os.Getenv(producersEnv)
 	if envs == "" {
@@ -50,6 +51,7 @@ func TestProducers(t *testing.T) {
 		{"answers", "format: mlserver"},
 		{"monitoring", `format: bentoml, model: flowers, version: "2", timezone: Europe/Berlin, columns: {predicted: species}`},
 		{"collector", `format: azureml, model: credit, version: "1", columns: {score: probability}`},
+		{"agent", "format: kserve, inputs: [length, width], columns: {version: endpoint}"},
 		{"events", "format: kserve, inputs: [length, width]"},
 		{"avro", "format: avro, model: scored, version: avro, columns: {id: row, score: p}"},
 		{"protobuf", "format: protobuf, model: scored, version: protobuf, columns: {id: row, score: p}"},
@@ -68,6 +70,7 @@ func TestProducers(t *testing.T) {
 	p.mlserver()
 	p.bentoml()
 	p.azureml()
+	p.kserveAgent()
 	p.kserve()
 	p.run("confluent", "schema_headers.py", []string{registry, d.kafka.Brokers[0], p.topics["avro"], p.topics["protobuf"], p.topics["jsonschema"]})
 
@@ -117,7 +120,13 @@ func (p *producers) serve(ready string, cmd *exec.Cmd, env ...string) {
 			return false, fmt.Errorf("%s ended: %w", cmd.Args, err)
 		default:
 		}
-		resp, err := http.Get(ready)
+		probe, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, ready, nil)
+		if err != nil {
+			return false, err
+		}
+		probe.Header.Set("User-Agent", "kube-probe/1.33") // so that KServe's agent answers itself
+		probe.Header.Set("K-Network-Probe", "queue")
+		resp, err := http.DefaultClient.Do(probe)
 		if err != nil {
 			return false, nil
 		}
@@ -301,6 +310,11 @@ func (p *producers) check() {
 		"credit/1/c-1/0":       "LIMIT_BAL=502970 SEX=f _predicted=0 _score=0.125",
 		"credit/1/c-1/1":       "LIMIT_BAL=293458 _predicted=1 _score=0.875",
 		"credit/1/c-2":         "LIMIT_BAL=1500 SEX=f _predicted=0 _score=0.125",
+		"tulips/canary/a-1/0":  "length=6.8 width=2.8 _predicted=1",
+		"tulips/canary/a-1/1":  "length=4.9 width=3.4 _predicted=0",
+		"tulips/canary/a-2":    "length=5.5 width=2.5 _predicted=0",
+		"tulips/canary/a-3":    "length=6.5 width=3 _predicted=1",
+		"tulips/canary/uuid":   "length=5.25 width=1.5 _predicted=0",
 		"sklearn-iris/0/k-1/0": "length=6.8 width=2.8 _predicted=1",
 		"sklearn-iris/0/k-1/1": "length=6 width=3.4 _predicted=0",
 		"sklearn-iris/0/k-2":   "length=5.5 width=2.5 _predicted=2",
@@ -341,14 +355,17 @@ func (p *producers) predictions() map[string]string {
 					cells = append(cells, c.Columns[i+1].Name+"="+text)
 				}
 			}
-			text := strings.Join(cells, " ")
+			text, id := strings.Join(cells, " "), c.Columns[0].Text(row)
+			if uuid.Validate(id) == nil { // made by the producer
+				id = "uuid"
+			}
 			switch {
 			case f.Kind != modelwatch.KindPrediction: // a half that has not met the other
-			case strings.HasPrefix(c.Columns[0].Text(row), "warm-"):
+			case strings.HasPrefix(id, "warm-"):
 			case f.Model == "flowers":
 				flowers = append(flowers, text)
 			default:
-				out[f.Model+"/"+f.Version+"/"+c.Columns[0].Text(row)] = text
+				out[f.Model+"/"+f.Version+"/"+id] = text
 			}
 		}
 		return nil

@@ -1,5 +1,5 @@
 """Posts what KServe's inference logger posts for each request and each response, by
-the CloudEvents SDK: the logger itself is part of KServe's agent and is no package."""
+the CloudEvents SDK: the structured mode, too, which KServe's agent does not use."""
 
 import json
 import struct
