@@ -32,6 +32,9 @@ type backlog struct {
 // whose topic takes about 6 GB of disk.
 var wideEvents = flag.Int("wide.events", 10_000_000, "events of BenchmarkIngestWide") //nolint:gochecknoglobals // a flag
 
+// brokersEvents is the backlog of BenchmarkIngestBrokers.
+var brokersEvents = flag.Int("brokers.events", 2_000_000, "events of BenchmarkIngestBrokers") //nolint:gochecknoglobals // a flag
+
 // BenchmarkIngest works off a backlog of 1.3 KB events with 50 features in a
 // real Kafka, as one ingest process, into real S3 and PostgreSQL on the same
 // machine: all kept, and a sample of them. CPU is that of modelwatch alone, from
@@ -47,6 +50,13 @@ func BenchmarkIngest(b *testing.B) {
 // memory that they take.
 func BenchmarkIngestWide(b *testing.B) {
 	backlog{events: *wideEvents, partitions: 64, models: 20}.setup(b).benchmark(b, 1)
+}
+
+// BenchmarkIngestBrokers is BenchmarkIngestWide on three brokers. Each is asked for
+// records at the same time, so that more answers are in memory.
+func BenchmarkIngestBrokers(b *testing.B) {
+	kafka := testserver.NewKafkaCluster(b).Unreplicated()
+	backlog{events: *brokersEvents, partitions: 64, models: 20}.on(b, kafka).benchmark(b, 1)
 }
 
 func (f filled) benchmark(b *testing.B, rate float64) {
@@ -76,7 +86,12 @@ type filled struct {
 
 func (l backlog) setup(b *testing.B) filled {
 	b.Helper()
-	f := filled{backlog: l, kafka: testserver.Kafka(b), s3: testserver.S3(b), postgres: testserver.Postgres(b)}
+	return l.on(b, testserver.Kafka(b))
+}
+
+func (l backlog) on(b *testing.B, kafka *testserver.KafkaServer) filled {
+	b.Helper()
+	f := filled{backlog: l, kafka: kafka, s3: testserver.S3(b), postgres: testserver.Postgres(b)}
 	f.topic = f.kafka.Topic(b, int32(l.partitions))
 	b.Cleanup(func() { // of the broker's disk
 		if _, err := kadm.NewClient(f.kafka.Client(b)).DeleteTopics(context.Background(), f.topic); err != nil {

@@ -117,8 +117,12 @@ func (c *KafkaCluster) end() error {
 // Client returns a client of the cluster that is closed with the test.
 func (c *KafkaCluster) Client(tb testing.TB, opts ...kgo.Opt) *kgo.Client {
 	tb.Helper()
-	return (&KafkaServer{Brokers: c.Brokers}).Client(tb, opts...)
+	return c.Unreplicated().Client(tb, opts...)
 }
+
+// Unreplicated is the cluster for those who want a topic that is spread over the brokers
+// and nowhere twice, as a large backlog. It can only be used, not stopped.
+func (c *KafkaCluster) Unreplicated() *KafkaServer { return &KafkaServer{Brokers: c.Brokers} }
 
 // Topic creates a topic with a name of its own, each of whose partitions is on all
 // brokers, and returns the name.
