@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/profile"
@@ -71,6 +72,7 @@ type setBuilder struct {
 	src     Source
 	set     *profile.Set // without profiles
 	invalid []tally
+	spare   numberBuilders
 }
 
 func newSetBuilder(ctx context.Context, r Source, columns []modelwatch.Column) (*setBuilder, error) {
@@ -86,13 +88,13 @@ func newSetBuilder(ctx context.Context, r Source, columns []modelwatch.Column) (
 		}
 	}
 	invalid, err := newTallies(columns).scan(ctx, r)
-	return &setBuilder{r, set, invalid}, err
+	return &setBuilder{src: r, set: set, invalid: invalid}, err
 }
 
 // column builds the i-th column. It may be called from several goroutines at once.
 func (b *setBuilder) column(ctx context.Context, i int) (profile.SetColumn, error) {
 	c := b.set.Columns[i]
-	p, err := buildColumn(ctx, through(b.src, &c), &c)
+	p, err := b.build(ctx, through(b.src, &c), &c)
 	if err != nil {
 		return c, b.wrap(i, err)
 	}
@@ -112,11 +114,11 @@ func eachColumn(ctx context.Context, n int, opts BuildOptions, f func(ctx contex
 	return newCrew(opts.workers()).each(ctx, inOrder(n), opts.Progress, f)
 }
 
-func buildColumn(ctx context.Context, r Source, column *profile.SetColumn) (*profile.Profile, error) {
+func (b *setBuilder) build(ctx context.Context, r Source, column *profile.SetColumn) (*profile.Profile, error) {
 	c := viewColumn(column.Column)
 	switch c.Type {
 	case modelwatch.TypeNumber:
-		return buildNumber(ctx, r, c, nil)
+		return b.number(ctx, r, c, nil)
 	case modelwatch.TypeCategory:
 		return buildCategory(ctx, r, c)
 	case modelwatch.TypeBoolean:
@@ -141,11 +143,36 @@ func (c *counter) scan(ctx context.Context, r Source) error {
 	})
 }
 
-// buildNumber reads a number column once where its grid and the counts on it
+// numberBuilders are builders to be used again. Each has the memory for a column's values, which the system had to clear.
+type numberBuilders struct {
+	mu   sync.Mutex
+	free []*profile.NumberBuilder
+}
+
+func (b *numberBuilders) take() *profile.NumberBuilder {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.free) == 0 {
+		return profile.NewNumberBuilder()
+	}
+	last := b.free[len(b.free)-1]
+	b.free = b.free[:len(b.free)-1]
+	return last
+}
+
+func (b *numberBuilders) give(builder *profile.NumberBuilder) {
+	builder.Reset()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = append(b.free, builder)
+}
+
+// number reads a number column once where its grid and the counts on it
 // come of the same pass (profile.NumberBuilder), else a second time. If keep is not
 // nil, its valid values are added there, in any order.
-func buildNumber(ctx context.Context, r Source, c modelwatch.Column, keep *[]float64) (*profile.Profile, error) {
-	b := profile.NewNumberBuilder()
+func (s *setBuilder) number(ctx context.Context, r Source, c modelwatch.Column, keep *[]float64) (*profile.Profile, error) {
+	b := s.spare.take()
+	defer s.spare.give(b)
 	b.Grow(r.Rows())
 	var limits ranged
 	var missing, invalid, outside int64
@@ -168,7 +195,6 @@ func buildNumber(ctx context.Context, r Source, c modelwatch.Column, keep *[]flo
 		return nil, err
 	}
 	grid, p := b.Build()
-	b.Release()
 	if p == nil {
 		return countColumn(ctx, r, c, grid)
 	}

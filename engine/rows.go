@@ -129,7 +129,7 @@ func (c *rowComparison) readBaseline(ctx context.Context, i int, space *rowSpace
 	column := c.build.set.Columns[i].Column
 	rows := c.baseline.Source.Rows()
 	values := slices.Grow(space.values[0][:0], int(rows))
-	p, err := buildNumber(ctx, c.baseline.Source, column, &values)
+	p, err := c.build.number(ctx, c.baseline.Source, column, &values)
 	if err != nil {
 		return Rows{}, c.build.wrap(i, err)
 	}

@@ -257,7 +257,45 @@ func TestHeldValuesGiveExactBins(t *testing.T) {
 		if p == nil || !bytes.Equal(encoded(t, p), encoded(t, want)) {
 			t.Errorf("%s: the profile differs from what is counted on its grid", name)
 		}
-		b.Release()
+	}
+}
+
+// What a builder had before a Reset leaves no trace in what it builds, nor does it change what it has built.
+func TestResetBuilderBuildsAnew(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(7, 8))
+	used := NewNumberBuilder()
+	for i, draw := range []func(i int) float64{
+		func(int) float64 { return rng.NormFloat64() },
+		func(i int) float64 { return float64(i) },
+		func(int) float64 { return float64(rng.IntN(30)) },
+		func(int) float64 { return math.Exp(rng.NormFloat64()) },
+	} {
+		for _, n := range []int{2*sampleSize + 77, sampleSize + 1, 1000, 3 * exactValues} {
+			values := make([]float64, n)
+			for i := range values {
+				values[i] = draw(i)
+			}
+			fresh := NewNumberBuilder()
+			var before []byte
+			for _, b := range []*NumberBuilder{fresh, used} {
+				b.Grow(int64(n))
+				b.AddFloats(values, nil)
+			}
+			g, p := used.Build()
+			if want, q := fresh.Build(); !g.same(want) || (p == nil) != (q == nil) || p != nil && !bytes.Equal(encoded(t, p), encoded(t, q)) {
+				t.Errorf("shape %d, %d values: what was built before makes a difference", i, n)
+			}
+			if p != nil {
+				before = encoded(t, p)
+			}
+			used.Reset()
+			used.AddFloats(values[:n/2], nil)
+			if p != nil && !bytes.Equal(encoded(t, p), before) {
+				t.Errorf("shape %d, %d values: what was built has changed", i, n)
+			}
+			used.Reset()
+		}
 	}
 }
 

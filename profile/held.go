@@ -3,7 +3,6 @@ package profile
 import (
 	"cmp"
 	"slices"
-	"sync"
 )
 
 // heldSpace is what finding the runs of held values needs, to be used again.
@@ -12,22 +11,13 @@ type heldSpace struct {
 	sample, scratch []float64
 }
 
-//nolint:gochecknoglobals // memory to be used again, no state
-var (
-	heldSpaces = sync.Pool{New: func() any { return &heldSpace{} }}
-	heldValues = sync.Pool{New: func() any { return &[]float64{} }}
-	samples    = sync.Pool{New: func() any { return new(make([]float64, 0, spareSize+blockSize)) }}
-)
-
 // heldRuns returns the runs of values in any order, of which m has the extremes. They may be
 // put in order: all of them up to exactValues; beyond, the provisional cuts, the
 // extremes, and all runs of the cells in which a drift bin may end.
-func heldRuns(values []float64, m *moments) runs {
+func heldRuns(space *heldSpace, values []float64, m *moments) runs {
 	if len(values) <= exactValues {
 		return newBuckets(values)
 	}
-	space, _ := heldSpaces.Get().(*heldSpace)
-	defer heldSpaces.Put(space)
 	f := newCounts(provisional(space, values))
 	space.places = slices.Grow(space.places[:0], len(values))[:len(values)]
 	newFinder(f.cuts).place(space.places, values)

@@ -38,7 +38,7 @@ const (
 // holds its share to within 0.5 points, and the values have to be counted in
 // another pass.
 //
-// The same values in the same order give the same grid.
+// The same values in the same order give the same grid, whatever was built before a Reset.
 type NumberBuilder struct {
 	// What does not depend on the grid; it has none yet.
 	counts Profile
@@ -51,21 +51,42 @@ type NumberBuilder struct {
 	sample []float64
 	next   int64 // the stratum that is picked from next
 	shift  uint  // strata have 2^shift positions
+
+	space  heldSpace
+	values *distinctFloats // the memory of distinct
 }
 
 // NewNumberBuilder returns a builder without values.
 func NewNumberBuilder() *NumberBuilder {
-	return &NumberBuilder{counts: Profile{moments: newMoments()}, distinct: newDistinctFloats()}
+	d := newDistinctFloats()
+	return &NumberBuilder{counts: Profile{moments: newMoments()}, distinct: d, values: d}
+}
+
+// Reset makes the builder one without values, which keeps the memory that it has. What it has built stays as it is.
+func (b *NumberBuilder) Reset() {
+	if b.fine != nil {
+		b.fine.release()
+	}
+	*b.values = distinctFloats{}
+	*b = NumberBuilder{
+		counts: Profile{moments: newMoments()}, distinct: b.values,
+		held: b.held[:0], sample: b.sample[:0], space: b.space, values: b.values,
+	}
 }
 
 // Grow makes room for so many more values, which saves copying when they come.
 func (b *NumberBuilder) Grow(values int64) {
-	if !b.full {
-		if b.held == nil && values > exactValues {
-			held, _ := heldValues.Get().(*[]float64)
-			b.held = *held
-		}
-		b.held = slices.Grow(b.held, int(min(values, sampleSize+blockSize-int64(len(b.held)))))
+	const most, sampled, some = sampleSize + blockSize, spareSize + blockSize, (sampleSize + blockSize) / fineStep
+	switch {
+	case b.full || int64(cap(b.held)-len(b.held)) >= min(values, most):
+	case values > sampleSize && len(b.held) == 0:
+		// All in one piece, so that it takes few of the system's large pages.
+		all := largeFloats(most + sampled + 2*some)
+		b.held, all = all[:0:most], all[most:]
+		b.sample, all = all[:0:sampled], all[sampled:]
+		b.space.sample, b.space.scratch = all[:0:some], all[some:some]
+	default:
+		b.held = slices.Grow(b.held, int(min(values, most-int64(len(b.held)))))
 	}
 }
 
@@ -125,39 +146,14 @@ func (b *NumberBuilder) hold(block []float64) {
 // overflow goes over from holding all values to counting them.
 func (b *NumberBuilder) overflow() {
 	b.full, b.shift = true, spareShift
-	sample, _ := samples.Get().(*[]float64)
-	b.sample = *sample
 	b.sampleFrom(0, b.held)
 	if b.distinct == nil {
-		space, _ := heldSpaces.Get().(*heldSpace)
-		b.fine = newFineCounts(provisional(space, b.held), b.counts.moments)
-		heldSpaces.Put(space)
+		b.fine = newFineCounts(provisional(&b.space, b.held), b.counts.moments)
 		for block := range slices.Chunk(b.held, blockSize) {
 			b.fine.add(b.fine.within(block), b.counts.moments)
 		}
 	}
-	b.releaseHeld()
-}
-
-// Release gives the memory of the values back, once no more come and the grid is built.
-func (b *NumberBuilder) Release() {
-	b.releaseHeld()
-	if cap(b.sample) > 0 {
-		sample := b.sample[:0]
-		samples.Put(&sample)
-	}
-	b.sample = nil
-	if b.fine != nil {
-		b.fine.release()
-	}
-}
-
-func (b *NumberBuilder) releaseHeld() {
-	if cap(b.held) > 0 {
-		held := b.held[:0]
-		heldValues.Put(&held)
-	}
-	b.held, b.full = nil, true
+	b.held = b.held[:0]
 }
 
 // pick takes the values at the picked positions. The block ends at the count so far.
@@ -224,7 +220,7 @@ func (b *NumberBuilder) Build() (*Grid, *Profile) {
 	case b.distinct != nil:
 		return b.profile(&listedRuns{list: b.distinct.runs(), all: true})
 	case !b.full:
-		return b.profile(heldRuns(b.held, b.counts.moments))
+		return b.profile(heldRuns(&b.space, b.held, b.counts.moments))
 	}
 	if list, ok := b.fine.runs(); ok {
 		return b.profile(&listedRuns{list: list})

@@ -72,7 +72,8 @@ const manyValues = 1 << 13
 // addExact is AddFloats on a grid that has a cut for every value of its baseline: where
 // other rows hold few but these, their counts and what lies between the cuts make the sums.
 func (p *Profile) addExact(values []float64, valid []bool, c *counting) {
-	before := slices.Clone(p.cells)
+	before := append(c.tally.before[:0], p.cells...)
+	c.tally.before = before
 	c.between = &between{mixed: len(values) / blockSize / 8}
 	p.addBlocks(values, valid, c)
 	c.move()
@@ -193,20 +194,20 @@ type blocks interface {
 // of at most blockSize. A 0 may come as -0.
 func (p *Profile) addBlocks(values []float64, valid []bool, b blocks) {
 	p.rows += int64(len(values))
-	var space, restSpace [blockSize]float64
+	var space blockSpace
 	sums := p.moments.sums(len(values))
 	defer sums.close()
 	for len(values) > 0 {
 		n := min(len(values), blockSize)
 		block := values[:n]
 		if len(valid) > 0 {
-			block = keepValid(&space, block, valid[:n])
+			block = keepValid(space.of(0), block, valid[:n])
 			p.absent += int64(n - len(block))
 			valid = valid[n:]
 		}
 		rest := b.within(block)
 		if invalid := p.moments.extend(rest); invalid > 0 {
-			rest, block = keepFinite(&restSpace, rest), keepFinite(&space, block)
+			rest, block = keepFinite(space.of(1), rest), keepFinite(space.of(0), block)
 			p.invalid += invalid
 		}
 		p.count += int64(len(block))
@@ -220,6 +221,16 @@ func (p *Profile) addBlocks(values []float64, valid []bool, b blocks) {
 // blockSize is the number of values that are counted in one go: few enough to
 // stay in the first cache between one pass and the next.
 const blockSize = 512
+
+// blockSpace is memory for what is left of a block, which most have no need of.
+type blockSpace [2]*[blockSize]float64
+
+func (s *blockSpace) of(i int) *[blockSize]float64 {
+	if s[i] == nil {
+		s[i] = new([blockSize]float64)
+	}
+	return s[i]
+}
 
 // keepValid returns the values of a block that are valid, in space.
 func keepValid(space *[blockSize]float64, block []float64, valid []bool) []float64 {

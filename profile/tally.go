@@ -22,6 +22,8 @@ type tally struct {
 	pause int    // blocks for which it does not pay to look for those
 	on    int    // values of the last block that are cuts
 	rest  [blockSize]float64
+
+	before []int64 // the cells, for who wants to know what was added to them
 }
 
 // node is a cut and the counts of the values at it, and below it but above the one before.
