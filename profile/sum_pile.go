@@ -85,9 +85,10 @@ func hasSubnormal(block []float64) bool {
 
 // add adds m to heap j.
 func (h *heaps) add(j int, m uint64) {
-	var c uint64
-	h.s0[j], c = bits.Add64(h.s0[j], m, 0)
-	h.s1[j] += c
+	s := h.s0[j] + m
+	if h.s0[j] = s; s < m { // one in thousands
+		h.s1[j]++
+	}
 }
 
 // addSquare adds m and its square to heap j.
