@@ -31,39 +31,58 @@ type sortedRows struct {
 // sortedColumn is a column, and how a part of it is had.
 type sortedColumn struct {
 	info table.ColumnInfo
-	part func(s *sortedRows, out *table.Column, p *plan)
+	part func(s *sortedRows, out *table.Column, from, n int)
 }
 
 // plan is where the rows of a part come from, page by page, and where they go to. To
 // write here and there within a part takes a third of the time of reading so all over a
 // column, which is too large for the processor's nearest caches.
 type plan struct {
-	from     int
-	rows, to []int32
+	from, n int
+	moves   []move
+	ends    []int32 // of the moves of each page
+}
+
+// move is the place of a row in its page, above its place in the part: half as much to be
+// read beside each value as two numbers would be.
+type move uint32
+
+const moveBits = 32 - 10 // of the place in the part; the other is below pageRows
+
+func (m move) row() uint { return uint(m>>moveBits) % pageRows }
+func (m move) to() uint  { return uint(m & (1<<moveBits - 1)) }
+
+// of returns the moves of a page.
+func (p *plan) of(page int) []move {
+	if page == 0 {
+		return p.moves[:p.ends[0]]
+	}
+	return p.moves[p.ends[page-1]:p.ends[page]]
 }
 
 // plan returns the plan of n rows.
 func (s *sortedRows) plan(from, n int) *plan {
 	for i := range s.plans {
-		if p := &s.plans[i]; p.from == from && len(p.rows) == n {
+		if p := &s.plans[i]; p.from == from && p.n == n {
 			return p
 		}
 	}
 	if s.planned += n; s.planned > len(s.order) {
 		s.plans, s.planned = s.plans[:0], n // parts that overlap
 	}
-	p := plan{from: from, rows: make([]int32, n), to: make([]int32, n)}
-	starts := make([]int32, len(s.order)/pageRows+2)
+	p := plan{from: from, n: n, moves: make([]move, n), ends: make([]int32, len(s.order)/pageRows+1)}
 	order := s.order[from : from+n]
 	for _, row := range order {
-		starts[row/pageRows+1]++
+		p.ends[row/pageRows]++
 	}
-	for i := 1; i < len(starts); i++ {
-		starts[i] += starts[i-1]
+	sum := int32(0)
+	for i, rows := range p.ends {
+		p.ends[i] = sum
+		sum += rows
 	}
 	for i, row := range order {
-		at := &starts[row/pageRows]
-		p.rows[*at], p.to[*at] = row, int32(i)
+		at := &p.ends[row/pageRows] // where its next move goes, and in the end the moves end
+		p.moves[*at] = move(row%pageRows)<<moveBits | move(i)
 		*at++
 	}
 	s.plans = append(s.plans, p)
@@ -80,9 +99,9 @@ func (b *builder) sorted() *sortedRows {
 	s.add(modelwatch.ColumnReceivedAt, modelwatch.TypeTimestamp, table.PhysicalTime, intPart(&b.received))
 	for _, col := range b.schema {
 		if col.slot < len(b.columns) && b.some.has(int32(col.slot)) {
-			s.add(col.name, col.typ.featureType(), table.PhysicalDefault, func(s *sortedRows, out *table.Column, p *plan) { s.cells(out, col, p) })
+			s.add(col.name, col.typ.featureType(), table.PhysicalDefault, func(s *sortedRows, out *table.Column, from, n int) { s.cells(out, col, s.plan(from, n)) })
 		} else if col.declared { // and missing in all rows
-			s.add(col.name, col.typ.featureType(), table.PhysicalDefault, func(*sortedRows, *table.Column, *plan) {})
+			s.add(col.name, col.typ.featureType(), table.PhysicalDefault, func(*sortedRows, *table.Column, int, int) {})
 		}
 	}
 	s.addSparse(modelwatch.ColumnInvalid, &b.invalid)
@@ -90,7 +109,7 @@ func (b *builder) sorted() *sortedRows {
 	return s
 }
 
-func (s *sortedRows) add(name string, t modelwatch.FeatureType, p table.Physical, part func(*sortedRows, *table.Column, *plan)) {
+func (s *sortedRows) add(name string, t modelwatch.FeatureType, p table.Physical, part func(s *sortedRows, out *table.Column, from, n int)) {
 	s.columns = append(s.columns, sortedColumn{table.ColumnInfo{Name: name, Type: t, Physical: p}, part})
 }
 
@@ -103,11 +122,10 @@ func (s *sortedRows) addSparse(name string, from *sparse) {
 	for i, at := range from.at {
 		index[at] = int32(i) + 1
 	}
-	s.add(name, modelwatch.TypeText, table.PhysicalDefault, func(s *sortedRows, out *table.Column, p *plan) {
-		out.Dict, out.Index, out.Valid = dict, room(&s.index, len(p.rows)), room(&s.valid, len(p.rows))
-		for i, row := range p.rows {
-			to := p.to[i]
-			out.Index[to], out.Valid[to] = max(index[row]-1, 0), index[row] > 0
+	s.add(name, modelwatch.TypeText, table.PhysicalDefault, func(s *sortedRows, out *table.Column, from, n int) {
+		out.Dict, out.Index, out.Valid = dict, room(&s.index, n), room(&s.valid, n)
+		for i, row := range s.order[from : from+n] {
+			out.Index[i], out.Valid[i] = max(index[row]-1, 0), index[row] > 0
 		}
 	})
 }
@@ -124,11 +142,11 @@ func (s *sortedRows) Infos() []table.ColumnInfo {
 	return infos
 }
 
-// Part gathers n rows of column i.
+// Part gathers n rows of column i, of which there may be 1<<moveBits.
 func (s *sortedRows) Part(i, from, n int) table.Column {
 	c := &s.columns[i]
 	out := table.Column{Name: c.info.Name, Type: c.info.Type, Physical: c.info.Physical}
-	c.part(s, &out, s.plan(from, n))
+	c.part(s, &out, from, n)
 	return out
 }
 
@@ -139,22 +157,22 @@ func (s *sortedRows) release() {
 }
 
 // idPart makes a dictionary of the ids, which are all different as a rule, in order.
-func (s *sortedRows) idPart(out *table.Column, p *plan) {
-	out.Dict, out.Index = s.ids[p.from:p.from+len(p.rows)], room(&s.index, len(p.rows))
+func (s *sortedRows) idPart(out *table.Column, from, n int) {
+	out.Dict, out.Index = s.ids[from:from+n], room(&s.index, n)
 	for i := range out.Index {
 		out.Index[i] = int32(i)
 	}
 }
 
-func intPart(w *words) func(*sortedRows, *table.Column, *plan) {
-	return func(s *sortedRows, out *table.Column, p *plan) { out.Ints = s.takeInts(w, p) }
+func intPart(w *words) func(*sortedRows, *table.Column, int, int) {
+	return func(s *sortedRows, out *table.Column, from, n int) { out.Ints = s.takeInts(w, s.plan(from, n)) }
 }
 
 // cells gathers values of a column of events.
 func (s *sortedRows) cells(out *table.Column, col fileColumn, p *plan) {
 	c := &s.b.columns[col.slot]
 	if !s.b.all.has(int32(col.slot)) {
-		out.Valid = room(&s.valid, len(p.rows))
+		out.Valid = room(&s.valid, p.n)
 		s.takeBits(&s.b.set[col.slot>>6], p, out.Valid, col.slot&63)
 	}
 	switch col.typ {
@@ -163,7 +181,7 @@ func (s *sortedRows) cells(out *table.Column, col fileColumn, p *plan) {
 	case cellTimestamp:
 		out.Ints = blanked(s.takeInts(&c.words, p), out.Valid)
 	case cellBoolean:
-		out.Bools = room(&s.bools, len(p.rows))
+		out.Bools = room(&s.bools, p.n)
 		s.takeBits(&c.words, p, out.Bools, 0)
 		blanked(out.Bools, out.Valid)
 	case cellVector:
@@ -198,37 +216,41 @@ func (s *sortedRows) whole(w *words) []*[pageRows]uint64 {
 
 // takeFloats returns the words of rows as IEEE bits.
 func (s *sortedRows) takeFloats(w *words, p *plan) []float64 {
-	out, pages := room(&s.floats, len(p.rows)), s.whole(w)
-	to := p.to[:len(p.rows)]
-	for i, row := range p.rows {
-		out[to[i]] = math.Float64frombits(pages[uint(row)/pageRows][uint(row)%pageRows])
+	out := room(&s.floats, p.n)
+	for i, page := range s.whole(w) {
+		for _, m := range p.of(i) {
+			out[m.to()] = math.Float64frombits(page[m.row()])
+		}
 	}
 	return out
 }
 
 func (s *sortedRows) takeInts(w *words, p *plan) []int64 {
-	out, pages := room(&s.ints, len(p.rows)), s.whole(w)
-	to := p.to[:len(p.rows)]
-	for i, row := range p.rows {
-		out[to[i]] = int64(pages[uint(row)/pageRows][uint(row)%pageRows])
+	out := room(&s.ints, p.n)
+	for i, page := range s.whole(w) {
+		for _, m := range p.of(i) {
+			out[m.to()] = int64(page[m.row()])
+		}
 	}
 	return out
 }
 
 func (s *sortedRows) takeIndices(w *words, p *plan) []int32 {
-	out, pages := room(&s.index, len(p.rows)), s.whole(w)
-	to := p.to[:len(p.rows)]
-	for i, row := range p.rows {
-		out[to[i]] = int32(pages[uint(row)/pageRows][uint(row)%pageRows])
+	out := room(&s.index, p.n)
+	for i, page := range s.whole(w) {
+		for _, m := range p.of(i) {
+			out[m.to()] = int32(page[m.row()])
+		}
 	}
 	return out
 }
 
 // takeBits fills out with one bit of the words of rows.
 func (s *sortedRows) takeBits(w *words, p *plan, out []bool, bit int) {
-	pages, to := s.whole(w), p.to[:len(p.rows)]
-	for i, row := range p.rows {
-		out[to[i]] = pages[uint(row)/pageRows][uint(row)%pageRows]>>bit&1 != 0
+	for i, page := range s.whole(w) {
+		for _, m := range p.of(i) {
+			out[m.to()] = page[m.row()]>>bit&1 != 0
+		}
 	}
 }
 
