@@ -322,9 +322,7 @@ func (p *Profile) addIndexes(perKey []int64, index []int32, valid []bool) {
 	p.rows += int64(len(index))
 	p.count += int64(len(index))
 	if len(valid) == 0 {
-		for _, d := range index {
-			perKey[d]++
-		}
+		countIndexes(perKey, index)
 		return
 	}
 	absent := int64(0)
@@ -337,6 +335,35 @@ func (p *Profile) addIndexes(perKey []int64, index []int32, valid []bool) {
 	}
 	p.count -= absent
 	p.absent += absent
+}
+
+// countIndexes counts how often each place of perKey is named. Of a few places that are named often each count would wait
+// for what the one before has stored, so neighbours are counted apart.
+func countIndexes(perKey []int64, index []int32) {
+	const few, many = 256, 1 << 12
+	if len(perKey) <= few && len(index) >= many {
+		var apart [4][few]uint32
+		rest, all := index, uint32(0)
+		for ; len(rest) >= 4; rest = rest[4:] {
+			a, b, c, d := uint32(rest[0]), uint32(rest[1]), uint32(rest[2]), uint32(rest[3])
+			all |= a | b | c | d
+			apart[0][a%few]++
+			apart[1][b%few]++
+			apart[2][c%few]++
+			apart[3][d%few]++
+		}
+		if all < few { // else some are beyond all, which the loop below does not bear
+			index = rest
+			for i := range apart[0] {
+				if n := int64(apart[0][i]) + int64(apart[1][i]) + int64(apart[2][i]) + int64(apart[3][i]); n > 0 {
+					perKey[i] += n
+				}
+			}
+		}
+	}
+	for _, d := range index {
+		perKey[d]++
+	}
 }
 
 // AddBools counts the rows of a boolean column. With no valid flags every row has

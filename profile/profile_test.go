@@ -437,3 +437,35 @@ func BenchmarkMerge(b *testing.B) {
 		}
 	}
 }
+
+// Many rows of few categories are counted apart, to the same counts; a place that is not in the dictionary is no more
+// borne there than it is elsewhere.
+func TestCountIndexes(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(9, 10))
+	for _, places := range []int{1, 3, 255, 256, 257, 3000} {
+		for _, rows := range []int{0, 3, 4095, 4096, 4099, 20_000} {
+			index, want := make([]int32, rows), make([]int64, places)
+			for i := range index {
+				index[i] = int32(rng.IntN(places))
+				want[index[i]]++
+			}
+			got := make([]int64, places)
+			countIndexes(got, index)
+			if !slices.Equal(got, want) {
+				t.Errorf("%d rows of %d places: counts differ", rows, places)
+			}
+			for _, beyond := range []int32{int32(places), int32(places) + 256, -1} {
+				if !panics(func() { countIndexes(got, append([]int32{beyond}, index...)) }) {
+					t.Errorf("%d rows of %d places: place %d was counted", rows, places, beyond)
+				}
+			}
+		}
+	}
+}
+
+func panics(f func()) (did bool) {
+	defer func() { did = recover() != nil }()
+	f()
+	return false
+}
