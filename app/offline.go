@@ -62,7 +62,7 @@ func parseMetrics(names, known, fallback []string) ([]string, error) {
 
 // rendering is a result and how it is drawn.
 type rendering struct {
-	result api.Result
+	result func() api.Result
 	table  func(io.Writer, canvas) error
 	page   func(io.Writer) error // HTML
 }
@@ -89,11 +89,11 @@ func (o OutputOptions) write(r rendering) (err error) {
 	case "json":
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
-		return encoder.Encode(r.result)
+		return encoder.Encode(r.result())
 	case "ndjson":
-		return writeLines(out, r.result.Measurements)
+		return writeLines(out, r.result().Measurements)
 	case "csv":
-		return api.WriteCSV(out, r.result.Measurements)
+		return api.WriteCSV(out, r.result().Measurements)
 	case "html":
 		return r.page(out)
 	}

@@ -186,16 +186,20 @@ func (r *backtestRun) measure() []modelwatch.Measurement {
 	return measured
 }
 
-// rendering is the result in every format.
-func (r *backtestRun) rendering(measured []modelwatch.Measurement) rendering {
+func (r *backtestRun) result(measured []modelwatch.Measurement) api.Result {
 	result := api.Result{
 		Kind: modelwatch.JobBacktest, Current: &api.Source{URI: r.opts.Predictions, Rows: r.predictions.Rows()}, Measurements: apiMeasurements(measured),
 	}
 	if r.baseline != nil {
 		result.Baseline = &api.Source{URI: r.opts.Baseline, Rows: r.baseline.Rows()}
 	}
+	return result
+}
+
+// rendering is the result in every format.
+func (r *backtestRun) rendering(measured []modelwatch.Measurement) rendering {
 	return rendering{
-		result: result,
+		result: func() api.Result { return r.result(measured) },
 		table:  func(w io.Writer, c canvas) error { return r.draw(w, c, measured) },
 		page:   func(w io.Writer) error { return r.page(w, measured) },
 	}

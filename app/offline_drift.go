@@ -45,7 +45,7 @@ type driftRun struct {
 	changes           []api.SchemaChange
 
 	measured []modelwatch.Measurement
-	learnt   map[modelwatch.Series][]float64 // values of the baseline's own chunks
+	learnt   learner
 	chunks   []driftChunk
 }
 
@@ -78,7 +78,7 @@ func Drift(ctx context.Context, opts DriftOptions) error {
 	}
 	breached := r.judge()
 	r.note(opts.Streams.Err)
-	err = opts.write(rendering{result: r.result(), table: r.draw, page: r.page})
+	err = opts.write(rendering{result: r.result, table: r.draw, page: r.page})
 	if err == nil && breached && opts.FailOnBreach {
 		return ErrBreached
 	}
@@ -98,7 +98,7 @@ func (r *driftRun) gcPercent() int {
 
 // planDrift reads the flags.
 func planDrift(opts DriftOptions) (*driftRun, error) {
-	r := &driftRun{opts: opts, learnt: map[modelwatch.Series][]float64{}}
+	r := &driftRun{opts: opts, learnt: learner{values: map[modelwatch.Series][]float64{}}}
 	r.baseline.uri, r.current.uri = opts.Baseline, opts.Current
 	var err error
 	if r.thresholds, err = parseThresholds(opts.Thresholds, append(drift.Metrics(), drift.GroupMetrics()...)); err != nil {

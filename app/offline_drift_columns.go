@@ -34,52 +34,51 @@ func (r *driftRun) outline(c modelwatch.Column, baseline, current *profile.Profi
 	return o
 }
 
-// columnwise reports whether a column's current profile is needed only until it is
-// measured: no result is of several columns.
-func (r *driftRun) columnwise() bool { return !r.byRows() && !r.byGroups() && !r.learns() }
-
-// wholeSet reports whether the baseline's profiles of all columns are needed at the same time.
-func (r *driftRun) wholeSet() bool {
-	return r.opts.SaveProfile != "" || !r.byRows() && (r.byGroups() || r.learns())
-}
-
-// compareColumnwise builds, counts and measures one column after the other, some at
-// a time, so that memory does not grow with the number of columns.
-func (r *driftRun) compareColumnwise(ctx context.Context) error {
-	values := make([][]modelwatch.Value, len(r.columns))
+// compareColumns builds, counts and measures one column after the other, some at
+// a time, so that memory does not grow with the number of columns, but for what is measured and shown.
+func (r *driftRun) compareColumns(ctx context.Context) error {
+	crossings, err := r.crossings(ctx)
+	if err != nil {
+		return err
+	}
+	c := newCollected(len(r.columns))
 	r.outlines = make([]outline, len(r.columns))
 	var unweighed [2]int64
-	measure := func(i int, baseline, current *profile.SetColumn) error {
-		values[i], r.outlines[i] = r.measureColumn(baseline, current), r.outline(r.columns[i], baseline.Profile, current.Profile)
-		if i == 0 { // rows without a weight are the same in all columns
-			unweighed = [2]int64{baseline.Profile.InvalidWeights(), current.Profile.InvalidWeights()}
-		}
-		return nil
+	var comparisons []engine.Comparison
+	if r.learns() {
+		comparisons = append(comparisons, r.learning())
 	}
+	comparisons = append(comparisons, engine.Comparison{
+		Side: r.current.side(), Groups: r.groupOptions(r.chunk),
+		Group: func(i int, g engine.Group, baseline, current *profile.SetColumn) error {
+			if c.values[i] = append(c.values[i], r.measureColumn(baseline, current)); i == 0 { // all columns have the same
+				c.groups = append(c.groups, g)
+			}
+			return nil
+		},
+		Whole: func(i int, baseline, current *profile.SetColumn) error {
+			r.outlines[i] = r.outline(r.columns[i], baseline.Profile, current.Profile)
+			if i == 0 { // rows without a weight are the same in all columns
+				unweighed = [2]int64{baseline.Profile.InvalidWeights(), current.Profile.InvalidWeights()}
+			}
+			return nil
+		},
+	})
 	bar := progressCount(r.opts.Streams.Err, len(r.columns), "comparing "+r.current.uri)
-	opts := engine.BuildOptions{
+	stats, err := engine.Compare(ctx, engine.Reference{Side: r.baseline.side(), Columns: r.columns, Set: r.baseline.set, Crossings: crossings}, comparisons, engine.BuildOptions{
 		Weight:   r.known.columns.Weight,
 		Progress: func(done, _ int) { _ = bar.Set(done) }, // drawing only
-	}
-	var err error
-	if r.baseline.set == nil {
-		err = engine.CompareTables(ctx, r.baseline.side(), r.current.side(), r.columns, opts, measure)
-	} else {
-		err = engine.CompareProfile(ctx, r.baseline.set, r.current.side(), opts, measure)
-	}
+	})
 	_ = bar.Finish() // drawing only
 	if err != nil {
 		return err
 	}
+	for i := range comparisons {
+		r.noteTimeless(comparisons[i].Name, stats[i])
+	}
 	if err := r.noteUnweighed(ctx, unweighed); err != nil {
 		return err
 	}
-	r.countCurrent(0, nil, nil, nil, r.current.rows)
-	for i, c := range r.columns {
-		for _, v := range values[i] {
-			r.measured = append(r.measured, about(modelwatch.Measurement{}, c, v))
-		}
-		values[i] = nil
-	}
+	r.take(c)
 	return nil
 }

@@ -1,107 +1,147 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/engine"
 	"github.com/modelwatch/modelwatch/profile"
 )
 
-// segmentBytes is about how much memory the baseline's profiles by segment take.
-// Where those of all columns would take more, columns are compared in blocks.
-const segmentBytes = 256 << 20
-
-// compareGroups compares the rows by chunk and by segment, each with the same
-// segment of the baseline.
-func (r *driftRun) compareGroups(ctx context.Context, c comparing) error {
-	crossings, err := engine.Crossings(ctx, r.baselineRows(), r.segments)
-	if err != nil {
-		return fmt.Errorf("%s: %w", r.baseline.uri, err)
-	}
-	for _, block := range blocks(r.baseline.set, crossings) {
-		if err := r.compareBlock(ctx, c, crossings, block); err != nil {
-			return err
-		}
-	}
-	return nil
+// collected is what was measured of the groups of one table.
+type collected struct {
+	groups []engine.Group         // in the order of values
+	values [][][]modelwatch.Value // by column and group
 }
 
-// baselineRows are the rows that segments are found in. A saved profile has none,
-// and then nothing is asked of them.
-func (r *driftRun) baselineRows() engine.Source {
-	if r.baseline.source != nil {
-		return r.baseline.source
-	}
-	return r.current.source
+func newCollected(columns int) *collected {
+	return &collected{values: make([][][]modelwatch.Value, columns)}
 }
 
-// blocks divides the columns so that the profiles of a block by segment fit into
-// segmentBytes.
-func blocks(s *profile.Set, crossings []engine.Crossing) [][]int {
-	segments := 1
-	for _, c := range crossings {
-		segments += len(c.Known) + 2
-	}
-	var out [][]int
-	var block []int
-	size := 0
-	for i, c := range s.Columns {
-		bytes := segments * (8*len(c.Profile.Cells()) + 3<<10)
-		if size += bytes; len(crossings) > 0 && len(block) > 0 && size > segmentBytes {
-			out, block, size = append(out, block), nil, bytes
-		}
-		block = append(block, i)
-	}
-	return append(out, block)
+// learner gathers the values of the baseline's own groups.
+type learner struct {
+	mu     sync.Mutex
+	values map[modelwatch.Series][]float64
 }
 
-func (r *driftRun) compareBlock(ctx context.Context, c comparing, crossings []engine.Crossing, block []int) error {
-	whole := subset(r.baseline.set, block)
-	segments := map[string]*profile.Set{}
-	if len(crossings) > 0 {
-		_, err := engine.ProfileGroups(ctx, r.baseline.source, whole, engine.GroupOptions{Crossings: crossings, Weight: r.known.columns.Weight}, func(g engine.Group) error {
-			segments[modelwatch.SegmentKey(g.Segment)] = g.Set
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("%s: %w", r.baseline.uri, err)
+// add takes in what was measured of a column in a group.
+func (l *learner) add(c modelwatch.Column, g engine.Group, values []modelwatch.Value) {
+	like := modelwatch.Measurement{Segment: g.Segment}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, v := range values {
+		if v.Value == nil {
+			continue
+		}
+		m := about(like, c, v)
+		s := m.Series()
+		l.values[s] = append(l.values[s], *v.Value)
+	}
+}
+
+// take makes the values of the current rows the measurements, by chunk and segment, the whole population
+// first, and the other segments as they came.
+func (r *driftRun) take(c *collected) {
+	n := 0
+	for _, groups := range c.values {
+		for _, values := range groups {
+			n += len(values)
 		}
 	}
-	segments[""] = whole
-	empty, unweighed := whole.Empty(), int64(0)
-	bar := progressCount(r.opts.Streams.Err, -1, "comparing "+c.uri)
-	stats, err := engine.ProfileGroups(ctx, c.source, whole, engine.GroupOptions{
-		Weight: r.known.columns.Weight, Crossings: crossings, ChunkRows: c.chunk.rows, ChunkPeriod: c.chunk.period, Time: r.known.columns.Time,
-		Progress: func(done, total int64) { bar.ChangeMax64(total); _ = bar.Set64(done) }, // drawing only
-	}, func(g engine.Group) error {
-		baseline := segments[modelwatch.SegmentKey(g.Segment)]
-		if baseline == nil {
-			baseline = empty // a group of other or missing values that the baseline does not have
-		}
+	// What judge adds to each group finds room.
+	r.measured = make([]modelwatch.Measurement, 0, n+len(c.groups)*(1+len(r.known.groups))*(2*len(r.metrics)+2))
+	for _, at := range r.order(c.groups) {
+		g := c.groups[at]
 		like := modelwatch.Measurement{Chunk: g.Chunk, Segment: g.Segment}
 		if g.Window != nil {
 			like.Window = *g.Window
 		}
-		if g.Segment == nil {
-			c.count(g.Chunk, g.Window, g.Set, block, g.Rows)
-			unweighed += g.Set.InvalidWeights()
+		for i, column := range r.columns {
+			if c.values[i] == nil {
+				continue // it was not compared
+			}
+			for _, v := range c.values[i][at] {
+				r.measured = append(r.measured, about(like, column, v))
+			}
+			c.values[i][at] = nil
 		}
-		r.measureSets(baseline, g.Set, like, c.emit)
-		return nil
+	}
+}
+
+// order sorts groups, and takes in what the chunks are.
+func (r *driftRun) order(groups []engine.Group) []int {
+	place := map[string]int{"": 0}
+	places, order := make([]int, len(groups)), make([]int, len(groups))
+	for i, g := range groups {
+		key := modelwatch.SegmentKey(g.Segment)
+		at, known := place[key]
+		if !known {
+			at = len(place)
+			place[key] = at
+		}
+		places[i], order[i] = at, i
+		if at == 0 {
+			r.countChunk(g)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(groups[a].Chunk, groups[b].Chunk), cmp.Compare(places[a], places[b]))
 	})
-	_ = bar.Finish() // drawing only
+	return order
+}
+
+// countChunk takes in the whole population of a chunk.
+func (r *driftRun) countChunk(g engine.Group) {
+	for len(r.chunks) <= g.Chunk {
+		r.chunks = append(r.chunks, driftChunk{})
+	}
+	r.chunks[g.Chunk] = driftChunk{window: g.Window, rows: g.Rows}
+	if g.Chunk > 0 {
+		before := r.chunks[g.Chunk-1]
+		r.chunks[g.Chunk].before = before.before + before.rows
+	}
+}
+
+// learnChunk is the chunking of the baseline.
+func (r *driftRun) learnChunk() chunking {
+	if r.chunk.any() {
+		return r.chunk
+	}
+	return chunking{rows: max((r.baseline.rows+learnChunks-1)/learnChunks, 1)}
+}
+
+// groupOptions cut rows into chunks.
+func (r *driftRun) groupOptions(c chunking) engine.GroupOptions {
+	return engine.GroupOptions{ChunkRows: c.rows, ChunkPeriod: c.period, Time: r.known.columns.Time}
+}
+
+// learning compares the baseline's own chunks with it.
+func (r *driftRun) learning() engine.Comparison {
+	return engine.Comparison{Side: r.baseline.side(), Groups: r.groupOptions(r.learnChunk()), Group: func(i int, g engine.Group, baseline, current *profile.SetColumn) error {
+		r.learnt.add(r.columns[i], g, r.measureColumn(baseline, current))
+		return nil
+	}}
+}
+
+// crossings are the segments that the baseline has.
+func (r *driftRun) crossings(ctx context.Context) ([]engine.Crossing, error) {
+	if len(r.segments) == 0 {
+		return nil, nil
+	}
+	crossings, err := engine.Crossings(ctx, r.baseline.source, r.segments)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.uri, err)
+		return nil, fmt.Errorf("%s: %w", r.baseline.uri, err)
 	}
-	if block[0] == 0 { // all blocks have the same rows
-		if err := r.noteWeights(ctx, c.uri, c.source, unweighed); err != nil {
-			return err
-		}
-	}
+	return crossings, nil
+}
+
+// noteTimeless says which rows are in no chunk by time.
+func (r *driftRun) noteTimeless(uri string, stats engine.GroupStats) {
 	if stats.NoTime > 0 {
-		fmt.Fprintf(r.opts.Streams.Err, "note: %d rows of %s have no %s and are in no chunk\n", stats.NoTime, c.uri, orText(r.known.columns.Time, modelwatch.ColumnTime))
+		fmt.Fprintf(r.opts.Streams.Err, "note: %d rows of %s have no %s and are in no chunk\n", stats.NoTime, uri, orText(r.known.columns.Time, modelwatch.ColumnTime))
 	}
-	return nil
 }

@@ -14,20 +14,37 @@ func (r *driftRun) judge() bool {
 	if slices.ContainsFunc(r.thresholds, looksBack) {
 		history.Add(r.measured...)
 	}
-	var out []modelwatch.Measurement
-	breached := false
+	var ends []int // of the parts among what was measured of columns
+	var more [][]modelwatch.Measurement
 	for from := 0; from < len(r.measured); {
 		to := from + 1
 		for to < len(r.measured) && samePart(&r.measured[from], &r.measured[to]) {
 			to++
 		}
-		ms := r.judgePart(slices.Clip(r.measured[from:to]), history)
-		breached = breached || slices.ContainsFunc(ms, func(m modelwatch.Measurement) bool { return m.Breached })
-		out = append(out, ms...)
-		from = to
+		more = append(more, r.judgePart(r.measured[from:to], history))
+		ends, from = append(ends, to), to
 	}
-	r.measured = out
-	return breached
+	r.measured = weave(r.measured, ends, more)
+	return slices.ContainsFunc(r.measured, func(m modelwatch.Measurement) bool { return m.Breached })
+}
+
+// weave puts more behind each part of ms, in its memory if there is room.
+func weave(ms []modelwatch.Measurement, ends []int, more [][]modelwatch.Measurement) []modelwatch.Measurement {
+	added := 0
+	for _, m := range more {
+		added += len(m)
+	}
+	to := len(ms) + added
+	ms = slices.Grow(ms, added)[:to]
+	for i := len(ends) - 1; i >= 0; i-- { // from the last: nothing is written over that is still to be moved
+		to -= copy(ms[to-len(more[i]):to], more[i])
+		from := 0
+		if i > 0 {
+			from = ends[i-1]
+		}
+		to -= copy(ms[to-(ends[i]-from):to], ms[from:ends[i]])
+	}
+	return ms
 }
 
 func looksBack(t modelwatch.Threshold) bool {
@@ -39,8 +56,8 @@ func samePart(a, b *modelwatch.Measurement) bool {
 	return a.Chunk == b.Chunk && modelwatch.SegmentKey(a.Segment) == modelwatch.SegmentKey(b.Segment)
 }
 
-// judgePart completes the measurements of one chunk and segment. They are in
-// history where a threshold looks back.
+// judgePart completes the measurements of one chunk and segment, and returns those of groups and of
+// the model. They are in history where a threshold looks back.
 func (r *driftRun) judgePart(ms []modelwatch.Measurement, history *modelwatch.History) []modelwatch.Measurement {
 	drift.Correct(ms)
 	r.judgeEach(ms, history)
@@ -55,13 +72,13 @@ func (r *driftRun) judgePart(ms []modelwatch.Measurement, history *modelwatch.Hi
 		history.Add(more...)
 	}
 	r.judgeEach(more, history)
-	return append(ms, more...)
+	return more
 }
 
 func (r *driftRun) judgeEach(ms []modelwatch.Measurement, history *modelwatch.History) {
 	for i := range ms {
 		m := &ms[i]
-		m.Judge(r.thresholds, modelwatch.Past{Windows: history.Windows(m), Chunks: r.learnt[m.Series()]})
+		m.Judge(r.thresholds, modelwatch.Past{Windows: history.Windows(m), Chunks: r.learnt.values[m.Series()]})
 		if m.Threshold != nil && m.Threshold.Upper == nil && m.Threshold.Lower == nil {
 			m.Threshold = nil // nothing was learnt, or the past does not reach far enough
 		}

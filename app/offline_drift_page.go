@@ -26,8 +26,12 @@ func (r *driftRun) page(w io.Writer) error {
 	for i, c := range r.chunks {
 		p.Chunks = append(p.Chunks, report.Chunk{Label: chunkLabel(r.chunks, i), Rows: c.rows})
 	}
-	for _, m := range r.measured {
-		p.Chunks[m.Chunk].Measurements = append(p.Chunks[m.Chunk].Measurements, m)
+	for left := r.measured; len(left) > 0; { // they are sorted by chunk
+		n := 1
+		for n < len(left) && left[n].Chunk == left[0].Chunk {
+			n++
+		}
+		p.Chunks[left[0].Chunk].Measurements, left = left[:n:n], left[n:]
 	}
 	return report.Write(w, p)
 }

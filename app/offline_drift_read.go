@@ -173,10 +173,9 @@ func columnNames(columns []modelwatch.Column) string {
 	return strings.Join(names, ", ")
 }
 
-// freeze makes the baseline's profile and grids, unless they were saved or are
-// needed only while a column is compared.
+// freeze makes the baseline's profile and grids of all columns where they are to be saved.
 func (r *driftRun) freeze(ctx context.Context) (err error) {
-	if r.baseline.set == nil && r.opts.Compat == "" && r.wholeSet() {
+	if r.opts.SaveProfile != "" && r.opts.Compat == "" {
 		bar := progressCount(r.opts.Streams.Err, len(r.columns), "profiling "+r.baseline.uri)
 		r.baseline.set, err = engine.BuildBaseline(ctx, r.baseline.source, r.columns, engine.BuildOptions{
 			Weight:   r.known.columns.Weight,

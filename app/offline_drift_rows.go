@@ -10,10 +10,9 @@ import (
 )
 
 // compareExact compares columns by their rows, and keeps of each what is measured.
-func (r *driftRun) compareExact(ctx context.Context, c comparing) error {
-	values := make([][][]modelwatch.Value, len(r.columns)) // by column and chunk
+func (r *driftRun) compareExact(ctx context.Context, c comparing) (*collected, error) {
+	out := newCollected(len(r.columns))
 	outlines := make([]outline, len(r.columns))
-	var chunks []engine.Rows // of the first column
 	var unweighed [2]int64
 	bar := progressCount(r.opts.Streams.Err, len(r.columns), "comparing "+c.uri)
 	err := engine.CompareRows(ctx, r.baseline.side(), engine.Side{Name: c.uri, Source: c.source}, r.columns, engine.RowOptions{
@@ -21,41 +20,31 @@ func (r *driftRun) compareExact(ctx context.Context, c comparing) error {
 		Progress: func(done, _ int) { _ = bar.Set(done) }, // drawing only
 	}, func(i int, baseline engine.Rows, current []engine.Rows) error {
 		whole := baseline.Profile.Empty()
-		for _, rows := range current {
-			values[i] = append(values[i], r.measureRows(r.columns[i], baseline, rows))
+		for chunk, rows := range current {
+			if out.values[i] = append(out.values[i], r.measureRows(r.columns[i], baseline, rows)); i == 0 { // all columns have the same
+				out.groups = append(out.groups, engine.Group{Chunk: chunk, Rows: rows.N})
+			}
 			if err := whole.Merge(rows.Profile); err != nil {
 				return err
 			}
 		}
 		outlines[i] = r.outline(r.columns[i], baseline.Profile, whole)
 		if i == 0 {
-			chunks = current
 			unweighed = [2]int64{baseline.Profile.InvalidWeights(), whole.InvalidWeights()}
 		}
 		return nil
 	})
 	_ = bar.Finish() // drawing only
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r.outlines = outlines
 	if c.source == r.current.source {
 		if err := r.noteUnweighed(ctx, unweighed); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	for chunk, rows := range chunks {
-		c.count(chunk, nil, nil, nil, rows.N)
-	}
-	for i, column := range r.columns {
-		for chunk := range values[i] {
-			for _, v := range values[i][chunk] {
-				c.emit(about(modelwatch.Measurement{Chunk: chunk}, column, v))
-			}
-		}
-		values[i] = nil
-	}
-	return nil
+	return out, nil
 }
 
 // noteUnweighed says how many rows of each side are counted nowhere.
@@ -81,22 +70,24 @@ func (r *driftRun) measureRows(column modelwatch.Column, baseline, current engin
 }
 
 // compareCompat compares as another tool does, one column at a time.
-func (r *driftRun) compareCompat(ctx context.Context, c comparing) error {
+func (r *driftRun) compareCompat(ctx context.Context, c comparing) (*collected, error) {
+	out := newCollected(len(r.columns))
 	bar := progressCount(r.opts.Streams.Err, len(r.columns), "comparing "+c.uri)
 	defer func() { _ = bar.Finish() }() // drawing only
 	for i, column := range r.columns {
 		if column.View != modelwatch.ViewValue {
 			continue // no other tool has it
 		}
-		if err := r.compareColumn(ctx, c, column); err != nil {
-			return err
+		if err := r.compareColumn(ctx, c, i, out); err != nil {
+			return nil, err
 		}
 		_ = bar.Set(i + 1) // drawing only
 	}
-	return nil
+	return out, nil
 }
 
-func (r *driftRun) compareColumn(ctx context.Context, c comparing, column modelwatch.Column) error {
+func (r *driftRun) compareColumn(ctx context.Context, c comparing, i int, out *collected) error {
+	column := r.columns[i]
 	baseline, err := r.samples(ctx, r.baseline.source, r.baseline.uri, column, 0)
 	if err != nil {
 		return err
@@ -110,14 +101,14 @@ func (r *driftRun) compareColumn(ctx context.Context, c comparing, column modelw
 		if c.chunk.rows > 0 {
 			rows = min(c.chunk.rows, rows-int64(chunk)*c.chunk.rows)
 		}
-		c.count(chunk, nil, nil, nil, rows)
+		if chunk == len(out.groups) { // all columns have the same
+			out.groups = append(out.groups, engine.Group{Chunk: chunk, Rows: rows})
+		}
 		values, err := r.compat(column, baseline[0], current[chunk])
 		if err != nil {
 			return err
 		}
-		for _, v := range values {
-			c.emit(about(modelwatch.Measurement{Chunk: chunk}, column, v))
-		}
+		out.values[i] = append(out.values[i], values)
 	}
 	return nil
 }

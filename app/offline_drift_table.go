@@ -86,7 +86,7 @@ func (v *driftView) columnTable(c canvas, metrics []string) string {
 			text := ""
 			if series := line.series[metric]; len(series) > 0 {
 				m := series[0]
-				text = colourIf(c.breach, m.Breached, formatValue(m, true)+flag(m.Breached))
+				text = colourIf(c.breach, m.Breached, formatValue(*m, true)+flag(m.Breached))
 				rows = max(rows, m.NCurrent)
 			}
 			row = append(row, orText(text, flag(false)))
@@ -110,8 +110,8 @@ func (v *driftView) writeCourse(w io.Writer, c canvas) error {
 			count = mark(fmt.Sprintf("%d of %d", over, all))
 		}
 		t.Row(v.heads(mark(truncate(line.name, maxName)), string(v.types[line.subjectName]), metric, mark(sparkline(thin(series, maxSpark))),
-			colourIf(c.breach, worst.Breached, formatValue(worst, true)+flag(worst.Breached)), chunkLabel(v.chunks, worst.Chunk),
-			colourIf(c.breach, latest.Breached, formatValue(latest, true)+flag(latest.Breached)), count)...)
+			colourIf(c.breach, worst.Breached, formatValue(*worst, true)+flag(worst.Breached)), chunkLabel(v.chunks, worst.Chunk),
+			colourIf(c.breach, latest.Breached, formatValue(*latest, true)+flag(latest.Breached)), count)...)
 	}
 	if _, err := fmt.Fprintln(w, t.Render()); err != nil {
 		return err
@@ -129,13 +129,10 @@ func (v *driftView) heads(names ...string) []string {
 }
 
 // thin takes the worst of neighbouring chunks where there are more than fit.
-func thin(series []modelwatch.Measurement, most int) []modelwatch.Measurement {
-	if len(series) <= most {
-		return series
-	}
-	out := make([]modelwatch.Measurement, most)
+func thin(series []*modelwatch.Measurement, most int) []modelwatch.Measurement {
+	out := make([]modelwatch.Measurement, min(len(series), most))
 	for i := range out {
-		out[i] = worstOf(series[i*len(series)/most : (i+1)*len(series)/most])
+		out[i] = *worstOf(series[i*len(series)/len(out) : (i+1)*len(series)/len(out)])
 	}
 	return out
 }
@@ -153,7 +150,7 @@ func (v *driftView) writeParts(w io.Writer, c canvas) error {
 			over = colourIf(c.breach, len(p.over) > 0, strconv.Itoa(len(p.over)))
 		}
 		t.Row(v.heads(chunkLabel(v.chunks, p.chunk), strconv.FormatInt(v.chunks[p.chunk].rows, 10),
-			truncate(p.worst.Name, maxName), p.worst.Metric, colourIf(c.breach, p.worst.Breached, formatValue(p.worst, true)+flag(p.worst.Breached)), over)...)
+			truncate(p.worst.Name, maxName), p.worst.Metric, colourIf(c.breach, p.worst.Breached, formatValue(*p.worst, true)+flag(p.worst.Breached)), over)...)
 	}
 	if _, err := fmt.Fprintln(w, "\n"+t.Render()); err != nil {
 		return err
@@ -175,7 +172,7 @@ func (v *driftView) writeSegments(w io.Writer, c canvas) error {
 			over = colourIf(c.breach, len(s.over) > 0, fmt.Sprintf("%d of %d", len(s.over), len(s.columns)))
 		}
 		t.Row(v.heads(truncate(segmentText(s.segment), 2*maxName), strconv.FormatInt(s.rows, 10),
-			truncate(s.worst.Name, maxName), s.worst.Metric, colourIf(c.breach, s.worst.Breached, formatValue(s.worst, true)+flag(s.worst.Breached)), over)...)
+			truncate(s.worst.Name, maxName), s.worst.Metric, colourIf(c.breach, s.worst.Breached, formatValue(*s.worst, true)+flag(s.worst.Breached)), over)...)
 	}
 	if _, err := fmt.Fprintln(w, "\n"+t.Render()); err != nil {
 		return err
@@ -196,7 +193,7 @@ func (v *driftView) writeGroups(w io.Writer, c canvas) error {
 			continue
 		}
 		k := key{orText(m.Name, "all features"), m.Metric}
-		cells[k] = m
+		cells[k] = *m
 		if !strings.HasSuffix(m.Metric, "_max") && !isQuality(m.Metric) && m.Metric != drift.DriftedFeatures {
 			order = append(order, k)
 		}

@@ -19,8 +19,8 @@ type driftView struct {
 	types    map[subjectName]modelwatch.FeatureType
 	lines    []*driftLine // of columns over all segments, what matters most first
 	segments []*segmentLine
-	groups   []modelwatch.Measurement
-	model    []modelwatch.Measurement
+	groups   []*modelwatch.Measurement
+	model    []*modelwatch.Measurement
 	parts    []partLine // a chunk each
 	metrics  []string   // of columns, in the order of documentation
 	judged   bool
@@ -34,7 +34,7 @@ type subjectName struct {
 // driftLine is what is known of one column in the whole population.
 type driftLine struct {
 	subjectName
-	series   map[string][]modelwatch.Measurement // by metric, a chunk each
+	series   map[string][]*modelwatch.Measurement // by metric, a chunk each
 	breached bool
 	severity float64
 }
@@ -45,7 +45,7 @@ type segmentLine struct {
 	rows     int64
 	over     map[subjectName]bool
 	columns  map[subjectName]bool
-	worst    modelwatch.Measurement
+	worst    *modelwatch.Measurement
 	severity float64 // of worst
 }
 
@@ -53,7 +53,7 @@ type segmentLine struct {
 type partLine struct {
 	chunk    int
 	over     map[subjectName]bool
-	worst    modelwatch.Measurement
+	worst    *modelwatch.Measurement
 	severity float64
 }
 
@@ -65,7 +65,7 @@ func (r *driftRun) view() *driftView {
 	for _, c := range r.columns {
 		v.types[subjectName{c.Subject, c.Name}] = c.Type
 	}
-	v.parts = make([]partLine, len(r.chunks))
+	v.parts = slices.Repeat([]partLine{{worst: &modelwatch.Measurement{}}}, len(r.chunks))
 	lines, segments := map[subjectName]*driftLine{}, map[string]*segmentLine{}
 	for i := range r.measured {
 		m := &r.measured[i]
@@ -80,9 +80,9 @@ func (r *driftRun) view() *driftView {
 		case len(m.Segment) > 0:
 			v.addSegment(segments, m, severity)
 		case m.Subject == modelwatch.SubjectGroup:
-			v.groups = append(v.groups, *m)
+			v.groups = append(v.groups, m)
 		case m.Subject == modelwatch.SubjectModel:
-			v.model = append(v.model, *m)
+			v.model = append(v.model, m)
 		default:
 			v.addColumn(lines, s, m, severity)
 		}
@@ -111,14 +111,14 @@ func (r *driftRun) relativeImportance() map[subjectName]float64 {
 func (v *driftView) addColumn(lines map[subjectName]*driftLine, s subjectName, m *modelwatch.Measurement, severity float64) {
 	line := lines[s]
 	if line == nil {
-		line = &driftLine{subjectName: s, series: map[string][]modelwatch.Measurement{}}
+		line = &driftLine{subjectName: s, series: map[string][]*modelwatch.Measurement{}}
 		lines[s] = line
 		v.lines = append(v.lines, line)
 	}
 	if !slices.Contains(v.metrics, m.Metric) {
 		v.metrics = append(v.metrics, m.Metric)
 	}
-	line.series[m.Metric] = append(line.series[m.Metric], *m)
+	line.series[m.Metric] = append(line.series[m.Metric], m)
 	line.breached = line.breached || m.Breached
 	line.severity = max(line.severity, severity)
 	if m.Chunk < len(v.parts) {
@@ -127,8 +127,8 @@ func (v *driftView) addColumn(lines map[subjectName]*driftLine, s subjectName, m
 		if m.Breached {
 			part.over = with(part.over, s)
 		}
-		if worse(m, severity, &part.worst, part.severity) {
-			part.worst, part.severity = *m, severity
+		if worse(m, severity, part.worst, part.severity) {
+			part.worst, part.severity = m, severity
 		}
 	}
 }
@@ -140,7 +140,7 @@ func (v *driftView) addSegment(segments map[string]*segmentLine, m *modelwatch.M
 	key := modelwatch.SegmentKey(m.Segment)
 	line := segments[key]
 	if line == nil {
-		line = &segmentLine{segment: m.Segment}
+		line = &segmentLine{segment: m.Segment, worst: &modelwatch.Measurement{}}
 		segments[key] = line
 		v.segments = append(v.segments, line)
 	}
@@ -150,8 +150,8 @@ func (v *driftView) addSegment(segments map[string]*segmentLine, m *modelwatch.M
 	if m.Breached {
 		line.over = with(line.over, s)
 	}
-	if worse(m, severity, &line.worst, line.severity) {
-		line.worst, line.severity = *m, severity
+	if worse(m, severity, line.worst, line.severity) {
+		line.worst, line.severity = m, severity
 	}
 }
 
@@ -217,8 +217,7 @@ func (l *driftLine) badness(metrics []string) float64 {
 func (l *driftLine) main(metrics []string) string {
 	best, severity := "", -1.0
 	for _, metric := range metrics {
-		for i := range l.series[metric] {
-			m := &l.series[metric][i]
+		for _, m := range l.series[metric] {
 			if s := report.Severity(m); m.Breached && s > severity {
 				best, severity = metric, s
 			}
@@ -236,17 +235,17 @@ func (l *driftLine) main(metrics []string) string {
 }
 
 // worstOf is the measurement of a series that is furthest from being harmless.
-func worstOf(series []modelwatch.Measurement) modelwatch.Measurement {
+func worstOf(series []*modelwatch.Measurement) *modelwatch.Measurement {
 	worst := series[0]
 	for _, m := range series[1:] {
-		if cmp.Or(order(m.Breached, worst.Breached), cmp.Compare(report.Severity(&worst), report.Severity(&m)), cmp.Compare(valueOr(worst), valueOr(m))) < 0 {
+		if cmp.Or(order(m.Breached, worst.Breached), cmp.Compare(report.Severity(worst), report.Severity(m)), cmp.Compare(valueOr(worst), valueOr(m))) < 0 {
 			worst = m
 		}
 	}
 	return worst
 }
 
-func valueOr(m modelwatch.Measurement) float64 {
+func valueOr(m *modelwatch.Measurement) float64 {
 	if m.Value.Value == nil {
 		return -1
 	}

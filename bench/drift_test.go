@@ -54,20 +54,6 @@ func BenchmarkDriftExact(b *testing.B) {
 	}
 }
 
-// BenchmarkDriftWide compares two files of many columns, four of five of them
-// numbers. The two of 10,000 columns take 12 GB of disk.
-func BenchmarkDriftWide(b *testing.B) {
-	for _, columns := range []int{1_000, 10_000} {
-		b.Run(fmt.Sprintf("columns=%d", columns), func(b *testing.B) {
-			dir := b.TempDir()
-			baseline, current := filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")
-			writeWide(b, baseline, columns, 1)
-			writeWide(b, current, columns, 2)
-			measureOurs(b, "drift", "--baseline", baseline, "--current", current)
-		})
-	}
-}
-
 // writePair writes a baseline and current rows of the same distributions.
 func writePair(b *testing.B, rows int) []string {
 	b.Helper()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -23,6 +24,24 @@ const (
 	wideRows  = 100_000
 	wideGroup = 20_000
 )
+
+// BenchmarkDriftWide compares two files of many columns, four of five of them
+// numbers: whole, and what has several results a column. The two of 10,000 columns take 12 GB of disk.
+func BenchmarkDriftWide(b *testing.B) {
+	for _, columns := range []int{1_000, 10_000} {
+		b.Run(fmt.Sprintf("columns=%d", columns), func(b *testing.B) {
+			dir := b.TempDir()
+			baseline, current := filepath.Join(dir, "baseline.parquet"), filepath.Join(dir, "current.parquet")
+			writeWide(b, baseline, columns, 1)
+			writeWide(b, current, columns, 2)
+			for _, parts := range [][]string{{"whole"}, {"chunks", "--chunk", "20000"}, {"segments", "--segments", "category_0_00016"}, {"learnt", "--learn-thresholds", "sd=3"}} {
+				b.Run(parts[0], func(b *testing.B) {
+					measureOurs(b, append([]string{"drift", "--baseline", baseline, "--current", current}, parts[1:]...)...)
+				})
+			}
+		})
+	}
+}
 
 // writeWide writes a file of many columns. The values of every 20th are the same.
 func writeWide(b *testing.B, path string, columns int, seed uint64) {

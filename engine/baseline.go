@@ -49,16 +49,9 @@ func BuildBaseline(ctx context.Context, r Source, columns []modelwatch.Column, o
 }
 
 func buildSet(ctx context.Context, r Source, columns []modelwatch.Column, opts BuildOptions) (*profile.Set, error) {
-	weighted, err := hasWeights(ctx, r, opts.Weight)
+	b, err := newSetBuilder(ctx, r, columns, opts.Weight)
 	if err != nil {
 		return nil, err
-	}
-	b, err := newSetBuilder(ctx, r, columns)
-	if err != nil {
-		return nil, err
-	}
-	if weighted {
-		return buildWeighted(ctx, r, b.set, opts)
 	}
 	set := &profile.Set{Columns: make([]profile.SetColumn, len(columns))}
 	return set, eachColumn(ctx, len(columns), opts, func(ctx context.Context, i int) (err error) {
@@ -73,9 +66,15 @@ type setBuilder struct {
 	set     *profile.Set // without profiles
 	invalid []tally
 	spare   numberBuilders
+	weighed *columnGroups // nil: all rows have the same weight
 }
 
-func newSetBuilder(ctx context.Context, r Source, columns []modelwatch.Column) (*setBuilder, error) {
+// newSetBuilder takes the name of a column of weights, or "".
+func newSetBuilder(ctx context.Context, r Source, columns []modelwatch.Column, weight string) (*setBuilder, error) {
+	weighted, err := hasWeights(ctx, r, weight)
+	if err != nil {
+		return nil, err
+	}
 	set := &profile.Set{Columns: make([]profile.SetColumn, len(columns))}
 	dims, err := dimensions(ctx, r, columns)
 	if err != nil {
@@ -87,13 +86,22 @@ func newSetBuilder(ctx context.Context, r Source, columns []modelwatch.Column) (
 			set.Columns[i].Seed = profile.ProjectionSeed(c.Column)
 		}
 	}
-	invalid, err := newTallies(columns).scan(ctx, r)
-	return &setBuilder{src: r, set: set, invalid: invalid}, err
+	b := &setBuilder{src: r, set: set}
+	if weighted {
+		b.weighed, err = newColumnGroups(ctx, r, columns, GroupOptions{Weight: weight}, 1)
+	} else {
+		b.invalid, err = newTallies(columns).scan(ctx, r)
+	}
+	return b, err
 }
 
 // column builds the i-th column. It may be called from several goroutines at once.
 func (b *setBuilder) column(ctx context.Context, i int) (profile.SetColumn, error) {
 	c := b.set.Columns[i]
+	if b.weighed != nil {
+		c, err := buildWeighted(ctx, b.weighed, i, c)
+		return c, b.wrap(i, err)
+	}
 	p, err := b.build(ctx, through(b.src, &c), &c)
 	if err != nil {
 		return c, b.wrap(i, err)
@@ -106,6 +114,9 @@ func (b *setBuilder) column(ctx context.Context, i int) (profile.SetColumn, erro
 }
 
 func (b *setBuilder) wrap(i int, err error) error {
+	if err == nil {
+		return nil
+	}
 	return fmt.Errorf("column %s: %w", b.set.Columns[i].Name, err)
 }
 

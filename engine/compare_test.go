@@ -53,19 +53,22 @@ func TestCompare(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := newPairs(len(infos))
 			sides := []engine.Side{{Name: "one", Source: baseline}, {Name: "two", Source: current}}
-			if err := engine.CompareTables(t.Context(), sides[0], sides[1], infos, opts, got.take); err != nil {
-				t.Fatal(err)
+			for _, ref := range []engine.Reference{{Side: sides[0], Columns: infos}, {Columns: infos, Set: want}} {
+				got := newPairs(len(infos))
+				if _, err := engine.Compare(t.Context(), ref, []engine.Comparison{{Side: sides[1], Whole: got.take}}, opts); err != nil {
+					t.Fatal(err)
+				}
+				got.check(t, want, counted, weight != "")
 			}
-			got.check(t, want, counted, weight != "")
-			got = newPairs(len(infos))
-			if err := engine.CompareProfile(t.Context(), want, sides[1], opts, got.take); err != nil {
-				t.Fatal(err)
-			}
-			got.check(t, want, counted, weight != "")
 		})
 	}
+}
+
+// compareTables compares the whole of two tables.
+func compareTables(t *testing.T, baseline, current engine.Side, columns []modelwatch.Column, opts engine.BuildOptions, f engine.EachPair) error {
+	_, err := engine.Compare(t.Context(), engine.Reference{Side: baseline, Columns: columns}, []engine.Comparison{{Side: current, Whole: f}}, opts)
+	return err
 }
 
 // pairs are the profiles that a comparison gave.
@@ -126,8 +129,11 @@ type failingSource struct{ *table.Reader }
 
 var errUnreadable = errors.New("unreadable")
 
-func (failingSource) Scan(context.Context, []string, func(*table.Chunk) error) error {
-	return errUnreadable
+func (s failingSource) Scan(ctx context.Context, names []string, f func(*table.Chunk) error) error {
+	if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "x") }) {
+		return errUnreadable
+	}
+	return s.Reader.Scan(ctx, names, f)
 }
 
 func (s failingSource) ScanColumn(ctx context.Context, name string, f func(int, *table.Column) error) error {
@@ -179,7 +185,7 @@ func TestCompareFails(t *testing.T) {
 		"receiver":          {good, good, "", "enough"},
 		"weighted receiver": {good, good, "w", "enough"},
 	}, func(baseline, current engine.Side, weight string) error {
-		return engine.CompareTables(t.Context(), baseline, current, infos, engine.BuildOptions{Weight: weight},
+		return compareTables(t, baseline, current, infos, engine.BuildOptions{Weight: weight},
 			func(int, *profile.SetColumn, *profile.SetColumn) error { return enough })
 	})
 }

@@ -48,13 +48,13 @@ func TestIdleWorkersHelp(t *testing.T) {
 	current, _ := severalGroups(t, 2)
 	want := newPairs(len(infos))
 	one := engine.BuildOptions{Workers: 1}
-	if err := engine.CompareTables(t.Context(), engine.Side{Source: baseline}, engine.Side{Source: ungrouped{current}}, infos, one, want.take); err != nil {
+	if err := compareTables(t, engine.Side{Source: baseline}, engine.Side{Source: ungrouped{current}}, infos, one, want.take); err != nil {
 		t.Fatal(err)
 	}
 	for _, workers := range []int{1, 2, 7} {
 		got := newPairs(len(infos))
 		opts := engine.BuildOptions{Workers: workers}
-		if err := engine.CompareTables(t.Context(), engine.Side{Source: baseline}, engine.Side{Source: current}, infos, opts, got.take); err != nil {
+		if err := compareTables(t, engine.Side{Source: baseline}, engine.Side{Source: current}, infos, opts, got.take); err != nil {
 			t.Fatal(err)
 		}
 		got.check(t, &want.baseline, &want.current, false)
@@ -80,7 +80,7 @@ func TestIdleWorkersStop(t *testing.T) {
 	t.Parallel()
 	r, infos := severalGroups(t, 1)
 	broken := errors.New("broken")
-	err := engine.CompareTables(t.Context(), engine.Side{Name: "one", Source: r}, engine.Side{Name: "two", Source: failingGroups{r, broken}},
+	err := compareTables(t, engine.Side{Name: "one", Source: r}, engine.Side{Name: "two", Source: failingGroups{r, broken}},
 		infos[1:2], engine.BuildOptions{Workers: 3}, func(int, *profile.SetColumn, *profile.SetColumn) error {
 			t.Error("a column was compared")
 			return nil

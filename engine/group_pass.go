@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/modelwatch/modelwatch"
 	"github.com/modelwatch/modelwatch/profile"
@@ -19,17 +18,14 @@ type groupPass struct {
 	from, n int
 	passes  int
 
-	names    []string // columns to be read
-	at       []int    // of the set's columns: their place among names
-	time     int      // places of further columns among names; -1: not read
-	invalid  int
-	weight   int
-	segments [][]int // per crossing
+	names   []string // columns to be read
+	at      []int    // of the set's columns: their place among names
+	invalid int      // places of further columns among names; -1: not read
+	weight  int
 
 	sets       []*profile.Set // per slot; nil: no rows yet
 	rows       []int64
-	divisions  []division
-	periods    []int32 // of the rows of a piece
+	placer     *placer
 	tallies    *tallies
 	named      [][]namedRow // per column of the set: what "_invalid" says of a piece
 	counters   []counter    // per column of the set
@@ -40,26 +36,13 @@ type groupPass struct {
 	left, done int64 // rows to the end of the chunk; rows read
 }
 
-// division is a way of dividing the rows: not at all, or by a crossing.
-type division struct {
-	segmenter *segmenter // nil: not at all
-	first     int        // slot of its first segment within a chunk
-	places    []int32    // slots of a piece's rows, less the pass's first
-	sorter    sorter
-}
-
 type namedRow struct {
 	row     int
 	outside bool
 }
 
-type groupWorker struct {
-	gatherer gatherer
-	weights  []float64
-}
-
 func newGroupPass(g *grouper, from, n, passes int) *groupPass {
-	p := &groupPass{g: g, from: from, n: n, passes: passes, time: -1, invalid: -1, weight: -1, left: g.opts.ChunkRows}
+	p := &groupPass{g: g, from: from, n: n, passes: passes, invalid: -1, weight: -1, left: g.opts.ChunkRows}
 	p.done = g.stats.Rows * int64(g.stats.Passes)
 	places := map[string]int{}
 	need := func(name string) int {
@@ -83,24 +66,10 @@ func newGroupPass(g *grouper, from, n, passes int) *groupPass {
 	if g.opts.Weight != "" {
 		p.weight = need(g.opts.Weight)
 	}
-	if len(g.periods) > 0 {
-		p.time = need(g.time())
-	}
 	if c, ok := g.src.Column(modelwatch.ColumnInvalid); ok && isText(c.Type) {
 		p.invalid = need(modelwatch.ColumnInvalid)
 	}
-	p.divisions = append(p.divisions, division{})
-	p.segments = append(p.segments, nil)
-	first := 1
-	for _, c := range g.opts.Crossings {
-		var at []int
-		for _, name := range c.Columns {
-			at = append(at, need(name))
-		}
-		p.segments = append(p.segments, at)
-		p.divisions = append(p.divisions, division{segmenter: newSegmenter(c), first: first})
-		first += c.Places()
-	}
+	p.placer = newPlacer(g.grouping, need)
 	p.tallies = newTallies(setColumns(g.like))
 	p.named = make([][]namedRow, len(g.like.Columns))
 	p.workers = make([]groupWorker, min(runtime.GOMAXPROCS(0), max(1, len(g.like.Columns))))
@@ -166,12 +135,12 @@ func cut[T any](s []T, from, n int) []T {
 
 // piece counts rows that are in one chunk, if chunks are by rows.
 func (p *groupPass) piece(c *table.Chunk) {
-	p.placePeriods(c)
 	if p.weight >= 0 {
 		p.weights = weightsOf(p.weights, c.Rows, &c.Columns[p.weight])
 	}
-	for i := range p.divisions {
-		p.divide(&p.divisions[i], p.segments[i], c)
+	p.placer.place(c)
+	for i := range p.placer.divisions {
+		p.divide(&p.placer.divisions[i])
 	}
 	p.nameInvalid(c)
 	var next atomic.Int64
@@ -188,54 +157,9 @@ func (p *groupPass) piece(c *table.Chunk) {
 	wg.Wait()
 }
 
-// placePeriods finds the periods of the rows; nowhere for those without a time.
-func (p *groupPass) placePeriods(c *table.Chunk) {
-	if p.time < 0 {
-		return
-	}
-	p.periods = resize(p.periods, c.Rows)
-	col := &c.Columns[p.time]
-	last, at := int64(0), nowhere
-	for i := range c.Rows {
-		if col.Missing(i) || len(col.Ints) == 0 {
-			p.periods[i] = nowhere
-			continue
-		}
-		start := periodStart(col.Ints[i], p.g.opts.ChunkPeriod)
-		if at == nowhere || start != last {
-			at, _ = slices.BinarySearch(p.g.periods, start)
-			last = start
-		}
-		p.periods[i] = int32(at)
-	}
-}
-
-// divide gives the rows their slots in a division, and the slots their sets.
-func (p *groupPass) divide(d *division, columns []int, c *table.Chunk) {
-	d.places = resize(d.places, c.Rows)
-	if d.segmenter == nil {
-		clear(d.places)
-	} else {
-		for i, at := range columns {
-			d.segmenter.columns[i].read(c.Rows, &c.Columns[at])
-		}
-		d.segmenter.place(c.Rows, d.places)
-	}
-	for i := range d.places {
-		at := int(d.places[i]) + d.first - p.from
-		if p.time >= 0 {
-			if p.periods[i] == nowhere {
-				d.places[i] = nowhere
-				continue
-			}
-			at += int(p.periods[i]) * p.g.width
-		}
-		if at < 0 || at >= p.n {
-			at = nowhere
-		}
-		d.places[i] = int32(at)
-	}
-	d.sorter.sort(d.places, 0, p.n)
+// divide sorts the rows of a division by their slots, and gives the slots their sets.
+func (p *groupPass) divide(d *division) {
+	d.sorter.sort(d.places, p.from, p.n)
 	for at := range p.n {
 		if rows := d.sorter.of(at); len(rows) > 0 {
 			p.rows[at] += int64(len(rows))
@@ -276,31 +200,18 @@ func (p *groupPass) count(w *groupWorker, j int, c *table.Chunk) {
 	if p.viewers[j] != nil {
 		col = p.viewers[j].of(c.Rows, col)
 	}
-	for i := range p.divisions {
-		d := &p.divisions[i]
+	for i := range p.placer.divisions {
+		d := &p.placer.divisions[i]
 		for at := range p.n {
-			rows := d.sorter.of(at)
-			if len(rows) == 0 {
-				continue
+			if rows := d.sorter.of(at); len(rows) > 0 {
+				counter.profile = p.sets[at].Columns[j].Profile
+				w.count(counter, rows, c.Rows, col, p.weights)
 			}
-			counter.profile = p.sets[at].Columns[j].Profile
-			if counter.weights = p.weights; len(rows) == c.Rows {
-				counter.add(c.Rows, col)
-				continue
-			}
-			if p.weight >= 0 {
-				w.weights = pick(w.weights, p.weights, rows)
-				counter.weights = w.weights
-			}
-			counter.add(len(rows), w.gatherer.pick(col, rows))
 		}
 		for _, n := range p.named[j] {
-			if at := d.places[n.row]; at != nowhere {
-				counter.profile, counter.weights = p.sets[at].Columns[j].Profile, nil
-				if p.weight >= 0 {
-					counter.weights = p.weights[n.row : n.row+1]
-				}
-				counter.invalid(1, func(int) bool { return true }, n.outside)
+			if at := int(d.places[n.row]) - p.from; at >= 0 && at < p.n {
+				counter.profile = p.sets[at].Columns[j].Profile
+				counter.named(n.row, p.weights, n.outside)
 			}
 		}
 	}
@@ -309,17 +220,8 @@ func (p *groupPass) count(w *groupWorker, j int, c *table.Chunk) {
 // emitChunk hands out the groups of the pass, of one chunk or of several periods.
 func (p *groupPass) emitChunk() error {
 	for at := range p.n {
-		slot := p.from + at
-		group := Group{Chunk: p.chunk, Rows: p.rows[at], Set: p.sets[at]}
-		if p.time >= 0 {
-			group.Chunk = slot / p.g.width
-			start := time.UnixMicro(p.g.periods[group.Chunk]).UTC()
-			group.Window = &modelwatch.Window{Start: start, End: start.Add(p.g.opts.ChunkPeriod)}
-		}
-		known := true
-		if in := slot % p.g.width; in > 0 {
-			group.Segment, known = p.segment(in)
-		}
+		group, known := p.g.group(p.from+at, p.chunk)
+		group.Rows, group.Set = p.rows[at], p.sets[at]
 		if group.Rows == 0 {
 			if !known {
 				continue
@@ -332,20 +234,9 @@ func (p *groupPass) emitChunk() error {
 	}
 	p.chunk++
 	p.left = p.g.opts.ChunkRows
-	if p.time < 0 {
+	if p.g.opts.ChunkPeriod == 0 {
 		p.g.stats.Chunks = max(p.g.stats.Chunks, p.chunk)
 	}
 	p.reset()
 	return nil
-}
-
-// segment names a slot within a chunk, and says whether the baseline had it.
-func (p *groupPass) segment(in int) (map[string]string, bool) {
-	at := len(p.divisions) - 1
-	for p.divisions[at].first > in {
-		at--
-	}
-	c := p.g.opts.Crossings[at-1]
-	place := in - p.divisions[at].first
-	return c.Segment(place), place < len(c.Known)
 }

@@ -54,6 +54,8 @@ type Group struct {
 	// Set is counted on the grids of the baseline. It is the receiver's, except
 	// that all groups without rows share one.
 	Set *profile.Set
+
+	place int // of the segment in its chunk: 0 is the whole population
 }
 
 // GroupStats say what became of the rows of a table.
@@ -75,65 +77,116 @@ type GroupStats struct {
 // the groups, which are then emitted in that order; more than 64 readings, or
 // 10,000 periods, are refused with an error that says what to change.
 func ProfileGroups(ctx context.Context, src Source, like *profile.Set, opts GroupOptions, emit func(Group) error) (GroupStats, error) {
-	g := &grouper{src: src, like: like, opts: opts, emit: emit, empty: like.Empty()}
-	stats, err := g.run(ctx)
+	stats, err := profileGroups(ctx, src, like, opts, emit)
 	if err != nil {
 		return GroupStats{}, fmt.Errorf("profile groups: %w", err)
 	}
 	return stats, nil
 }
 
-// grouper is one call of ProfileGroups. A group has a slot: in chunks by time,
+func profileGroups(ctx context.Context, src Source, like *profile.Set, opts GroupOptions, emit func(Group) error) (GroupStats, error) {
+	base, err := newGrouping(ctx, src, opts)
+	if err != nil {
+		return GroupStats{}, err
+	}
+	g := &grouper{grouping: base, like: like, emit: emit, empty: like.Empty()}
+	err = g.run(ctx)
+	return g.stats, err
+}
+
+// grouping is how the rows of a table are divided. A group has a slot: in chunks by time,
 // slots are numbered by period and within a period by segment, else by segment
 // alone, and the profiles of a slot are handed out at the end of each chunk.
-type grouper struct {
-	src   Source
-	like  *profile.Set
-	opts  GroupOptions
-	emit  func(Group) error
-	empty *profile.Set
+type grouping struct {
+	src  Source
+	opts GroupOptions
 
 	periods []int64 // starts, ascending; chunks by time only
 	width   int     // slots in a chunk
+	slots   int
 	stats   GroupStats
 }
 
-func (g *grouper) run(ctx context.Context) (GroupStats, error) {
+func newGrouping(ctx context.Context, src Source, opts GroupOptions) (*grouping, error) {
+	g := &grouping{src: src, opts: opts, width: 1}
 	if err := g.check(); err != nil {
-		return g.stats, err
-	}
-	g.stats.Rows = g.src.Rows()
-	g.width = 1
-	for _, c := range g.opts.Crossings {
-		g.width += c.Places()
-	}
-	slots := g.width
-	if g.opts.ChunkPeriod > 0 {
-		if err := g.findPeriods(ctx); err != nil {
-			return g.stats, err
-		}
-		slots *= len(g.periods)
-		g.stats.Chunks = len(g.periods)
+		return nil, err
 	}
 	if g.opts.MemoryBytes <= 0 {
 		g.opts.MemoryBytes = defaultGroupBytes
 	}
-	per := int(max(1, g.opts.MemoryBytes/setBytes(g.like, g.opts.Weight != "")))
-	passes := (slots + per - 1) / per
-	if passes > maxGroupPasses {
-		return g.stats, modelwatch.Errorf(modelwatch.CodeInvalid, "%d groups of %d columns are more than can be counted: at most %d; take longer chunks, fewer segments or fewer columns", slots, len(g.like.Columns), per*maxGroupPasses)
+	g.stats.Rows = src.Rows()
+	for _, c := range opts.Crossings {
+		g.width += c.Places()
 	}
-	for from := 0; from < slots; from += per {
-		p := newGroupPass(g, from, min(per, slots-from), passes)
+	g.slots = g.width
+	if opts.ChunkPeriod > 0 {
+		if err := g.findPeriods(ctx); err != nil {
+			return nil, err
+		}
+		g.slots *= len(g.periods)
+		g.stats.Chunks = len(g.periods)
+	}
+	return g, nil
+}
+
+// passes is how many slots of so many bytes are counted at a time, and how often the rows are
+// read for all of them. what is what takes the bytes, for the error that refuses too many.
+func (g *grouping) passes(bytes int64, what string) (each, passes int, err error) {
+	each = int(max(1, g.opts.MemoryBytes/max(bytes, 1)))
+	if passes = (g.slots + each - 1) / each; passes > maxGroupPasses {
+		return 0, 0, modelwatch.Errorf(modelwatch.CodeInvalid, "%d groups of %s are more than can be counted: at most %d; take longer chunks, fewer segments or fewer columns", g.slots, what, each*maxGroupPasses)
+	}
+	return each, passes, nil
+}
+
+// group is that of a slot, in a chunk by rows or in that which the slot says. It is known if
+// the baseline had its segment.
+func (g *grouping) group(slot, chunk int) (_ Group, known bool) {
+	group := Group{Chunk: chunk, place: slot % g.width}
+	if g.opts.ChunkPeriod > 0 {
+		group.Chunk = slot / g.width
+		start := time.UnixMicro(g.periods[group.Chunk]).UTC()
+		group.Window = &modelwatch.Window{Start: start, End: start.Add(g.opts.ChunkPeriod)}
+	}
+	place := group.place - 1
+	if place < 0 {
+		return group, true
+	}
+	for _, c := range g.opts.Crossings {
+		if place < c.Places() {
+			group.Segment, known = c.Segment(place), place < len(c.Known)
+			break
+		}
+		place -= c.Places()
+	}
+	return group, known
+}
+
+// grouper is one call of ProfileGroups.
+type grouper struct {
+	*grouping
+	like  *profile.Set
+	emit  func(Group) error
+	empty *profile.Set
+}
+
+func (g *grouper) run(ctx context.Context) error {
+	each, passes, err := g.passes(setBytes(g.like, g.opts.Weight != ""), fmt.Sprintf("%d columns", len(g.like.Columns)))
+	if err != nil {
+		return err
+	}
+	for from := 0; from < g.slots; from += each {
+		p := newGroupPass(g, from, min(each, g.slots-from), passes)
 		if err := p.run(ctx); err != nil {
-			return g.stats, err
+			return err
 		}
 		g.stats.Passes++
 	}
-	return g.stats, nil
+	return nil
 }
 
-func (g *grouper) check() error {
+func (g *grouping) check() error {
 	o := &g.opts
 	switch {
 	case o.ChunkRows < 0 || o.ChunkPeriod < 0:
@@ -161,7 +214,7 @@ func (g *grouper) check() error {
 	return nil
 }
 
-func (g *grouper) time() string {
+func (g *grouping) time() string {
 	if g.opts.Time == "" {
 		return modelwatch.ColumnTime
 	}
@@ -169,7 +222,7 @@ func (g *grouper) time() string {
 }
 
 // findPeriods lists the periods that have rows, and counts the rows without a time.
-func (g *grouper) findPeriods(ctx context.Context) error {
+func (g *grouping) findPeriods(ctx context.Context) error {
 	c, ok := g.src.Column(g.time())
 	switch {
 	case !ok:
@@ -219,13 +272,17 @@ func periodStart(micros int64, period time.Duration) int64 {
 
 // setBytes is about how much the counts of a set take.
 func setBytes(s *profile.Set, weighted bool) int64 {
+	bytes := int64(0)
+	for _, c := range s.Columns {
+		bytes += profileBytes(c.Profile, weighted)
+	}
+	return max(bytes, 1)
+}
+
+func profileBytes(p *profile.Profile, weighted bool) int64 {
 	cell := int64(8)
 	if weighted {
 		cell = 32
 	}
-	bytes := int64(0)
-	for _, c := range s.Columns {
-		bytes += cell*int64(len(c.Profile.Cells())) + 3<<10
-	}
-	return max(bytes, 1)
+	return cell*int64(len(p.Cells())) + 3<<10
 }

@@ -39,19 +39,22 @@ type Rows struct {
 // at once, in any order.
 type EachRows func(i int, baseline Rows, current []Rows) error
 
-// CompareRows is [CompareTables] with the values of numbers. Each side of a column is
+// CompareRows is [Compare] of one table with the values of numbers. Each side of a column is
 // read once, both at the same time. It takes the memory of two copies of a column's
 // values, however many columns there are: 16 bytes a row and side, and that for several
 // columns at the same time only where it stays below 512 MiB. With weights it is twice that, and
 // columns are read more often.
 func CompareRows(ctx context.Context, baseline, current Side, columns []modelwatch.Column, opts RowOptions, f EachRows) error {
-	build, err := newSetBuilder(ctx, baseline.Source, columns)
+	build, err := newSetBuilder(ctx, baseline.Source, columns, opts.Weight)
 	if err != nil {
 		return baseline.wrap(err)
 	}
 	c := rowComparison{baseline: baseline, current: current, opts: opts, build: build}
 	if c.opts.ChunkRows <= 0 {
 		c.opts.ChunkRows = max(current.Source.Rows(), 1)
+	}
+	if c.groups, err = newColumnGroups(ctx, current.Source, columns, GroupOptions{ChunkRows: c.opts.ChunkRows, Weight: opts.Weight}, 1); err != nil {
+		return current.wrap(err)
 	}
 	each := 16 * max(baseline.Source.Rows()+current.Source.Rows(), 1)
 	workers := int(min(max(rowBytes/each, 1), int64(runtime.GOMAXPROCS(0))))
@@ -78,6 +81,7 @@ type rowComparison struct {
 	baseline, current Side
 	opts              RowOptions
 	build             *setBuilder
+	groups            *columnGroups // of the current rows
 }
 
 // rowSpace is memory for the values of one column, to be used again.
@@ -164,12 +168,12 @@ func profileSample(grid *profile.Grid, s *Sample) *profile.Profile {
 
 // byGroups reads any column by what counts chunks, and a weighted column's values apart from that.
 func (c *rowComparison) byGroups(ctx context.Context, i int, _ *rowSpace) (baseline Rows, current []Rows, err error) {
-	column := c.build.set.Columns[i].Column
-	set, err := c.frozen(ctx, i)
+	frozen, err := c.build.column(ctx, i)
 	if err != nil {
 		return baseline, nil, c.baseline.wrap(err)
 	}
-	baseline = Rows{N: c.baseline.Source.Rows(), Profile: set.Columns[0].Profile}
+	column := frozen.Column
+	baseline = Rows{N: c.baseline.Source.Rows(), Profile: frozen.Profile}
 	var samples []Sample
 	if column.Type == modelwatch.TypeNumber {
 		if samples, err = ReadSamples(ctx, c.baseline.Source, column, c.opts.Weight, 0); err != nil {
@@ -180,8 +184,8 @@ func (c *rowComparison) byGroups(ctx context.Context, i int, _ *rowSpace) (basel
 			return baseline, nil, c.current.wrap(err)
 		}
 	}
-	_, err = ProfileGroups(ctx, c.current.Source, set, GroupOptions{ChunkRows: c.opts.ChunkRows, Weight: c.opts.Weight}, func(g Group) error {
-		rows := Rows{N: g.Rows, Profile: g.Set.Columns[0].Profile}
+	err = c.groups.column(ctx, i, &frozen, false, func(g Group, counted *profile.SetColumn) error {
+		rows := Rows{N: g.Rows, Profile: counted.Profile}
 		if samples != nil {
 			rows.Sample = samples[g.Chunk]
 		}
@@ -189,13 +193,4 @@ func (c *rowComparison) byGroups(ctx context.Context, i int, _ *rowSpace) (basel
 		return nil
 	})
 	return baseline, current, c.current.wrap(err)
-}
-
-// frozen is the i-th column of the baseline as a set.
-func (c *rowComparison) frozen(ctx context.Context, i int) (*profile.Set, error) {
-	if c.opts.Weight != "" {
-		return buildSet(ctx, c.baseline.Source, []modelwatch.Column{c.build.set.Columns[i].Column}, BuildOptions{Workers: 1, Weight: c.opts.Weight})
-	}
-	column, err := c.build.column(ctx, i)
-	return &profile.Set{Columns: []profile.SetColumn{column}}, err
 }

@@ -14,10 +14,10 @@ import (
 func ProfileTable(ctx context.Context, r Source, like *profile.Set) (*profile.Set, error) {
 	set := &profile.Set{Columns: make([]profile.SetColumn, len(like.Columns))}
 	columns := setColumns(like)
-	t, err := newTableCounter(ctx, r, columns, BuildOptions{}.workers())
+	t, err := newTableCounter(ctx, r, columns, newCrew(BuildOptions{}.workers()))
 	if err == nil {
 		err = t.crew.each(ctx, numbersFirst(columns), nil, func(ctx context.Context, i int) (err error) {
-			set.Columns[i], err = t.column(ctx, i, &like.Columns[i])
+			set.Columns[i], err = t.column(ctx, i, &like.Columns[i], false)
 			return err
 		})
 	}
@@ -32,21 +32,19 @@ type tableCounter struct {
 	src     Source
 	invalid []tally
 	crew    *crew
-
-	skipSquares bool // as the profiles are to
 }
 
-func newTableCounter(ctx context.Context, r Source, columns []modelwatch.Column, workers int) (*tableCounter, error) {
+func newTableCounter(ctx context.Context, r Source, columns []modelwatch.Column, crew *crew) (*tableCounter, error) {
 	invalid, err := newTallies(columns).scan(ctx, r)
-	return &tableCounter{src: r, invalid: invalid, crew: newCrew(workers)}, err
+	return &tableCounter{src: r, invalid: invalid, crew: crew}, err
 }
 
 // column counts the i-th column on the grid of like. It may be called from several
 // goroutines at once.
-func (t *tableCounter) column(ctx context.Context, i int, like *profile.SetColumn) (profile.SetColumn, error) {
+func (t *tableCounter) column(ctx context.Context, i int, like *profile.SetColumn, skipSquares bool) (profile.SetColumn, error) {
 	c := *like
 	c.Profile = like.Profile.Empty()
-	if t.skipSquares {
+	if skipSquares {
 		c.Profile.SkipSquares()
 	}
 	if err := t.count(ctx, through(t.src, &c), &c); err != nil {

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 
 	"github.com/modelwatch/modelwatch"
@@ -67,25 +66,18 @@ func hasWeights(ctx context.Context, r Source, name string) (bool, error) {
 	return false, err
 }
 
-// buildWeighted freezes grids of weights, then counts on them.
-func buildWeighted(ctx context.Context, r Source, set *profile.Set, opts BuildOptions) (*profile.Set, error) {
-	err := eachColumn(ctx, len(set.Columns), opts, func(ctx context.Context, i int) error {
-		c := &set.Columns[i]
-		grid, err := weightedGrid(ctx, through(r, c), viewColumn(c.Column), opts.Weight)
-		if err != nil {
-			return fmt.Errorf("column %s: %w", c.Name, err)
-		}
-		c.Profile = profile.New(grid)
-		return nil
-	})
+// buildWeighted freezes the grid of a column of weighted rows, the i-th, then counts on it.
+func buildWeighted(ctx context.Context, rows *columnGroups, i int, c profile.SetColumn) (profile.SetColumn, error) {
+	grid, err := weightedGrid(ctx, through(rows.src, &c), viewColumn(c.Column), rows.opts.Weight)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	_, err = ProfileGroups(ctx, r, set, GroupOptions{Weight: opts.Weight}, func(g Group) error {
-		set = g.Set
+	c.Profile = profile.New(grid)
+	err = rows.column(ctx, i, &c, false, func(_ Group, counted *profile.SetColumn) error {
+		c.Profile = counted.Profile
 		return nil
 	})
-	return set, err
+	return c, err
 }
 
 func weightedGrid(ctx context.Context, r Source, c modelwatch.Column, weight string) (*profile.Grid, error) {
