@@ -73,11 +73,11 @@ func (r *driftRun) compareColumns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i := range comparisons {
-		r.noteTimeless(comparisons[i].Name, stats[i])
-	}
 	if err := r.noteUnweighed(ctx, unweighed); err != nil {
 		return err
+	}
+	for i := range comparisons {
+		r.noteTimeless(comparisons[i].Name, stats[i])
 	}
 	r.take(c)
 	return nil
