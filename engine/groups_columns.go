@@ -44,7 +44,8 @@ func newColumnGroups(ctx context.Context, src Source, columns []modelwatch.Colum
 	base.opts.MemoryBytes /= int64(workers)
 	g := &columnGroups{grouping: base, columns: columns, named: make([][]namedValue, len(columns))}
 	g.spaces.New = func() any { return &groupSpace{} }
-	return g, g.assign(ctx)
+	err = g.assign(ctx)
+	return g, err
 }
 
 // assign finds the slots of all rows.

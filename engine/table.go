@@ -8,26 +8,8 @@ import (
 	"github.com/modelwatch/modelwatch/profile"
 )
 
-// ProfileTable counts a whole table on the grids of a baseline, its columns in
-// parallel. A column that the table lacks is all missing. One that has another
-// type there is invalid wherever it has a value; TypeChanges names it.
-func ProfileTable(ctx context.Context, r Source, like *profile.Set) (*profile.Set, error) {
-	set := &profile.Set{Columns: make([]profile.SetColumn, len(like.Columns))}
-	columns := setColumns(like)
-	t, err := newTableCounter(ctx, r, columns, newCrew(BuildOptions{}.workers()))
-	if err == nil {
-		err = t.crew.each(ctx, numbersFirst(columns), nil, func(ctx context.Context, i int) (err error) {
-			set.Columns[i], err = t.column(ctx, i, &like.Columns[i], false)
-			return err
-		})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("profile table: %w", err)
-	}
-	return set, nil
-}
-
-// tableCounter counts the columns of a table one by one.
+// tableCounter counts the columns of a whole table one by one. A column that the table lacks is all missing; one that has
+// another type there is invalid wherever it has a value.
 type tableCounter struct {
 	src     Source
 	invalid []tally
