@@ -113,7 +113,7 @@ func (f *feed) run() error {
 			records = append(records, kgo.StringRecord(realEvent(fmt.Sprint("p-", n), 200)))
 			n++
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		err := f.producer.ProduceSync(ctx, records...).FirstErr()
 		cancel()
 		if err != nil {

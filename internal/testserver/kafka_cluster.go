@@ -140,13 +140,23 @@ func (c *KafkaCluster) Topic(tb testing.TB, partitions int32) string {
 }
 
 // AwaitWhole waits until every replica of every partition, those of internal topics
-// included, is in sync, has each partition led by the first of its replicas, which
-// spreads them over the brokers, and waits until it is.
+// included, is in sync, and the first of them leads, which spreads the leaders over the
+// brokers.
 func (c *KafkaCluster) AwaitWhole(tb testing.TB) {
 	tb.Helper()
-	c.await(tb, func(p kmsg.MetadataResponseTopicPartition) bool { return len(p.ISR) == clusterNodes && p.Leader >= 0 })
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
+	inSync := func(p kmsg.MetadataResponseTopicPartition) bool { return len(p.ISR) == len(p.Replicas) }
+	whole := func(p kmsg.MetadataResponseTopicPartition) bool { return inSync(p) && p.Leader == p.Replicas[0] }
+	c.await(tb, func(ctx context.Context) error {
+		err := c.all(ctx, whole)
+		if err == nil || c.all(ctx, inSync) != nil {
+			return err
+		}
+		return errors.Join(err, c.elect(ctx))
+	})
+}
+
+// elect has the first replicas lead.
+func (c *KafkaCluster) elect(ctx context.Context) error {
 	elected, err := kadm.NewClient(c.client).ElectLeaders(ctx, kadm.ElectPreferredReplica, nil)
 	for _, partitions := range elected {
 		for _, p := range partitions {
@@ -155,10 +165,7 @@ func (c *KafkaCluster) AwaitWhole(tb testing.TB) {
 			}
 		}
 	}
-	if err != nil {
-		tb.Fatalf("elect leaders: %v", err)
-	}
-	c.await(tb, func(p kmsg.MetadataResponseTopicPartition) bool { return p.Leader == p.Replicas[0] })
+	return err
 }
 
 // Led is how many partitions of a topic a node leads.
@@ -184,21 +191,21 @@ func (c *KafkaCluster) Led(tb testing.TB, node *KafkaServer, topic string) (n in
 // is not in sync.
 func (c *KafkaCluster) AwaitWithout(tb testing.TB, node *KafkaServer) {
 	tb.Helper()
-	c.await(tb, func(p kmsg.MetadataResponseTopicPartition) bool {
+	away := func(p kmsg.MetadataResponseTopicPartition) bool {
 		return p.Leader >= 0 && p.Leader != node.id && !slices.Contains(p.ISR, node.id)
-	})
+	}
+	c.await(tb, func(ctx context.Context) error { return c.all(ctx, away) })
 }
 
-// await waits until all partitions are as they should be, in the eyes of each broker
-// that runs: one may know later than another.
-func (c *KafkaCluster) await(tb testing.TB, good func(kmsg.MetadataResponseTopicPartition) bool) {
+// await tries something until it succeeds.
+func (c *KafkaCluster) await(tb testing.TB, try func(context.Context) error) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		err := c.all(ctx, good)
+		err := try(ctx)
 		if err == nil {
 			return
 		}
@@ -210,6 +217,8 @@ func (c *KafkaCluster) await(tb testing.TB, good func(kmsg.MetadataResponseTopic
 	}
 }
 
+// all checks the partitions in the eyes of each broker that runs: one may know later
+// than another.
 func (c *KafkaCluster) all(ctx context.Context, good func(kmsg.MetadataResponseTopicPartition) bool) error {
 	for _, n := range c.Nodes {
 		if n.process.pid == 0 {

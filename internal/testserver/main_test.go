@@ -13,7 +13,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of these tests: only a broken server uses it up.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 func within(t *testing.T) context.Context {
 	t.Helper()

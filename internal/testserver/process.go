@@ -18,8 +18,8 @@ import (
 // How long a server may take: generous, because the machine may be busy with
 // other tests. Only a broken server ever reaches them.
 const (
-	startTimeout = 90 * time.Second
-	stopTimeout  = 30 * time.Second
+	startTimeout = 3 * time.Minute
+	stopTimeout  = time.Minute
 	pollInterval = 10 * time.Millisecond
 )
 
