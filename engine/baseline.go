@@ -181,10 +181,10 @@ func (b *numberBuilders) give(builder *profile.NumberBuilder) {
 // number reads a number column once where its grid and the counts on it
 // come of the same pass (profile.NumberBuilder), else a second time. If keep is not
 // nil, its valid values are added there, in any order.
-func (s *setBuilder) number(ctx context.Context, r Source, c modelwatch.Column, keep *[]float64) (*profile.Profile, error) {
-	b := s.spare.take()
-	defer s.spare.give(b)
-	b.Grow(r.Rows())
+func (b *setBuilder) number(ctx context.Context, r Source, c modelwatch.Column, keep *[]float64) (*profile.Profile, error) {
+	n := b.spare.take()
+	defer b.spare.give(n)
+	n.Grow(r.Rows())
 	var limits ranged
 	var missing, invalid, outside int64
 	err := scanSpread(ctx, r, c.Column, func(rows int, col *table.Column) error {
@@ -196,7 +196,7 @@ func (s *setBuilder) number(ctx context.Context, r Source, c modelwatch.Column, 
 		}
 		valid, beyond := limits.valid(&c, rows, col)
 		outside += beyond
-		b.AddFloats(col.Floats[:rows], valid)
+		n.AddFloats(col.Floats[:rows], valid)
 		if keep != nil {
 			*keep = appendFinite(*keep, col.Floats[:rows], valid)
 		}
@@ -205,7 +205,7 @@ func (s *setBuilder) number(ctx context.Context, r Source, c modelwatch.Column, 
 	if err != nil {
 		return nil, err
 	}
-	grid, p := b.Build()
+	grid, p := n.Build()
 	if p == nil {
 		return countColumn(ctx, r, c, grid)
 	}

@@ -72,8 +72,8 @@ const manyValues = 1 << 13
 // addExact is AddFloats on a grid that has a cut for every value of its baseline: where
 // other rows hold few but these, their counts and what lies between the cuts make the sums.
 func (p *Profile) addExact(values []float64, valid []bool, c *counting) {
-	before := append(c.tally.before[:0], p.cells...)
-	c.tally.before = before
+	c.tally.before = append(c.tally.before[:0], p.cells...)
+	before := c.tally.before
 	c.between = &between{mixed: len(values) / blockSize / 8}
 	p.addBlocks(values, valid, c)
 	c.move()
