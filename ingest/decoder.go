@@ -57,7 +57,8 @@ type decoder struct {
 	versions  *versions
 	salt      modelwatch.Salt
 	now       clock
-	latest    int64   // that event time may be, when the clock was read last; 0: it was not
+	latest    int64 // that event time may be, when the clock was read last; 0: it was not
+	times     timeParser
 	last      *layout // of the last event: what the next one probably has, too
 	pseudonym []byte  // of the last id, where ids are hashed
 	row       row     // what decode returns
@@ -306,7 +307,7 @@ func (d *decoder) placeTime(out *row) *failure {
 	case t.absent():
 		out.micros, ok = out.received, true
 	case t.str:
-		out.micros, ok = parseTime(t.text)
+		out.micros, ok = d.times.parse(t.text)
 	default:
 		var s scanner
 		s.reset(t.raw)

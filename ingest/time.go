@@ -12,25 +12,60 @@ import (
 // zone (then it is UTC), no seconds, and a date alone (its midnight). A fraction
 // beyond microseconds is cut.
 func parseTime(b []byte) (int64, bool) {
+	date, ok := parseDate(b)
+	if !ok || len(b) == dateBytes {
+		return date, ok
+	}
+	return parseOnDate(date, b[dateBytes:])
+}
+
+// dateBytes is the length of a date.
+const dateBytes = len("2006-01-02")
+
+// parseDate reads the date that text begins with, as its midnight.
+func parseDate(b []byte) (int64, bool) {
 	year, ok1 := digits(b, 0, 4)
 	month, ok2 := digits(b, 5, 2)
 	day, ok3 := digits(b, 8, 2)
 	if !ok1 || !ok2 || !ok3 || b[4] != '-' || b[7] != '-' || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
 		return 0, false
 	}
-	days := daysSince1970(year, month, day)
-	if len(b) == 10 {
-		return days * microsPerDay, true
-	}
-	if c := b[10]; c != 'T' && c != 't' && c != ' ' {
+	return daysSince1970(year, month, day) * microsPerDay, true
+}
+
+// parseOnDate reads what follows a date, which is not nothing.
+func parseOnDate(date int64, b []byte) (int64, bool) {
+	if c := b[0]; c != 'T' && c != 't' && c != ' ' {
 		return 0, false
 	}
-	clock, rest, ok := parseClock(b[11:])
+	clock, rest, ok := parseClock(b[1:])
 	if !ok {
 		return 0, false
 	}
 	zone, ok := parseZone(rest)
-	return days*microsPerDay + clock - zone, ok
+	return date + clock - zone, ok
+}
+
+// timeParser is parseTime for times of which most have the date of the one before.
+type timeParser struct {
+	text  [dateBytes]byte // of the last date
+	date  int64
+	known bool // there was one
+}
+
+func (p *timeParser) parse(b []byte) (int64, bool) {
+	if len(b) <= dateBytes {
+		return parseTime(b)
+	}
+	if !p.known || string(b[:dateBytes]) != string(p.text[:]) {
+		date, ok := parseDate(b)
+		if !ok {
+			return 0, false
+		}
+		p.date, p.known = date, true
+		copy(p.text[:], b)
+	}
+	return parseOnDate(p.date, b[dateBytes:])
 }
 
 const (

@@ -20,6 +20,7 @@ const maxStatisticBytes = 1 << 10
 type groupEncoder struct {
 	pages           *pageWriter
 	levels, repeats []uint8
+	full            bool // no row is missing
 	floats          []float64
 	ints            []int64
 	flags           []bool
@@ -36,7 +37,7 @@ func (e *groupEncoder) encode(store storage, rows int, v columnView) error {
 		return e.encodeVectors(rows, &v)
 	}
 	missing := e.setLevels(rows, &v)
-	e.pages.meta.Statistics.NullCount = int64(missing)
+	e.pages.meta.Statistics.NullCount, e.full = int64(missing), missing == 0
 	switch store {
 	case storeFloats:
 		return e.encodeFloats(dense(&e.floats, v.floats, e.levels, missing))
@@ -87,10 +88,19 @@ func dense[T any](buf *[]T, values []T, levels []uint8, missing int) []T {
 	return out
 }
 
+// begin starts a page with levels of rows.
+func (e *groupEncoder) begin(levels []uint8) {
+	e.pages.begin()
+	if e.full {
+		e.pages.present(len(levels))
+		return
+	}
+	e.pages.levels(1, levels)
+}
+
 // page starts a page with the levels of all rows.
 func (e *groupEncoder) page() {
-	e.pages.begin()
-	e.pages.levels(1, e.levels)
+	e.begin(e.levels)
 }
 
 func (e *groupEncoder) encodeFloats(values []float64) error {
@@ -289,8 +299,7 @@ func (e *groupEncoder) writePlain(texts []string, index []int32) error {
 				end++
 			}
 		}
-		p.begin()
-		p.levels(1, e.levels[from:to])
+		e.begin(e.levels[from:to])
 		p.addTexts(texts, index[next:end], size)
 		if err := p.endData(to-from, format.Plain); err != nil {
 			return err

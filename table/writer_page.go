@@ -68,6 +68,16 @@ func (p *pageWriter) levels(width int, levels []uint8) {
 	binary.LittleEndian.PutUint32(p.body[at:], uint32(len(p.body)-at-4))
 }
 
+// present is levels of n rows that all have a value, without looking at them.
+func (p *pageWriter) present(n int) {
+	at := len(p.body)
+	p.body = append(p.body, 0, 0, 0, 0)
+	if n > 0 {
+		p.body = append(binary.AppendUvarint(p.body, uint64(n)<<1), 1)
+	}
+	binary.LittleEndian.PutUint32(p.body[at:], uint32(len(p.body)-at-4))
+}
+
 // addTexts appends texts, of that size in all with their lengths, and notes what they have
 // in common.
 func (p *pageWriter) addTexts(all []string, index []int32, size int) {

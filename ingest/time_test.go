@@ -1,0 +1,24 @@
+package ingest
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// A parser that remembers dates reads every text as one without memory.
+func TestTimeParser(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var p timeParser
+		date := rapid.SampledFrom([]string{"2026-11-21", "2026-11-22", "2026-02-29", "2024-02-29", "0001-01-01", "2026-1-1", "2026/11/21", "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", ""})
+		rest := rapid.SampledFrom([]string{"", "T10:00:00Z", " 10:00", "t23:59:59.123456789+05:30", "T24:00:00Z", "T", "x10:00", "T10:00:00.Z", "\x00"})
+		for range rapid.IntRange(1, 10).Draw(t, "texts") {
+			text := []byte(date.Draw(t, "date") + rest.Draw(t, "rest"))
+			got, ok := p.parse(text)
+			if want, wantOK := parseTime(text); ok != wantOK || ok && got != want {
+				t.Fatalf("%q: %d, %v, want %d, %v", text, got, ok, want, wantOK)
+			}
+		}
+	})
+}
