@@ -1,6 +1,6 @@
 # modelwatch. `make` lists the targets.
 
-# The binary is pure Go. Tests run under the race detector, which needs a C compiler, set it themselves.
+# The binary is Go and Go's assembly, no C. Tests run under the race detector, which needs a C compiler, set it themselves.
 export CGO_ENABLED := 0
 
 GO       ?= go

@@ -1,5 +1,7 @@
 package ingest
 
+import "slices"
+
 // value is one value of the event as it was sent; raw is nil if it was not, and
 // also if it was null.
 type value struct {
@@ -168,6 +170,7 @@ func (e *event) use(l *layout) {
 	e.layout = l
 	if n := len(l.columns); len(e.words) < n {
 		e.words, e.texts = append(e.words, make([]uint64, n-len(e.words))...), append(e.texts, make([][]byte, n-len(e.texts))...)
+		e.long = slices.Grow(e.long, n)
 		e.named.grow(n)
 		e.set.grow(n)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -113,6 +114,8 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		checkSifted(t, data)
+		checkSifted(t, slices.Concat(data, []byte(behind)))
+		checkRuns(t, mustLoad(t, b.decoder.versions, "fraud", "3").rows, data)
 		if len(data) == 0 {
 			return
 		}

@@ -52,6 +52,15 @@ func (e *event) section(id sectionID, extra extraID, quoted []byte) bool {
 func (e *event) streak(hint *int32) (next *int32, done, ok bool) {
 	d, at := e.data, e.pos
 	for i := *hint; i >= 0; i = *hint {
+		if hasRun {
+			e.pos = at
+			if hint, done = e.run(hint); done {
+				return hint, true, true
+			}
+			if at, i = e.pos, *hint; i < 0 {
+				break
+			}
+		}
 		col := &e.layout.columns[i]
 		pos := at + len(col.key)
 		if pos < valueAt || pos >= len(d) {
