@@ -65,10 +65,8 @@ func (t cellType) featureType() modelwatch.FeatureType {
 // column is one column that events of a version may fill. What each event needs
 // comes first.
 type column struct {
-	key string // in its section of the event, as JSON: `"amount":`; "" where that needs escapes
-	// foot is the last 16 bytes of key, behind zeros if it is shorter, and mask marks
-	// those that are of the key, because others are before it in the event.
-	foot, mask [2]uint64
+	key  string    // in its section of the event, as JSON: `"amount":`; "" where that needs escapes
+	foot [2]uint64 // the last 16 bytes of key, behind zeros if it is shorter
 	// follow is the column that came after this one in the last event: producers
 	// keep their order, so the next name is usually found by one comparison.
 	follow   int32
@@ -85,18 +83,30 @@ type column struct {
 
 func (c *column) setKey(key string) {
 	c.key = key
-	var foot, mask [valueAt]byte
+	var foot [valueAt]byte
 	for i := range min(len(key), valueAt) {
-		foot[valueAt-1-i], mask[valueAt-1-i] = key[len(key)-1-i], 0xff
+		foot[valueAt-1-i] = key[len(key)-1-i]
 	}
-	for i := range c.foot {
-		c.foot[i], c.mask[i] = load(foot[:], 8*i), load(mask[:], 8*i)
-	}
+	c.foot = [2]uint64{load(foot[:], 0), load(foot[:], 8)}
 }
+
+// keyMasks mark the bytes of a foot that are of a key of so many bytes: others are before
+// it in the event. Without a key it is all of them: no event has so many NULs.
+var keyMasks = func() (masks [valueAt + 1][2]uint64) {
+	masks[0] = [2]uint64{math.MaxUint64, math.MaxUint64}
+	for n := 1; n <= valueAt; n++ {
+		masks[n][1] = math.MaxUint64 << (64 - 8*min(n, 8))
+		if n > 8 {
+			masks[n][0] = math.MaxUint64 << (64 - 8*(n-8))
+		}
+	}
+	return masks
+}()
 
 // endsBefore reports that the last 16 bytes of the key are before the value.
 func (c *column) endsBefore(v *window) bool {
-	return (v.word(0)^c.foot[0])&c.mask[0]|(v.word(8)^c.foot[1])&c.mask[1] == 0
+	mask := &keyMasks[min(len(c.key), valueAt)]
+	return (v.word(0)^c.foot[0])&mask[0]|(v.word(8)^c.foot[1])&mask[1] == 0
 }
 
 // beginsAt reports that what a longer key has before its last 16 bytes is at i.
@@ -222,7 +232,6 @@ func (l *layout) addMember(id sectionID, field string, typ cellType) int32 {
 	i := int32(len(l.columns))
 	c := column{name: columnPrefix(id) + field, typ: typ, follow: -1, min: -math.MaxFloat64, max: math.MaxFloat64}
 	c.label = quote(c.name)
-	c.mask = [2]uint64{math.MaxUint64, math.MaxUint64} // no event has so many NULs
 	if q := quote(field); len(q) == len(field)+2 {
 		c.setKey(string(q) + ":")
 	}

@@ -117,11 +117,12 @@ member:
 	PREFETCHT0 320(SI)
 	VMOVDQU -16(SI), X0
 	VPXOR   column_foot(DX), X0, X0
-	VPAND   column_mask(DX), X0, X0
-	VPTEST  X0, X0
-	JNE     stop
 	CMPQ    CX, $16
 	JHI     longKey
+	SHLL    $4, CX
+	LEAQ    ·keyMasks(SB), DI
+	VPTEST  (DI)(CX*1), X0
+	JNE     stop
 
 named:
 	MOVL AX, CX
@@ -369,8 +370,9 @@ longKey:
 	CMPQ    CX, $32
 	JHI     stop
 	MOVQ    column_key(DX), DI
-	VMOVDQU (BX), X0
-	VPXOR   (DI), X0, X0
+	VMOVDQU (BX), X1
+	VPXOR   (DI), X1, X1
+	VPOR    X1, X0, X0
 	VPTEST  X0, X0
 	JEQ     named
 	JMP     stop
