@@ -39,6 +39,12 @@ var fieldKeys = [fieldUnknown + 1]string{
 	`"features":`, `"prediction":`, `"attributions":`, `"tags":`, "",
 }
 
+// fieldSections are the sections that members are.
+var fieldSections = [fieldUnknown + 1]sectionID{fieldFeatures: sectionFeatures, fieldAttributions: sectionAttributions, fieldTags: sectionTags}
+
+// sectionExtras are where what a section does not know is kept.
+var sectionExtras = [sectionCount]extraID{sectionFeatures: extraFeatures, sectionScores: extraScores, sectionAttributions: extraAttributions, sectionTags: extraTags}
+
 // fieldOf is on the path of each event: a switch is a few comparisons of words.
 func fieldOf(name []byte) field {
 	switch string(name) {
@@ -105,7 +111,10 @@ type event struct {
 	predicted [3]value                // of the prediction: score, label, value
 	follow    [4]uint8                // which of these came after each in the last event, and after the last the first
 	heading   heading
-	recalled  bool   // the event began with the heading
+	recalled  bool // the event began with the heading
+	shape     shape
+	marks     []mark // the values of an event that is not of the shape
+	shapeless bool   // other things stand between them
 	edge      window // of a value near the end of the record, zeros behind it
 
 	vectors  []float32
@@ -144,7 +153,10 @@ func (e *event) parse(data []byte, l *layout, choose layouts) *failure {
 	if !e.members(choose) || e.space() != 0 || e.pos < len(data) {
 		return e.explain()
 	}
-	if e.fields[fieldKind].str && !e.recalled {
+	switch {
+	case e.recalled && len(e.shape.parts) == 0:
+		e.learnShape()
+	case !e.recalled && e.fields[fieldKind].str:
 		e.learn()
 	}
 	e.finish()
@@ -161,7 +173,8 @@ func (e *event) begin(data []byte, l *layout) {
 	for i := range e.extra {
 		e.extra[i] = e.extra[i][:0]
 	}
-	e.started, e.sifted = false, false
+	e.marks = e.marks[:0]
+	e.started, e.sifted, e.shapeless = false, false, false
 	e.extraLen, e.invalidValues, e.outOfRange, e.unknownFields, e.truncated = 0, 0, 0, 0, 0
 	e.dropped, e.opaque = 0, false
 }
@@ -179,6 +192,12 @@ func (e *event) use(l *layout) {
 // members reads the event's own members.
 func (e *event) members(choose layouts) bool {
 	seen, hint := e.recall()
+	if seen != 0 {
+		if e.keepsShape(choose) {
+			return true
+		}
+		seen, hint = e.recall()
+	}
 	if seen == 0 && e.open() {
 		return true
 	}
@@ -190,6 +209,7 @@ func (e *event) members(choose layouts) bool {
 		case !ok:
 			return false
 		case f == fieldUnknown:
+			e.shapeless = true
 			ok = e.names[0].add(e.name) && e.unknown(extraTop, quoted)
 		case seen&(1<<f) != 0:
 			return false // a duplicate: explain names it
@@ -234,9 +254,29 @@ func (e *event) next(end byte) (done, ok bool) {
 }
 
 func (e *event) member(f field, quoted []byte, choose layouts) bool {
+	start := e.pos
 	if f < fieldCount {
-		return e.value(&e.fields[f])
+		ok := e.value(&e.fields[f])
+		e.mark(role(f), start)
+		return ok
 	}
+	e.settle(choose)
+	if e.layout.labels {
+		e.shapeless = true
+		return e.unknown(extraTop, quoted)
+	}
+	if f == fieldPrediction {
+		return e.prediction(quoted)
+	}
+	id := fieldSections[f]
+	ok := e.section(id, sectionExtras[id], quoted)
+	e.mark(roleSection+role(id), start)
+	return ok
+}
+
+// settle looks for the layout, if it is only guessed, before the first value that needs
+// it.
+func (e *event) settle(choose layouts) {
 	if choose != nil && !e.started {
 		if l := choose.peek(e.fields[fieldKind].text, e.model(), e.version()); l != nil {
 			if l != e.layout {
@@ -246,18 +286,6 @@ func (e *event) member(f field, quoted []byte, choose layouts) bool {
 		}
 	}
 	e.started = true
-	if e.layout.labels {
-		return e.unknown(extraTop, quoted)
-	}
-	switch f {
-	case fieldFeatures:
-		return e.section(sectionFeatures, extraFeatures, quoted)
-	case fieldAttributions:
-		return e.section(sectionAttributions, extraAttributions, quoted)
-	case fieldTags:
-		return e.section(sectionTags, extraTags, quoted)
-	}
-	return e.prediction(quoted)
 }
 
 // value reads any value.

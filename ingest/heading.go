@@ -41,6 +41,7 @@ func (e *event) recall() (seen uint32, hint *field) {
 func (e *event) learn() {
 	h := &e.heading
 	*h = heading{text: h.text[:0]}
+	e.shape.parts = e.shape.parts[:0]
 	if e.data[0] != '{' {
 		return
 	}

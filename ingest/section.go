@@ -155,6 +155,7 @@ func (e *event) open() (empty bool) {
 // notSection handles an object of the event that is something else: null is as
 // good as absent, the rest is kept.
 func (e *event) notSection(quoted []byte, extra extraID) bool {
+	e.shapeless = true
 	if e.expect("null") {
 		return true
 	}
@@ -183,12 +184,15 @@ func (e *event) prediction(quoted []byte) bool {
 			return false
 		case i < len(predictionKeys):
 			seen |= 1 << i
+			start := e.pos
 			ok = e.value(&e.predicted[i])
+			e.mark(rolePredicted+role(i), start)
 		case !e.names[1].add(e.name):
 			return false
 		case string(e.name) == "scores":
 			ok = e.scores(quoted)
 		default:
+			e.shapeless = true
 			ok = e.unknown(extraPrediction, quoted)
 		}
 		if !ok {
@@ -226,10 +230,13 @@ func (e *event) predictionName(hint *uint8) (i int, quoted []byte, ok bool) {
 }
 
 func (e *event) scores(quoted []byte) bool {
-	if e.pos < len(e.data) && e.data[e.pos] == '{' {
-		return e.section(sectionScores, extraScores, quoted)
+	if e.pos >= len(e.data) || e.data[e.pos] != '{' {
+		return e.notSection(quoted, extraPrediction)
 	}
-	return e.notSection(quoted, extraPrediction)
+	start := e.pos
+	ok := e.section(sectionScores, extraScores, quoted)
+	e.mark(roleSection+role(sectionScores), start)
+	return ok
 }
 
 // finish places the values that were put off.
