@@ -75,6 +75,11 @@ const (
 
 // parseClock reads hh:mm[:ss[.f]] and returns what follows.
 func parseClock(b []byte) (micros int64, rest []byte, ok bool) {
+	if len(b) > 12 && b[8] == '.' { // with seconds, as most have
+		if seconds, ok := secondsOf(load(b, 0)); ok {
+			return parseFraction(seconds*microsPerSecond, b[8:])
+		}
+	}
 	hour, ok1 := digits(b, 0, 2)
 	minute, ok2 := digits(b, 3, 2)
 	if !ok1 || !ok2 || b[2] != ':' || hour > 23 || minute > 59 {
@@ -94,6 +99,24 @@ func parseClock(b []byte) (micros int64, rest []byte, ok bool) {
 	if len(b) == 0 || b[0] != '.' && b[0] != ',' {
 		return micros, b, true
 	}
+	return parseFraction(micros, b)
+}
+
+// secondsOf reads hh:mm:ss.
+func secondsOf(w uint64) (seconds int64, ok bool) {
+	const clock = 0x3030_3a_3030_3a_3030 // 00:00:00
+	w ^= clock
+	if (w|(w+0x7676_7f_7676_7f_7676))&0x8080808080808080 != 0 { // a digit above 9, or no colon
+		return 0, false
+	}
+	w = w*10 + w>>8 // each byte with the next
+	hour, minute, second := int64(w&0xff), int64(w>>24&0xff), int64(w>>48&0xff)
+	return hour*3600 + minute*60 + second, hour <= 23 && minute <= 59 && second <= 59
+}
+
+// parseFraction reads what follows a point or a comma, digits, and adds it to the seconds
+// before.
+func parseFraction(micros int64, b []byte) (_ int64, rest []byte, ok bool) {
 	i, unit := 1, int64(microsPerSecond)
 	for ; i < len(b) && b[i]-'0' <= 9; i++ {
 		unit /= 10

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -21,4 +22,31 @@ func TestTimeParser(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSecondsOf compares with the standard library: all times of a day, and texts of which
+// a byte is another.
+func TestSecondsOf(t *testing.T) {
+	t.Parallel()
+	check := func(text []byte) {
+		want, err := time.Parse(time.TimeOnly, string(text))
+		got, ok := secondsOf(load(text, 0))
+		if midnight := want.Truncate(24 * time.Hour); ok != (err == nil) || ok && got != int64(want.Sub(midnight)/time.Second) {
+			t.Fatalf("%q: got %d, %v, want %v (%v)", text, got, ok, want, err)
+		}
+	}
+	for second := range 24 * 3600 {
+		text := time.Unix(int64(second), 0).UTC().AppendFormat(nil, time.TimeOnly)
+		check(text)
+		if second%601 != 0 {
+			continue
+		}
+		for i, was := range text {
+			for c := range 256 {
+				text[i] = byte(c)
+				check(text)
+			}
+			text[i] = was
+		}
+	}
 }
