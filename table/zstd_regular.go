@@ -29,10 +29,19 @@ type regular struct {
 
 // pair is a sequence of a regular block, whose match has the length of the shape.
 type pair struct {
-	offset   uint32 // as the format has it: 1 repeats the last, others are 3 more
-	literals uint32
-	code     uint8 // of the offset
+	offset uint32 // as the format has it: 1 repeats the last, others are 3 more
+	rest   uint32 // the number of literals, and below it the code of that, and the code of the offset
 }
+
+const (
+	codeBits = 6
+	codeMask = 1<<codeBits - 1
+	runShift = 2 * codeBits
+)
+
+func (p pair) literals() uint32    { return p.rest >> runShift }
+func (p pair) literalCode() uint32 { return p.rest >> codeBits & codeMask }
+func (p pair) offsetCode() uint32  { return p.rest & codeMask }
 
 // find finds the sequences of values[from:]. It reports false if there are too few to
 // be of use.
@@ -79,40 +88,43 @@ func (p *doublesPacker) begin(page []byte, from int) int {
 // match goes on with the values of the page from that one on. It looks at the eight bytes
 // up to the highest one of a value, of which the two above its low ones may differ.
 func (p *doublesPacker) match(page []byte, from int) {
-	r := &p.regular
-	literals, pairs := p.literals, r.pairs
-	at, n, run, last := r.at, r.n, r.run, p.last
-	for i := from; i < len(page)/8; i++ {
-		next := binary.LittleEndian.Uint64(page[8*i-1:])
-		slot := &p.seen[next<<16*multiplier>>(64-seenLog)]
-		was := int(*slot) + 1
-		*slot = uint16(i - 1)
-		other := binary.LittleEndian.Uint64(page[8*was-1:])
+	r, seen, offsets := &p.regular, &p.seen, &p.counts[ofOffset]
+	literals, pairs := p.literals[r.at:], r.pairs[r.n:]
+	at, n, run, last := 0, 0, r.run, p.last
+	for i := 8*from - 1; i+9 <= len(page); i += 8 {
+		next := binary.LittleEndian.Uint64(page[i : i+8])
+		slot := &seen[next<<16*multiplier>>(64-seenLog)]
+		was := 8*int(*slot) + 7
+		*slot = uint16(i >> 3)
+		other := binary.LittleEndian.Uint64(page[was : was+8])
 		if (next^other)<<16 != 0 {
-			r.fresh++
-			binary.LittleEndian.PutUint64(literals[at:], next)
+			binary.LittleEndian.PutUint64(literals[at:at+8], next)
 			at, run = at+8, run+8
 			continue
 		}
 		if next == other {
 			r.whole++
 		}
-		distance := uint32(8 * (i - was))
+		distance := uint32(i - was)
 		offset := distance + 3
 		if distance == last {
 			offset = 1
 		}
 		last = distance
-		code := uint8(bits.Len32(offset) - 1)
-		p.counts[ofOffset][code]++
+		code := uint32(bits.Len32(offset) - 1)
+		offsets[code&31]++
+		rest := uint32(ownBytes<<runShift|ownBytes<<codeBits) | code
 		if run != ownBytes {
-			p.counts[ofLiterals][literalCode(run)]++
+			l := literalCode(run)
+			p.counts[ofLiterals][l]++
+			rest = run<<runShift | uint32(l)<<codeBits | code
 		}
-		pairs[n] = pair{offset, run, code}
-		binary.LittleEndian.PutUint16(literals[at:], uint16(next>>48))
+		pairs[n] = pair{offset, rest}
+		binary.LittleEndian.PutUint16(literals[at:at+2], uint16(next>>48))
 		at, n, run = at+ownBytes, n+1, ownBytes
 	}
-	r.at, r.n, r.run, p.last = at, n, run, last
+	r.fresh += len(page)/8 - from - n
+	r.at, r.n, r.run, p.last = r.at+at, r.n+n, run, last
 }
 
 // finish ends the block.
@@ -137,34 +149,25 @@ func (p *doublesPacker) appendPairs(dst []byte) []byte {
 	dst = slices.Grow(dst, most*len(pairs)+16)[:at+most*len(pairs)+16]
 	literals, offsets := &p.tables[ofLiterals], &p.tables[ofOffset]
 	last := pairs[len(pairs)-1]
-	literal, offset := literals.first(literalCode(last.literals)), offsets.first(last.code)
-	usual := literals.of[ownBytes]
+	literal, offset := literals.first(uint8(last.literalCode())), offsets.first(uint8(last.offsetCode()))
 	word, n := uint64(0), uint32(0) // bits that are to be written
-	for i := len(pairs) - 1; i >= 0; i-- {
+	at, word, n = appendRest(dst, at, word, n, last)
+	for i := len(pairs) - 2; i >= 0; i-- {
 		s := pairs[i]
-		code := uint32(s.code) & 31
-		if i < len(pairs)-1 {
-			o := offsets.of[code]
-			give := (offset + o.bits) >> 16
-			word |= uint64(offset) & (1<<(give&31) - 1) << (n & 63)
-			n += give
-			offset = uint32(offsets.states[uint8(int32(offset>>(give&31))+o.base)])
-			l := usual
-			if s.literals != ownBytes {
-				l = literals.of[literalCode(s.literals)]
-			}
-			give = (literal + l.bits) >> 16
-			word |= uint64(literal) & (1<<(give&31) - 1) << (n & 63)
-			n += give
-			literal = uint32(literals.states[uint8(int32(literal>>(give&31))+l.base)])
+		o, l := &offsets.of[s.offsetCode()&31], &literals.of[s.literalCode()]
+		give := (offset + o.bits) >> 16 & 15
+		word |= uint64(offset&(1<<give-1)) << (n & 63)
+		n += give
+		offset = uint32(offsets.states[uint8(int32(offset>>give)+o.base)])
+		give = (literal + l.bits) >> 16 & 15
+		word |= uint64(literal&(1<<give-1)) << (n & 63)
+		n += give
+		literal = uint32(literals.states[uint8(int32(literal>>give)+l.base)])
+		if s.literals() >= 16 { // its code does not say all
+			at, word, n = appendRest(dst, at, word, n, s)
+			continue
 		}
-		if s.literals >= 16 { // its code does not say all
-			l := literalLengths[literalCode(s.literals)&63]
-			at, word, n = flushBits(dst, at, word, n)
-			word |= uint64(s.literals-l.base) << n
-			n += uint32(l.bits)
-			at, word, n = flushBits(dst, at, word, n)
-		}
+		code := s.offsetCode() & 31
 		word |= (uint64(s.offset) - 1<<code) << (n & 63)
 		n += code
 		at, word, n = flushBits(dst, at, word, n)
@@ -174,4 +177,14 @@ func (p *doublesPacker) appendPairs(dst []byte) []byte {
 	w.add(uint64(literal)&(1<<literals.log-1), uint8(literals.log))
 	w.add(1, 1) // where the bits end
 	return w.end()
+}
+
+// appendRest appends what the codes of a pair do not say.
+func appendRest(dst []byte, at int, word uint64, n uint32, s pair) (int, uint64, uint32) {
+	at, word, n = flushBits(dst, at, word, n)
+	l := literalLengths[s.literalCode()]
+	word |= uint64(s.literals()-l.base) << n
+	at, word, n = flushBits(dst, at, word, n+uint32(l.bits))
+	word |= (uint64(s.offset) - 1<<s.offsetCode()) << n
+	return flushBits(dst, at, word, n+s.offsetCode())
 }
