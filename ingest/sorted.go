@@ -26,6 +26,8 @@ type sortedRows struct {
 	bools  []bool
 	valid  []bool
 	index  []int32
+
+	touched uint64 // of no meaning
 }
 
 // sortedColumn is a column, and how a part of it is had.
@@ -214,10 +216,22 @@ func (s *sortedRows) whole(w *words) []*[pageRows]uint64 {
 	return s.pages
 }
 
+// touch reads a word of each cache line of a page, from the first to the last: so they
+// all come from memory at once, and are there when rows ask for them here and there, which
+// would wait for one line after the other. It returns something so that it has to be done.
+func touch(page *[pageRows]uint64) (any uint64) {
+	const line = 64 / 8 // words
+	for i := 0; i < pageRows; i += line {
+		any |= page[i]
+	}
+	return any
+}
+
 // takeFloats returns the words of rows as IEEE bits.
 func (s *sortedRows) takeFloats(w *words, p *plan) []float64 {
 	out := room(&s.floats, p.n)
 	for i, page := range s.whole(w) {
+		s.touched += touch(page)
 		for _, m := range p.of(i) {
 			out[m.to()] = math.Float64frombits(page[m.row()])
 		}
@@ -228,6 +242,7 @@ func (s *sortedRows) takeFloats(w *words, p *plan) []float64 {
 func (s *sortedRows) takeInts(w *words, p *plan) []int64 {
 	out := room(&s.ints, p.n)
 	for i, page := range s.whole(w) {
+		s.touched += touch(page)
 		for _, m := range p.of(i) {
 			out[m.to()] = int64(page[m.row()])
 		}
@@ -238,6 +253,7 @@ func (s *sortedRows) takeInts(w *words, p *plan) []int64 {
 func (s *sortedRows) takeIndices(w *words, p *plan) []int32 {
 	out := room(&s.index, p.n)
 	for i, page := range s.whole(w) {
+		s.touched += touch(page)
 		for _, m := range p.of(i) {
 			out[m.to()] = int32(page[m.row()])
 		}
@@ -248,6 +264,7 @@ func (s *sortedRows) takeIndices(w *words, p *plan) []int32 {
 // takeBits fills out with one bit of the words of rows.
 func (s *sortedRows) takeBits(w *words, p *plan, out []bool, bit int) {
 	for i, page := range s.whole(w) {
+		s.touched += touch(page)
 		for _, m := range p.of(i) {
 			out[m.to()] = page[m.row()]>>bit&1 != 0
 		}
