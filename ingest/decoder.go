@@ -129,16 +129,14 @@ func (d *decoder) peek(kind, model, version []byte) *layout {
 }
 
 // sampledAway judges by what place and sample go by, as soon as the event has said
-// all of it; most producers put it first. Should what follows say otherwise, it is
-// no event, or decode reads it again.
+// all of it and its version was found; most producers put it first. Should what follows
+// say otherwise, it is no event, or decode reads it again.
 func (d *decoder) sampledAway(e *event) bool {
+	d.judged = false
 	for _, f := range [...]field{fieldKind, fieldModel, fieldVersion, fieldID, fieldTime} {
 		if e.fields[f].absent() {
 			return false
 		}
-	}
-	if len(e.layout.version.rates) == 1 && e.layout.version.rates[0].rate >= 1 {
-		return false
 	}
 	d.early = row{}
 	if d.placeEvent(&d.early) != nil {
@@ -188,13 +186,15 @@ func (d *decoder) measure(r *kgo.Record) *failure {
 
 // place finds out what the event is and where it belongs.
 func (d *decoder) place(ctx context.Context, out *row) (*failure, error) {
+	if d.judged {
+		out.kind, out.id, out.micros, out.rank, out.version = d.early.kind, d.early.id, d.early.micros, d.early.rank, d.layout.version
+		return nil, nil
+	}
 	model, name, fail := d.names()
 	if fail != nil {
 		return fail, nil
 	}
-	if d.judged {
-		out.kind, out.id, out.micros, out.rank = d.early.kind, d.early.id, d.early.micros, d.early.rank
-	} else if fail := d.placeEvent(out); fail != nil {
+	if fail := d.placeEvent(out); fail != nil {
 		return fail, nil
 	}
 	labels := out.kind == modelwatch.KindLabel
