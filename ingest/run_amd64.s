@@ -37,6 +37,11 @@ DATA eights<>+0(SB)/8, $0x0001271000012710
 DATA eights<>+8(SB)/8, $0x0001271000012710
 GLOBL eights<>(SB), RODATA|NOPTR, $16
 
+// What the halves of a mantissa are multiplied with, as IEEE bits: 10^8, 1.
+DATA halves<>+0(SB)/8, $0x4197d78400000000
+DATA halves<>+8(SB)/8, $0x3ff0000000000000
+GLOBL halves<>(SB), RODATA|NOPTR, $16
+
 // From n on: the shuffle that makes n bytes the last of sixteen, behind zeros.
 DATA last<>+0(SB)/8, $0x8080808080808080
 DATA last<>+8(SB)/8, $0x8080808080808080
@@ -217,22 +222,23 @@ digits:
 	VPMADDWD   fours<>(SB), X0, X0
 	VPACKUSDW  X0, X0, X0
 	VPMADDWD   eights<>(SB), X0, X0
-	VMOVQ      X0, CX
-	MOVL       CX, R14
-	SHRQ       $32, CX
-	IMUL3Q     $100000000, R14, R14
-	ADDQ       R14, CX
-	VXORPS     X0, X0, X0
-	VCVTSI2SDQ CX, X0, X0
+	VCVTDQ2PD  X0, X0
+	VMULPD     halves<>(SB), X0, X0
+	VUNPCKHPD  X0, X0, X1
+	VADDSD     X1, X0, X0
 	LEAQ       ·powersOfTen(SB), R14
 	VDIVSD     (R14)(DI*8), X0, X0
 	SHLQ       $63, R13
 	VMOVQ      R13, X1
 	VORPS      X1, X0, X0
+	CMPB       column_bounded(DX), $0
+	JEQ        within
 	VUCOMISD   column_min(DX), X0
 	JCS        stop
 	VUCOMISD   column_max(DX), X0
 	JHI        stop
+
+within:
 	VMOVSD     X0, (R9)(AX*8)
 
 set:
