@@ -14,7 +14,7 @@ type heading struct {
 
 var headingFields = [...]field{fieldKind, fieldModel, fieldVersion}
 
-// maxHeading bounds what is compared of each event.
+// maxHeading bounds what is compared of each event, and between two of its values.
 const maxHeading = 256
 
 // recall takes the members of the heading, if the event begins with it, and returns

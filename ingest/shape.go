@@ -36,7 +36,7 @@ type mark struct {
 func (e *event) mark(r role, start int) { e.marks = append(e.marks, mark{r, start, e.pos}) }
 
 // learnShape makes what stands between the marks the shape, unless something stands
-// there that is more than names and punctuation.
+// there that is more than names and punctuation, or very much of it.
 func (e *event) learnShape() {
 	if e.shape.pause > 0 {
 		e.shape.pause--
@@ -46,14 +46,17 @@ func (e *event) learnShape() {
 		return
 	}
 	at := len(e.heading.text)
-	for _, m := range e.marks {
-		if m.end <= at {
+	for _, m := range append(e.marks, mark{roleEnd, len(e.data), len(e.data)}) {
+		if m.end <= at && m.role != roleEnd {
 			continue // of the heading
+		}
+		if m.start-at > maxHeading {
+			e.shape.parts = e.shape.parts[:0]
+			return
 		}
 		e.shape.parts = append(e.shape.parts, part{string(e.data[at:m.start]), m.role})
 		at = m.end
 	}
-	e.shape.parts = append(e.shape.parts, part{string(e.data[at:]), roleEnd})
 }
 
 // keepsShape reads what is behind the heading, if it has the shape; else it begins the

@@ -90,6 +90,13 @@ func TestShape(t *testing.T) {
 	if texts := shapeTexts(&e); !slices.Equal(texts, []string{`"id":`, `,"time":`, `,"features":`, `,"prediction":{"score":`, `,"label":`, `},"attributions":`, `,"tags":`, `}`}) {
 		t.Errorf("the shape is %q", texts)
 	}
+	var spaced event
+	for range 4 {
+		spaced.parse([]byte(strings.Replace(prediction, `,"prediction":`, `,"prediction":`+strings.Repeat(" ", maxHeading), 1)), l.rows, nil)
+	}
+	if texts := shapeTexts(&spaced); len(texts) > 0 {
+		t.Errorf("the shape has %d spaces: %q", maxHeading, texts)
+	}
 	var want event
 	e.parse([]byte(prediction), l.labels, nil)
 	want.parse([]byte(prediction), l.labels, nil)
