@@ -138,6 +138,9 @@ func (d *decoder) sampledAway(e *event) bool {
 			return false
 		}
 	}
+	if len(e.version()) == 0 {
+		return false // it is no name, and the version found is that of events without one
+	}
 	d.early = row{}
 	if d.placeEvent(&d.early) != nil {
 		return false

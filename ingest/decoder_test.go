@@ -336,6 +336,22 @@ func TestDecodeDeadLetters(t *testing.T) {
 	}
 }
 
+// TestDecodeNoVersion: a version that is no name is rejected, also where events without
+// one are known.
+func TestDecodeNoVersion(t *testing.T) {
+	t.Parallel()
+	const head, tail = `{"kind":"prediction","model":"m",`, `"id":"a","time":"2026-11-21T10:00:00Z","features":{"amount":1}}`
+	for _, version := range []string{`""`, `true`, `{}`, `[]`} {
+		b := setupDecoder(t)
+		b.mustSend(head + tail)
+		for range 3 { // of which the last have the shape of those before
+			if rejected := b.send(head + `"version":` + version + `,` + tail); rejected == nil || rejected.reason != modelwatch.DeadInvalidName {
+				t.Errorf("version %s: got %+v, want %s", version, rejected, modelwatch.DeadInvalidName)
+			}
+		}
+	}
+}
+
 func TestDecodeEdges(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
