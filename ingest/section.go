@@ -172,6 +172,7 @@ func (e *event) prediction(quoted []byte) bool {
 		return e.notSection(quoted, extraTop)
 	}
 	if e.open() {
+		e.shapeless = true // no value of it would ask for the layout
 		return true
 	}
 	e.names[1].reset()

@@ -105,6 +105,25 @@ func TestShape(t *testing.T) {
 	}
 }
 
+// TestShapeOfGuess: an event that was read under a guess leaves no shape that hides a
+// member from the right layout.
+func TestShapeOfGuess(t *testing.T) {
+	t.Parallel()
+	const head, tail = `{"kind":"label","model":"m","version":"3","id":"1","time":"`, `","label":"a","prediction":{}}`
+	b := setupDecoder(t)
+	for range 3 {
+		if b.send(head+"x"+tail) == nil { // so the version is not known yet
+			t.Fatal("the time is none, and was taken")
+		}
+	}
+	for i := range 3 {
+		b.mustSend(head + "2026-11-21T10:00:00Z" + tail)
+		if got := string(b.decoder.appendExtra(nil)); got != `{"prediction":{}}` || b.decoder.unknownFields != 1 {
+			t.Errorf("event %d: %d unknown members, %s", i, b.decoder.unknownFields, got)
+		}
+	}
+}
+
 func shapeTexts(e *event) (texts []string) {
 	for _, p := range e.shape.parts {
 		texts = append(texts, p.text)
