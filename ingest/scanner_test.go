@@ -119,6 +119,7 @@ func FuzzDecode(f *testing.F) {
 		if len(data) == 0 {
 			return
 		}
+		checkWarm(t, string(data))
 		// The whole way, twice: with a guess and without.
 		for range 2 {
 			b.send(string(data))
@@ -146,6 +147,54 @@ func checkSifted(t *testing.T, data []byte) {
 	if away.layout == l && len(kept.growths) != len(away.growths) {
 		t.Fatalf("%q: %v grow, sifted %v", data, kept.growths, away.growths)
 	}
+}
+
+// checkWarm compares what becomes of a record that comes first with what becomes of it
+// behind others of its kind and of other kinds.
+func checkWarm(t *testing.T, data string) {
+	t.Helper()
+	versionless := strings.Replace(prediction, `"version":"3",`, "", 1)
+	become := func(before ...string) string {
+		b := setupDecoder(t, fraud())
+		for _, text := range before {
+			b.send(text)
+		}
+		r := b.record(data)
+		row, rejected, err := b.decoder.decode(t.Context(), r)
+		switch {
+		case err != nil:
+			return err.Error()
+		case rejected != nil:
+			return fmt.Sprint(rejected.reason, rejected.detail, rejected.kind, rejected.model)
+		}
+		e := &b.decoder.event
+		return fmt.Sprint(row.version.model, row.version.name, row.kind, string(row.id), row.micros, row.rank, row.keep, e.cells(), e.unknownFields, e.invalidValues, e.outOfRange)
+	}
+	want := become()
+	for _, before := range [][]string{{prediction, prediction, prediction, prediction}, {versionless, versionless, versionless, data, data}, {data, data, data, data}} {
+		if got := become(before...); got != want {
+			t.Fatalf("%q behind %q: got %s, want %s", data, before, got, want)
+		}
+	}
+}
+
+// cells is what the event says of columns, of _extra and of _invalid, by name: columns
+// stand in the order in which they became known.
+func (e *event) cells() []string {
+	out := []string{string(e.appendExtra(nil)), string(e.appendInvalid(nil))}
+	for i, c := range e.layout.columns {
+		switch {
+		case !e.set.has(int32(i)):
+		case c.base == cellVector:
+			out = append(out, c.name, fmt.Sprint(e.vectors[e.words[i]>>32:e.words[i]&math.MaxUint32]))
+		case slices.Contains(e.long, int32(i)):
+			out = append(out, c.name+" "+string(e.texts[i]))
+		default:
+			out = append(out, c.name+" "+fmt.Sprint(e.words[i]))
+		}
+	}
+	slices.Sort(out[2:])
+	return out
 }
 
 // checkVerdict compares the verdict on a record with jsontext's and encoding/json's.

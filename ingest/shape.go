@@ -23,7 +23,7 @@ const (
 	rolePredicted = role(fieldCount)                 // and the two behind it, as in event.predicted
 	roleSection   = rolePredicted + 3                // and those behind it, by sectionID
 	roleEnd       = roleSection + role(sectionCount) // no value: the end of the event
-	shapePause    = 64                               // after an event that was read twice
+	shapePause    = 64                               // after an event of another shape
 )
 
 // mark is where a value is.
@@ -69,9 +69,7 @@ func (e *event) keepsShape(choose layouts) bool {
 		p := &e.shape.parts[i]
 		if len(e.data)-e.pos < len(p.text) || string(e.data[e.pos:e.pos+len(p.text)]) != p.text || !e.play(p, choose) {
 			e.shape.parts = e.shape.parts[:0]
-			if i > 0 {
-				e.shape.pause = shapePause
-			}
+			e.shape.pause = shapePause
 			e.begin(e.data, e.layout)
 			return false
 		}
