@@ -3,39 +3,22 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// Sixteen bytes each.
-DATA zero<>+0(SB)/8, $0x3030303030303030
-DATA zero<>+8(SB)/8, $0x3030303030303030
-GLOBL zero<>(SB), RODATA|NOPTR, $16
+// TWICE is sixteen bytes: eight, and the same again.
+#define TWICE(name, word) \
+	DATA name<>+0(SB)/8, $word \
+	DATA name<>+8(SB)/8, $word \
+	GLOBL name<>(SB), RODATA|NOPTR, $16
 
-DATA nine<>+0(SB)/8, $0x0909090909090909
-DATA nine<>+8(SB)/8, $0x0909090909090909
-GLOBL nine<>(SB), RODATA|NOPTR, $16
-
-DATA quotes<>+0(SB)/8, $0x2222222222222222
-DATA quotes<>+8(SB)/8, $0x2222222222222222
-GLOBL quotes<>(SB), RODATA|NOPTR, $16
-
-DATA escapes<>+0(SB)/8, $0x5c5c5c5c5c5c5c5c
-DATA escapes<>+8(SB)/8, $0x5c5c5c5c5c5c5c5c
-GLOBL escapes<>(SB), RODATA|NOPTR, $16
-
-DATA spaces<>+0(SB)/8, $0x2020202020202020
-DATA spaces<>+8(SB)/8, $0x2020202020202020
-GLOBL spaces<>(SB), RODATA|NOPTR, $16
+TWICE(zero, 0x3030303030303030)
+TWICE(nine, 0x0909090909090909)
+TWICE(quotes, 0x2222222222222222)
+TWICE(escapes, 0x5c5c5c5c5c5c5c5c)
+TWICE(spaces, 0x2020202020202020)
 
 // What neighbours are multiplied with: digits of pairs, pairs of fours, fours of eights.
-DATA pairs<>+0(SB)/8, $0x010a010a010a010a
-DATA pairs<>+8(SB)/8, $0x010a010a010a010a
-GLOBL pairs<>(SB), RODATA|NOPTR, $16
-
-DATA fours<>+0(SB)/8, $0x0001006400010064
-DATA fours<>+8(SB)/8, $0x0001006400010064
-GLOBL fours<>(SB), RODATA|NOPTR, $16
-
-DATA eights<>+0(SB)/8, $0x0001271000012710
-DATA eights<>+8(SB)/8, $0x0001271000012710
-GLOBL eights<>(SB), RODATA|NOPTR, $16
+TWICE(pairs, 0x010a010a010a010a)
+TWICE(fours, 0x0001006400010064)
+TWICE(eights, 0x0001271000012710)
 
 // What the halves of a mantissa are multiplied with, as IEEE bits: 10^8, 1.
 DATA halves<>+0(SB)/8, $0x4197d78400000000

@@ -75,31 +75,17 @@ const (
 
 // parseClock reads hh:mm[:ss[.f]] and returns what follows.
 func parseClock(b []byte) (micros int64, rest []byte, ok bool) {
-	if len(b) > 12 && b[8] == '.' { // with seconds, as most have
+	if len(b) >= len("15:04:05") {
 		if seconds, ok := secondsOf(load(b, 0)); ok {
-			return parseFraction(seconds*microsPerSecond, b[8:])
+			return parseFraction(seconds*microsPerSecond, b[len("15:04:05"):])
 		}
 	}
 	hour, ok1 := digits(b, 0, 2)
 	minute, ok2 := digits(b, 3, 2)
-	if !ok1 || !ok2 || b[2] != ':' || hour > 23 || minute > 59 {
+	if !ok1 || !ok2 || b[2] != ':' || hour > 23 || minute > 59 || len(b) > 5 && b[5] == ':' {
 		return 0, nil, false
 	}
-	micros = (hour*3600 + minute*60) * microsPerSecond
-	b = b[5:]
-	if len(b) == 0 || b[0] != ':' {
-		return micros, b, true
-	}
-	second, ok := digits(b, 1, 2)
-	if !ok || second > 59 {
-		return 0, nil, false
-	}
-	micros += second * microsPerSecond
-	b = b[3:]
-	if len(b) == 0 || b[0] != '.' && b[0] != ',' {
-		return micros, b, true
-	}
-	return parseFraction(micros, b)
+	return (hour*3600 + minute*60) * microsPerSecond, b[5:], true
 }
 
 // secondsOf reads hh:mm:ss.
@@ -114,9 +100,12 @@ func secondsOf(w uint64) (seconds int64, ok bool) {
 	return hour*3600 + minute*60 + second, hour <= 23 && minute <= 59 && second <= 59
 }
 
-// parseFraction reads what follows a point or a comma, digits, and adds it to the seconds
-// before.
+// parseFraction reads a point or a comma and digits, if that follows, and adds them to the
+// seconds before.
 func parseFraction(micros int64, b []byte) (_ int64, rest []byte, ok bool) {
+	if len(b) == 0 || b[0] != '.' && b[0] != ',' {
+		return micros, b, true
+	}
 	i, unit := 1, int64(microsPerSecond)
 	for ; i < len(b) && b[i]-'0' <= 9; i++ {
 		unit /= 10
